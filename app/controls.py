@@ -1,0 +1,132 @@
+"""Controls made from a config's fields, and the settings in the web address.
+
+A setting's value lives in `st.session_state` under "SLUG.FIELD" while the page is open, and in the address whenever it
+is not the default. Streamlit's own `bind="query-params"` is not used, because it drops a bad value without a word: here
+every value is validated and clamped, and the page says what was changed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from demos.registry import Demo
+from lib.settings import Config, Setting, SettingError, clamp, parse, settings_of, to_query
+
+SLIDER_STEPS = 100  # a range with more whole numbers than this is typed, not slid
+MANTISSAS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+
+
+def key_of(demo: Demo, field: str) -> str:
+    """Where a setting's value is kept in the session."""
+    return f"{demo.slug}.{field}"
+
+
+def apply(demo: Demo, values: Mapping[str, Any]) -> None:
+    """Set controls to these values. Call it before the controls are drawn: at a run's start or in a callback."""
+    for field, value in values.items():
+        st.session_state[key_of(demo, field)] = value
+
+
+def read_address(demo: Demo, start: Config | None = None) -> None:
+    """Take the settings from the web address when it is new to this session: at the first run, or edited by hand.
+
+    What was clamped is kept as notes for the page. Without any setting in the address, `start` gives the values.
+    """
+    fields = settings_of(demo.config)
+    address = {name: value for name, value in st.query_params.to_dict().items() if name in fields}
+    written = st.session_state.get(f"{demo.slug}/address")
+    if address == written:
+        # Streamlit forgets a control's value when its page is left; these assignments keep it.
+        apply(demo, {name: st.session_state.get(key_of(demo, name), field.default) for name, field in fields.items()})
+        return
+    config, notes = clamp(demo.config, address)
+    if not address and start is not None:
+        config = start
+    apply(demo, config.model_dump())
+    st.session_state[f"{demo.slug}/notes"] = notes
+    st.session_state[f"{demo.slug}/address"] = address
+
+
+def write_address(demo: Demo, config: Config) -> None:
+    """Put the settings into the web address, the defaults left out."""
+    wanted = to_query(config)
+    for name in settings_of(demo.config):
+        if name not in wanted and name in st.query_params:
+            del st.query_params[name]
+    st.query_params.update(wanted)
+    st.session_state[f"{demo.slug}/address"] = wanted
+
+
+def show_notes(demo: Demo) -> None:
+    """Say what the address asked for and did not get."""
+    notes = st.session_state.get(f"{demo.slug}/notes")
+    if not notes:
+        return
+    st.warning("\n".join(f"- {note}" for note in notes), title="The address was changed", icon=":material/link:")
+    st.button("Understood", key=f"{demo.slug}/notes_read", on_click=st.session_state.pop, args=(f"{demo.slug}/notes",))
+
+
+def settings_panel(demo: Demo) -> tuple[Config | None, SettingError | None]:
+    """Draw all controls; returns the config, or None and the error when the values do not go together."""
+    _preset_menu(demo)
+    groups: dict[str, list[Setting]] = {}
+    for field in settings_of(demo.config).values():
+        groups.setdefault(field.group, []).append(field)
+    for group, fields in groups.items():
+        with st.expander(group, expanded=True):
+            for field in fields:
+                _control(demo, field)
+    values = {name: st.session_state[key_of(demo, name)] for name in settings_of(demo.config)}
+    try:
+        return parse(demo.config, values), None
+    except SettingError as error:
+        return None, error
+
+
+def _preset_menu(demo: Demo) -> None:
+    """Named settings. The menu says what they are, and choosing one sets every control."""
+
+    def choose() -> None:
+        name = st.session_state.get(f"{demo.slug}/preset")
+        if name:
+            apply(demo, demo.presets[name].model_dump())
+            st.session_state[f"{demo.slug}/preset"] = None
+
+    st.selectbox(
+        "Presets", list(demo.presets), index=None, key=f"{demo.slug}/preset", on_change=choose,
+        placeholder="Choose settings by name", help="Sets every control below.",
+    )
+
+
+def _control(demo: Demo, field: Setting) -> None:
+    label = f"{field.label} ({field.unit})" if field.unit else field.label
+    key, help_text = key_of(demo, field.name), field.help + (" Takes effect at once." if field.live else "")
+    if field.options:
+        options = field.options
+        st.selectbox(label, list(options), format_func=lambda value: options[value], key=key, help=help_text)
+    elif field.scale == "log":
+        grid = log_grid(field, st.session_state[key])
+        st.select_slider(label, grid, format_func=lambda value: f"{value:g}", key=key, help=help_text)
+    elif field.type is bool:
+        st.toggle(label, key=key, help=help_text)
+    elif field.type is float or _slidable(field):
+        kind = field.type
+        st.slider(label, kind(field.minimum or 0), kind(field.maximum or 0), step=kind(field.step or 1), key=key, help=help_text)
+    else:
+        st.number_input(
+            label, int(field.minimum or 0), int(field.maximum or 0), step=int(field.step or 1), key=key, help=help_text
+        )
+
+
+def _slidable(field: Setting) -> bool:
+    return ((field.maximum or 0) - (field.minimum or 0)) / (field.step or 1) <= SLIDER_STEPS
+
+
+def log_grid(field: Setting, value: float) -> list[float]:
+    """The stops of a logarithmic slider, 1, 1.5, 2, 3, 5, 7, 10 …, and the value that it has now."""
+    low, high = float(field.minimum or 1e-6), float(field.maximum or 1.0)
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    stops = {float(f"{mantissa:g}e{decade}") for decade in decades for mantissa in MANTISSAS}
+    return sorted({stop for stop in stops if low <= stop <= high} | {low, high, float(value)})

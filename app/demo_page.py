@@ -1,0 +1,146 @@
+"""A demo's page, the same for every demo: settings, run bar, charts, coach, lessons.
+
+The script runs again only when a person does something or when the job's state or the coach's advice changes; all that
+moves while training runs is pushed to the charts by the stream (app/live.py).
+"""
+
+from typing import Any
+
+import streamlit as st
+
+from app import controls, lessons_panel, run_bar, runs_panel
+from app.frames import event_of
+from app.live import live_chart, live_status
+from app.service import jobs
+from app.visitor import visitor_id
+from demos.registry import Demo, get
+from lib import style
+from lib.settings import Config, SettingError, clamp, live_values, needs_new_network, settings_of
+
+SMOOTHINGS = {"off": "Off", "30": "30 steps", "300": "300 steps"}
+SCALES = {"linear": "Linear", "log": "Logarithmic"}
+
+
+def show(slug: str) -> None:
+    """Draw the page of this demo."""
+    demo, visitor = get(slug), visitor_id()
+    job = run_bar.current_job(demo, visitor)
+    controls.read_address(demo, _config_of(demo, job))
+    st.title(f"{demo.icon} {demo.title}", anchor=False)
+    st.markdown(demo.lessons.INTRODUCTION)
+    controls.show_notes(demo)
+    with st.sidebar:
+        config, error = controls.settings_panel(demo)
+    if config is not None:
+        controls.write_address(demo, config)
+    _follow_live_settings(job, config, visitor)
+
+    watching = job is not None and job.visitor != visitor
+    with st.container(border=True):
+        run_bar.draw(demo, job, config, visitor)
+        live_status(job.id if job else None, event_of(job, demo), key=f"{slug}/status", on_event=_nothing)
+    if watching:
+        _watching(demo, job, config)
+    _explain_settings(demo, job, config, error, watching)
+    lessons_panel.experiment_result(demo, job)
+    _coach(demo, job, visitor)
+    _charts(demo, job, config, visitor)
+    tabs = st.tabs(["Try this", "How it works", "Your runs"])
+    with tabs[0]:
+        lessons_panel.experiments(demo, visitor)
+    with tabs[1]:
+        lessons_panel.how_it_works(demo, _config_of(demo, job) or config or demo.config())
+    with tabs[2]:
+        runs_panel.table(demo, job, visitor)
+
+
+def _nothing() -> None:
+    """The event's rerun is all that is needed."""
+
+
+def _config_of(demo: Demo, job: Any) -> Config | None:
+    """A job's config with its live settings as they are now."""
+    if job is None:
+        return None
+    config = job.config if isinstance(job.config, dict) else job.config.model_dump()
+    return clamp(demo.config, {name: str(value) for name, value in (config | job.live).items()})[0]
+
+
+def _follow_live_settings(job: Any, config: Config | None, visitor: str) -> None:
+    """Hand a moved live control on to the running job. A job that runs is moved only by what its owner changed."""
+    if job is None or config is None or job.visitor != visitor or not job.active:
+        return
+    changed = {name: value for name, value in live_values(config).items() if job.live.get(name) != value}
+    if changed:
+        jobs().set_live(job.id, **changed)
+
+
+def _watching(demo: Demo, job: Any, config: Config | None) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info("You are watching a run that somebody shared. Start trains one of your own with the settings on the left.",
+                icon=":material/visibility:")
+
+
+def _explain_settings(demo: Demo, job: Any, config: Config | None, error: SettingError | None, watching: bool) -> None:
+    """What stands between the controls and the run: a bad combination, or settings that need a new network."""
+    if error is not None:
+        st.error(str(error), title="These settings do not go together", icon=":material/error:")
+        return
+    running = _config_of(demo, job)
+    if config is None or running is None or watching:
+        return
+    fields = settings_of(demo.config)
+    changes = [
+        f"**{fields[name].label}** {_shown(fields[name], getattr(running, name))} → {_shown(fields[name], getattr(config, name))}"
+        for name in needs_new_network(running, config)
+    ]
+    if changes:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/restart_alt: A new network is needed for: {', '.join(changes)}.", width="stretch")
+            st.button("Start with these settings", key=f"{demo.slug}/restart", type="primary",
+                      on_click=run_bar.start, args=(demo, visitor_id()))
+
+
+def _shown(field: Any, value: Any) -> str:
+    if field.options:
+        return field.options[value]
+    return f"{value:,g}" if isinstance(value, float) else f"{value:,}"
+
+
+def _coach(demo: Demo, job: Any, visitor: str) -> None:
+    """The coach's sentence about the run that is shown, and the change that it offers."""
+    config = _config_of(demo, job)
+    if job is None or config is None:
+        return
+    advice = demo.lessons.advise(config, job.step, job.stream.summary())
+    if advice is None:
+        return
+    box = {"info": st.info, "warning": st.warning, "success": st.success}[advice.tone]
+    with st.container(key=f"{demo.slug}/coach"):
+        box(advice.text, title="Coach", icon=":material/school:")
+        st.button(advice.action, key=f"{demo.slug}/advice/{advice.id}", icon=":material/auto_fix_high:",
+                  on_click=run_bar.take_advice, args=(demo, visitor, advice.change))
+
+
+def _charts(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
+    shown = _config_of(demo, job) or config or demo.config()
+    run_id = job.id if job else None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.subheader("Loss", anchor=False, width="stretch")
+        smooth = st.segmented_control("Smoothing", list(SMOOTHINGS), format_func=SMOOTHINGS.__getitem__, default="off",
+                                      key=f"{demo.slug}/smooth", required=True)
+        scale = st.segmented_control("Loss axis", list(SCALES), format_func=SCALES.__getitem__, default="log",
+                                     key=f"{demo.slug}/scale", required=True)
+    figure = demo.figures.loss_figure(
+        shown, ghosts=runs_panel.ghosts(demo, job, visitor), smooth=smooth or "off", scale=scale or "log"
+    )
+    live_chart("loss", run_id, figure, key=f"{demo.slug}/loss", height=figure["layout"]["height"])
+    snapshot = job.snapshot if job else None
+    figures = demo.figures.live_figures(shown, snapshot) if snapshot else {}
+    columns = st.columns([3, 2])
+    for column, (name, title, caption) in zip(columns, demo.lessons.PICTURES, strict=True):
+        with column:
+            st.subheader(title, anchor=False)
+            st.caption(caption)
+            figure = figures.get(name) or style.waiting_figure()
+            live_chart(name, run_id, figure, key=f"{demo.slug}/{name}", height=figure["layout"]["height"])

@@ -1,0 +1,16 @@
+"""The script that Streamlit runs: the frame around all pages."""
+
+from functools import partial
+
+import streamlit as st
+
+from app import demo_page, home_page
+from demos.registry import DEMOS
+
+st.set_page_config(page_title="Unrolled", page_icon=":material/all_inclusive:", layout="wide")
+
+home = st.Page(home_page.show, title="Home", icon=":material/home:", url_path="home", default=True)
+pages = [
+    st.Page(partial(demo_page.show, demo.slug), title=demo.title, icon=demo.icon, url_path=demo.slug) for demo in DEMOS
+]
+st.navigation([home, *pages], position="top").run()

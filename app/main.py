@@ -1,0 +1,31 @@
+"""The server: `streamlit run app/main.py`. The pages' script is app/entry.py."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parent.parent)
+if ROOT not in sys.path:  # Streamlit puts this file's folder on the path, not the project's
+    sys.path.insert(0, ROOT)
+
+import streamlit as st  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
+
+from app import routes, startup_check, warm_up  # noqa: E402
+from app.service import jobs  # noqa: E402
+from app.visitor import VisitorCookie  # noqa: E402
+
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """Import TensorFlow beside the first visitors, and end streams and jobs in good order."""
+    startup_check.check()
+    routes.end_streams_on_signals()
+    warm_up.start()
+    yield
+    routes.stopping.set()
+    jobs().shutdown()
+
+
+app = st.App("entry.py", routes=routes.ROUTES, middleware=[Middleware(VisitorCookie)], lifespan=lifespan)

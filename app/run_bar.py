@@ -1,0 +1,142 @@
+"""The run bar: which run the page shows, and the buttons that steer it.
+
+Every button acts in its callback, before the script runs again, so that the page is drawn once and right.
+"""
+
+import secrets
+from typing import Any
+
+import streamlit as st
+
+from app import controls
+from app.service import jobs
+from demos.registry import Demo
+from lib.settings import Config, SettingError, parse, replace, settings_of
+
+# Steps a second; None is as fast as it goes, 0 is one step at a time.
+SPEEDS: dict[str, float | None] = {
+    "one step at a time": 0,
+    "1 step/s": 1,
+    "5 steps/s": 5,
+    "20 steps/s": 20,
+    "100 steps/s": 100,
+    "500 steps/s": 500,
+    "5,000 steps/s": 5000,
+    "as fast as it goes": None,
+}
+FASTEST = "as fast as it goes"
+
+
+def current_job(demo: Demo, visitor: str) -> Any:
+    """The run that the page shows: one that was shared (`?run=`), this session's, or this visitor's latest."""
+    shared = st.query_params.get("run")
+    if shared:
+        job = jobs().get(shared)
+        if job is not None and job.slug == demo.slug:
+            return job
+        st.warning("This run is not here any more. Its owner may have deleted it, or the link is incomplete.")
+    run_id = st.session_state.get(_run_key(demo))
+    if run_id is None:
+        latest = jobs().runs_of(visitor, demo.slug, 1)
+        run_id = latest[0].id if latest else None
+    return jobs().get(run_id) if run_id else None
+
+
+def _run_key(demo: Demo) -> str:
+    return f"{demo.slug}/run"
+
+
+def _show_run(demo: Demo, run_id: str) -> None:
+    st.session_state[_run_key(demo)] = run_id
+    if "run" in st.query_params:
+        del st.query_params["run"]
+
+
+def _settings_now(demo: Demo) -> Config:
+    """The controls' values as a config. Raises SettingError."""
+    return parse(demo.config, {name: st.session_state[controls.key_of(demo, name)] for name in settings_of(demo.config)})
+
+
+def _speed() -> float | None:
+    return SPEEDS[st.session_state.get("speed", FASTEST)]
+
+
+def start(demo: Demo, visitor: str, *, paused: bool = False) -> Any:
+    """Start a run with the controls' settings. The run before it is stopped, and kept."""
+    try:
+        config = _settings_now(demo)
+    except SettingError as error:
+        st.toast(str(error), icon=":material/error:")
+        return None
+    before = st.session_state.get(_run_key(demo))
+    if before and (job := jobs().get(before)) is not None and job.visitor == visitor and job.active:
+        jobs().stop(before)
+    job = jobs().start(demo.slug, config, visitor, paused=paused, speed=_speed())
+    _show_run(demo, job.id)
+    return job
+
+
+def new_seed(demo: Demo, visitor: str) -> None:
+    """Start a run with the same settings and a new random seed."""
+    controls.apply(demo, {"seed": secrets.randbelow(10_000)})
+    start(demo, visitor)
+
+
+def step(demo: Demo, visitor: str, run_id: str | None) -> None:
+    """One step of a paused run; without one, the first step of a new run."""
+    if run_id is None:
+        job = start(demo, visitor, paused=True)
+        run_id = job.id if job else None
+    if run_id is not None:
+        jobs().step(run_id)
+
+
+def rewind(demo: Demo, run_id: str) -> None:
+    """Go back to the start: the same initial weights and data. What was trained stays as a run of its own."""
+    _show_run(demo, jobs().rewind(run_id).id)
+
+
+def take_advice(demo: Demo, visitor: str, change: dict[str, Any]) -> None:
+    """Do what the coach offers: set the controls, and start anew where that needs a new network."""
+    controls.apply(demo, change)
+    fields = settings_of(demo.config)
+    run_id = st.session_state.get(_run_key(demo))
+    job = jobs().get(run_id) if run_id else None
+    if all(fields[name].live for name in change) and job is not None and job.active:
+        jobs().set_live(run_id, **change)
+    else:
+        start(demo, visitor)
+
+
+def _set_speed(run_id: str | None) -> None:
+    if run_id is not None:
+        jobs().set_speed(run_id, _speed())
+
+
+def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
+    """The buttons and the speed control."""
+    mine = job is not None and job.visitor == visitor
+    state = str(job.state) if mine else ""
+    moving, paused = state in ("queued", "compiling", "running"), state == "paused"
+    run_id = job.id if mine else None
+    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{demo.slug}/run_bar"):
+        _button(demo, "Start", ":material/play_arrow:", start, (demo, visitor), enabled=config is not None,
+                type="primary", help="Start a new run with the settings on the left.")
+        _button(demo, "Pause", ":material/pause:", jobs().pause, (run_id,), enabled=moving,
+                shortcut="Space" if moving else None, help="Hold the run after the current step.")
+        _button(demo, "Resume", ":material/resume:", jobs().resume, (run_id,), enabled=paused,
+                shortcut="Space" if paused else None, help="Go on where it was paused.")
+        _button(demo, "Step", ":material/skip_next:", step, (demo, visitor, run_id if paused else None),
+                enabled=paused or (not moving and config is not None), help="Train exactly one step.")
+        _button(demo, "Stop", ":material/stop:", jobs().stop, (run_id,), enabled=moving or paused,
+                help="End the run. It is kept, but does not go on.")
+        _button(demo, "Rewind", ":material/replay:", rewind, (demo, run_id), enabled=mine,
+                help="Back to step 0, with the same initial weights and the same data. Resume plays it.")
+        _button(demo, "New seed", ":material/casino:", new_seed, (demo, visitor), enabled=config is not None,
+                help="Start again from other random weights and other random data.")
+        st.select_slider("Speed", list(SPEEDS), value=FASTEST, key="speed", on_change=_set_speed, args=(run_id,), width=260,
+                         persist_state="session", help="How fast training runs, so that you can watch it.")
+
+
+def _button(demo: Demo, label: str, icon: str, act: Any, args: tuple, *, enabled: bool, **settings: Any) -> None:
+    st.button(label, key=f"{demo.slug}/{label}", icon=icon, on_click=act, args=args, disabled=not enabled, **settings)

@@ -1,0 +1,72 @@
+"""The visitor's last runs: ghosts behind the loss curve, and a table of what differs."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.service import jobs
+from demos.registry import Demo
+from lib.settings import settings_of
+from lib.style import Ghost
+
+KEPT = 5
+
+
+def _earlier(demo: Demo, job: Any, visitor: str) -> list[Any]:
+    """The last five runs besides the one that is shown, the oldest first, those without a step left out."""
+    records = jobs().runs_of(visitor, demo.slug, 3 * KEPT)
+    others = [record for record in records if record.step > 0 and (job is None or record.id != job.id)]
+    return others[:KEPT][::-1]
+
+
+def _settings(record: Any) -> dict[str, Any]:
+    config = record.config if isinstance(record.config, dict) else record.config.model_dump()
+    return config | record.live
+
+
+def _label(demo: Demo, record: Any, job: Any) -> str:
+    """What sets an earlier run apart from the one that is shown."""
+    fields = settings_of(demo.config)
+    now = _settings(job) if job else {}
+    differing = [name for name, value in _settings(record).items() if name in fields and value != now.get(name, fields[name].default)]
+    if not differing:
+        return "same settings"
+    shown = [f"{name} {_settings(record)[name]}" for name in differing[:2]]
+    return ", ".join(shown) + (" …" if len(differing) > 2 else "")
+
+
+def ghosts(demo: Demo, job: Any, visitor: str) -> list[Ghost]:
+    """The earlier runs' curves, for `loss_figure`."""
+    found = []
+    for record in _earlier(demo, job, visitor):
+        steps, values = jobs().curve(record.id, "loss")
+        if len(steps):
+            found.append(Ghost(_label(demo, record, job), steps, values))
+    return found
+
+
+def table(demo: Demo, job: Any, visitor: str) -> None:
+    """The run that is shown and the last five before it: only the settings that differ, best and last loss."""
+    records = [*_earlier(demo, job, visitor)[::-1]]
+    if job is not None and job.step > 0:
+        records.insert(0, job)
+    if not records:
+        st.caption("Here your runs will be listed, with the settings in which they differ.")
+        return
+    settings = [_settings(record) for record in records]
+    differing = [name for name in settings_of(demo.config) if len({str(row.get(name)) for row in settings}) > 1]
+    fields = settings_of(demo.config)
+    rows = []
+    for record, row in zip(records, settings, strict=True):
+        summary = record.stream.summary() if record is job else record.summary
+        loss = summary.get("loss", {})
+        rows.append(
+            {"run": "shown above" if record is job else f"{record.created:%H:%M:%S}", "state": str(record.state), "steps": record.step}
+            | {fields[name].label: str(row.get(name)) for name in differing}
+            | {"best loss (nats)": loss.get("best"), "last loss (nats)": loss.get("last"),
+               "mean of last 100 (nats)": loss.get("mean_last_100")}
+        )
+    number = st.column_config.NumberColumn(format="%.4g")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Your last runs, with the settings in which they differ",
+                 column_config={name: number for name in rows[0] if name.endswith("(nats)")})

@@ -1,0 +1,56 @@
+"""Who is looking: a random cookie, so that a reload or a second tab finds a visitor's runs again."""
+
+import re
+import secrets
+from http.cookies import SimpleCookie
+
+import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "unrolled_visitor"
+SECONDS = 365 * 24 * 3600
+_PATTERN = re.compile(r"[A-Za-z0-9_-]{20,64}")
+
+
+def valid(value: str | None) -> bool:
+    """Whether this can be a visitor's cookie that we wrote."""
+    return value is not None and _PATTERN.fullmatch(value) is not None
+
+
+class VisitorCookie:
+    """Gives every page that is loaded without a valid cookie a new one. Passes streams through untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        page = scope["type"] == "http" and scope["method"] == "GET" and "." not in scope["path"].rsplit("/", 1)[-1]
+        if not page or valid(HTTPConnection(scope).cookies.get(COOKIE)):
+            await self.app(scope, receive, send)
+            return
+        cookie = _cookie(secrets.token_urlsafe(24), secure=scope["scheme"] == "https")
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if headers.get("content-type", "").startswith("text/html"):
+                    headers.append("set-cookie", cookie)
+            await send(message)
+
+        await self.app(scope, receive, send_with_cookie)
+
+
+def _cookie(value: str, *, secure: bool) -> str:
+    cookie: SimpleCookie = SimpleCookie({COOKIE: value})
+    cookie[COOKIE].update({"path": "/", "max-age": SECONDS, "httponly": True, "samesite": "lax", "secure": secure})
+    return cookie[COOKIE].OutputString()
+
+
+def visitor_id() -> str:
+    """The visitor of this script run; without a cookie, one for this session alone."""
+    value = st.context.cookies.get(COOKIE)
+    if valid(value):
+        return str(value)
+    return str(st.session_state.setdefault("visitor", secrets.token_urlsafe(24)))

@@ -1,0 +1,1 @@
+"""The demos, one folder each, and the command line `python -m demos`."""

@@ -1,0 +1,233 @@
+"""The demos without a page: `python -m demos list` and `python -m demos run SLUG`.
+
+Exit codes: 0 done; 1 the run diverged or failed; 2 a bad setting, slug or argument; 130 stopped with Ctrl-C.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from tqdm import tqdm
+
+from demos.registry import DEMOS, Demo, UnknownDemoError, get
+from lib.settings import Config, SettingError, parse
+from lib.values import shown
+
+if TYPE_CHECKING:
+    from demos.headless import Run
+
+DONE, BROKEN, BAD_ARGUMENT, INTERRUPTED = 0, 1, 2, 130
+
+LIST_HELP = "list the demos"
+RUN_HELP = "train a demo"
+RUN_TEXT = """Train a demo to its end and report what it reached. Progress goes to standard error.
+Status is "finished", "stopped" (by --steps or Ctrl-C, before the end), "diverged" or "failed"."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that refuses in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        line = " ".join(message.split())
+        self.exit(BAD_ARGUMENT, f"{self.prog}: {line[:300]} (see {self.prog} --help)\n")
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """ "name=value" as (name, value)."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{shown(text)} has no name and value: write it as name=value")
+    return name.strip(), value
+
+
+def seed_assignment(text: str) -> tuple[str, str]:
+    """--seed N is --set seed=N."""
+    return "seed", text
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is not a number of steps: choose a whole number of at least 1"
+        )
+    return number
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments that the command takes."""
+    top = OneLineParser(
+        prog="python -m demos", description="Unrolled's demos, without a page.", allow_abbrev=False
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("list", help=LIST_HELP, description=LIST_HELP, allow_abbrev=False)
+    run = commands.add_parser("run", help=RUN_HELP, description=RUN_TEXT, allow_abbrev=False)
+    run.add_argument("slug", metavar="SLUG", help="the demo, as `python -m demos list` names it")
+    settings: dict[str, Any] = {"dest": "settings", "action": "append", "default": []}
+    run.add_argument(
+        "--set",
+        type=assignment,
+        metavar="NAME=VALUE",
+        help="a setting; may be repeated, the last wins",
+        **settings,
+    )
+    run.add_argument("--seed", type=seed_assignment, metavar="N", help="the same as --set seed=N", **settings)
+    run.add_argument(
+        "--steps",
+        type=positive,
+        metavar="N",
+        help="stop after N training steps, if the run is longer than that",
+    )
+    run.add_argument("--json", action="store_true", help="print one JSON object instead of a summary")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say: the exit code."""
+    options = parser().parse_args(arguments)
+    if options.command == "list":
+        print(table())
+        return DONE
+    try:
+        demo = get(options.slug)
+        config = parse(demo.config, dict(options.settings))
+    except (UnknownDemoError, SettingError) as error:
+        return refuse(error)
+    return run(demo, config, options.steps, options.json)
+
+
+def table() -> str:
+    """The demos: slug, title and how many minutes one takes."""
+    rows = [("SLUG", "TITLE", "MINUTES"), *((demo.slug, demo.title, str(demo.minutes)) for demo in DEMOS)]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return "\n".join(
+        f"{slug:{widths[0]}}  {title:{widths[1]}}  {minutes:>7}" for slug, title, minutes in rows
+    )
+
+
+def refuse(error: Exception) -> int:
+    """One line on standard error."""
+    print(f"python -m demos: {error}", file=sys.stderr)
+    return BAD_ARGUMENT
+
+
+def run(demo: Demo, config: Config, steps: int | None, as_json: bool) -> int:
+    """Train, report on standard output, and give the exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+    with contextlib.redirect_stdout(sys.stderr), StopOnInterrupt() as stop, progress_bar(demo) as bar:
+        with hidden_native_output():
+            from demos.headless import Run, train
+            from lib.device import DeviceError  # this one loads TensorFlow
+
+        result = Run(demo, config)
+        try:
+            train(result, steps=steps, progress=partial(show, bar), stopped=lambda: stop.asked)
+        except DeviceError as error:
+            bar.leave = False
+            bar.close()
+            return refuse(error)
+        except Exception as error:
+            traceback.print_exc()
+            result.status, result.message = "failed", f"{type(error).__name__}: {error}"
+    report = result.report()
+    print(json.dumps(report, allow_nan=False) if as_json else summary(report))
+    if stop.asked and result.status == "stopped":
+        return INTERRUPTED
+    return BROKEN if result.status in ("diverged", "failed") else DONE
+
+
+@contextlib.contextmanager
+def hidden_native_output() -> Iterator[None]:
+    """Hide what compiled libraries write to the process's own output, unless something is raised.
+
+    TensorFlow's write there while they are loaded, whatever the log level says.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as hidden, contextlib.ExitStack() as restore:
+        for descriptor in (1, 2):
+            saved = os.dup(descriptor)
+            restore.callback(os.close, saved)
+            restore.callback(os.dup2, saved, descriptor)
+            os.dup2(hidden.fileno(), descriptor)
+        try:
+            yield
+        except BaseException:
+            restore.close()
+            hidden.seek(0)
+            sys.stderr.write(hidden.read().decode(errors="replace"))
+            raise
+
+
+class StopOnInterrupt:
+    """While it is open, the first Ctrl-C only sets `asked`, so that a run ends between two turns.
+
+    The second interrupts at once.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def progress_bar(demo: Demo) -> "tqdm[NoReturn]":
+    """A bar on standard error. A log file gets a line now and then."""
+    pause = 0.1 if sys.stderr.isatty() else 10
+    title = f"{demo.slug}: starting"
+    return tqdm(desc=title, unit=" steps", mininterval=pause, dynamic_ncols=True, file=sys.stderr)
+
+
+def show(bar: "tqdm[NoReturn]", run: "Run") -> None:
+    """Move the bar to where the run is."""
+    if bar.total is None:
+        bar.set_description(run.demo.slug, refresh=False)
+        bar.reset(run.target)
+    loss = run.stream.summary().get("loss", {}).get("last")
+    if loss is not None:
+        bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+    bar.update(run.step - bar.n)
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """The report for a person: what ran, how fast, and what it reached."""
+    speed = f"{report['steps_per_second']:,.0f} steps/s" if report["steps_per_second"] else "no step trained"
+    lines = [f"{report['demo']}, seed {report['seed']}: {report['message']}"]
+    lines.append(f"{report['seconds']:.2f} s of training on {report['device'] or 'no device'}, {speed}")
+    for name, reached in report["metrics"].items():
+        lines.append(
+            f"{name}: "
+            + ", ".join(f"{what.replace('_', ' ')} {number(value)}" for what, value in reached.items())
+        )
+    lines.append(", ".join(f"{name} {number(value)}" for name, value in report["theory"].items()))
+    return "\n".join(lines)
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, or a dash for what is not known."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""The settings of the echo demo. The defaults are those of Hallström's TensorFlow RNN tutorial (2016)."""
+
+from typing import Self
+
+from pydantic import model_validator
+
+from lib.settings import Config, SettingError, setting
+from lib.values import Value
+
+
+class EchoConfig(Config):
+    """What is echoed, by which network, trained how."""
+
+    echo_step: int = setting(
+        3,
+        group="Task",
+        label="Echo step",
+        help="How many steps later the network must repeat each bit that it reads.",
+        unit="steps",
+        minimum=1,
+        maximum=50,
+    )
+    series_length: int = setting(
+        50_000,
+        group="Task",
+        label="Series length",
+        help="How many random bits one epoch has, shared out over the batch's rows.",
+        unit="bits",
+        minimum=100,
+        maximum=1_000_000,
+        step=100,
+    )
+    cell: str = setting(
+        "rnn",
+        group="Network",
+        label="Cell",
+        help="How the memory changes at each step: LSTM and GRU add gates that decide what to keep.",
+        options={"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"},
+    )
+    state_size: int = setting(
+        4,
+        group="Network",
+        label="State size",
+        help="How many units, each holding one number, the network has to remember with.",
+        unit="units",
+        minimum=1,
+        maximum=64,
+    )
+    initial_weights: str = setting(
+        "uniform",
+        group="Network",
+        label="Initial weights",
+        help="The random weights that training starts from: all positive as in the tutorial, or on both sides of zero.",
+        options={"uniform": "from 0 to 1 (tutorial)", "glorot": "around zero (Glorot)"},
+    )
+    truncated_backprop_length: int = setting(
+        15,
+        group="Training",
+        label="Truncated backprop length",
+        help="How many steps a training window has; nothing further back than this can be learned.",
+        unit="steps",
+        minimum=1,
+        maximum=50,
+    )
+    batch_size: int = setting(
+        5,
+        group="Training",
+        label="Batch size",
+        help="How many rows of the series are read side by side, each with its own memory.",
+        unit="rows",
+        minimum=1,
+        maximum=64,
+    )
+    epochs: int = setting(
+        100,
+        group="Training",
+        label="Epochs",
+        help="How many series, each of new random bits, are trained on one after the other.",
+        unit="epochs",
+        minimum=1,
+        maximum=1000,
+    )
+    optimizer: str = setting(
+        "adagrad",
+        group="Training",
+        label="Optimizer",
+        help="The rule by which the gradient, the direction in which the loss grows, changes the weights.",
+        options={
+            "adagrad": "Adagrad",
+            "momentum": "SGD with momentum",
+            "rmsprop": "RMSProp",
+            "adam": "Adam",
+        },
+    )
+    learning_rate: float = setting(
+        0.3,
+        group="Training",
+        label="Learning rate",
+        help="How far a training step moves the weights: too small is slow, too large never settles.",
+        minimum=1e-5,
+        maximum=10,
+        scale="log",
+        live=True,
+    )
+    clip_norm: float = setting(
+        0.0,
+        group="Training",
+        label="Gradient clip norm",
+        help="The length to which a longer gradient is cut, so that no batch can do much harm; 0 is off.",
+        unit="gradient norm",
+        minimum=0,
+        maximum=10,
+        step=0.1,
+        live=True,
+    )
+    seeds: int = setting(
+        1,
+        group="Training",
+        label="Seeds at once",
+        help="How many networks train at once, each from its own random start, to tell luck from rule.",
+        unit="networks",
+        minimum=1,
+        maximum=64,
+    )
+    seed: int = setting(
+        0,
+        group="Training",
+        label="Seed",
+        help="The number that all randomness is drawn from: the same seed gives the same run.",
+        minimum=0,
+        maximum=999_999,
+    )
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """Training steps in one epoch; what is left of a row after its last whole window is not used."""
+        return self.series_length // self.batch_size // self.truncated_backprop_length
+
+    @property
+    def steps(self) -> int:
+        """Training steps of the whole run."""
+        return self.epochs * self.windows_per_epoch
+
+    @model_validator(mode="after")
+    def _one_window_at_least(self) -> Self:
+        if self.windows_per_epoch < 1:
+            rows, window = self.batch_size, self.truncated_backprop_length
+            need = rows * window
+            problem = f"is less than one window of {window} steps for {rows} rows"
+            remedy = f"choose a series_length of {need} or more, fewer rows or a shorter window"
+            raise SettingError("series_length", self.series_length, problem, remedy)
+        return self
+
+    @classmethod
+    def repair(cls, values: dict[str, Value]) -> tuple[dict[str, Value], list[str]]:
+        """The series is lengthened to one whole window, which is at most 64 rows of 50 steps."""
+        names = ("batch_size", "truncated_backprop_length", "series_length")
+        rows, window, length = (int(values[name]) for name in names)
+        need = rows * window
+        if length >= need:
+            return values, []
+        problem = f"is less than one window of {window} steps for {rows} rows"
+        return values | {"series_length": need}, [f"series_length = {length} {problem}, so {need} is used."]
+
+
+CONFIG = EchoConfig
+
+PRESETS: dict[str, EchoConfig] = {
+    "Tutorial": EchoConfig(),
+    "One step back": EchoConfig(echo_step=1, epochs=20),
+    "Too few units": EchoConfig(echo_step=5, epochs=20),
+    "Room to remember": EchoConfig(echo_step=5, state_size=10, initial_weights="glorot", epochs=20),
+    "Long memory": EchoConfig(
+        echo_step=10,
+        truncated_backprop_length=20,
+        cell="gru",
+        state_size=16,
+        initial_weights="glorot",
+        optimizer="adam",
+        learning_rate=0.01,
+        epochs=20,
+    ),
+    "Past the window": EchoConfig(echo_step=16, epochs=20),
+    "Sixteen seeds": EchoConfig(seeds=16, epochs=20),
+}

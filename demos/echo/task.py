@@ -1,0 +1,109 @@
+"""The echo task: what is trained, on what, and what is looked at."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from demos.echo.config import EchoConfig
+from demos.echo.data import series, windows
+from lib.cells import CELLS, linear, unroll, zero_state
+from lib.initializers import WEIGHTS
+from lib.losses import softmax_cross_entropy
+from lib.tf import tf
+from lib.training import Arrays, Engine
+
+# A block holds about this many bits: enough for a tenth of a second of training, few enough to make in milliseconds.
+BITS_PER_BLOCK = 2_000_000
+
+
+class EchoTask:
+    """Repeat the input `echo_step` steps later (see `lib.training.Task`)."""
+
+    def __init__(self, config: EchoConfig) -> None:
+        self.config = config
+        self.seeds = config.seeds
+        self.steps = config.steps
+        self.steps_per_epoch = config.windows_per_epoch
+        self.optimizer = config.optimizer
+        self._epochs_per_block = max(1, BITS_PER_BLOCK // (config.seeds * config.series_length))
+        self.windows_per_block = self._epochs_per_block * config.windows_per_epoch
+
+    @property
+    def signature(self) -> Hashable:
+        c = self.config
+        return ("echo", c.cell, c.state_size, c.truncated_backprop_length, c.batch_size)
+
+    def initial_params(self) -> Any:
+        """One network for each seed: `cell` (see lib.cells) and `output`: weights [S, H, 2], bias [S, 2]."""
+        c = self.config
+        networks = [initial_network(c, seed) for seed in range(c.seed, c.seed + c.seeds)]
+        return tf.nest.map_structure(lambda *leaves: np.stack(leaves), *networks)
+
+    def initial_state(self) -> Any:
+        c = self.config
+        return zero_state(c.cell, (c.seeds, c.batch_size, c.state_size))
+
+    def block(self, index: int) -> Arrays:
+        """Windows of bits: `inputs` and `targets` uint8 [N, T, S, B], `carry` float32 [N], 0 at each epoch's start."""
+        c = self.config
+        shape = (self.windows_per_block, c.truncated_backprop_length, c.seeds, c.batch_size)
+        block = {name: np.zeros(shape, np.uint8) for name in ("inputs", "targets")}
+        first = index * self._epochs_per_block
+        last = min(
+            first + self._epochs_per_block, c.epochs + 1
+        )  # one more than is trained on, for the last picture
+        for epoch in range(first, last):
+            place = slice((epoch - first) * self.steps_per_epoch, (epoch - first + 1) * self.steps_per_epoch)
+            pairs = [
+                series(c.series_length, c.echo_step, seed, epoch) for seed in range(c.seed, c.seed + c.seeds)
+            ]
+            for name, flat in zip(("inputs", "targets"), zip(*pairs, strict=True), strict=True):
+                block[name][place] = windows(np.stack(flat), c.batch_size, c.truncated_backprop_length)
+        carry = np.ones(self.windows_per_block, np.float32)
+        carry[:: self.steps_per_epoch] = 0.0
+        return block | {"carry": carry}
+
+    def _logits(self, params: Any, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
+        """(state, hidden states [T, S, B, H], logits [T, S, B, 2]) of a window of bits [T, S, B]."""
+        state, hidden_states = unroll(
+            self.config.cell, params["cell"], state, tf.cast(inputs, tf.float32)[..., None]
+        )
+        logits = linear(hidden_states, params["output"]["weights"]) + params["output"]["bias"][:, None, :]
+        return state, hidden_states, logits
+
+    def loss(self, params: Any, state: Any, window: dict[str, tf.Tensor]) -> tuple[tf.Tensor, Any]:
+        """Softmax cross-entropy, averaged over steps and rows: [S]."""
+        state, _, logits = self._logits(params, state, window["inputs"])
+        labels = tf.cast(window["targets"], tf.int32)
+        return tf.reduce_mean(softmax_cross_entropy(logits, labels), axis=[0, 2]), state
+
+    def observe(self, params: Any, state: Any, window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The first seed's window: `inputs`, `targets`, `probabilities` of a 1 [T, B] and `hidden_state` [T, B, H]."""
+        _, hidden_states, logits = self._logits(params, state, window["inputs"])
+        return {
+            "inputs": window["inputs"][:, 0],
+            "targets": window["targets"][:, 0],
+            "probabilities": tf.nn.softmax(logits)[:, 0, :, 1],
+            "hidden_state": hidden_states[:, 0],
+        }
+
+
+def initial_network(config: EchoConfig, seed: int) -> Any:
+    """The weights that one seed starts from: `cell` (see lib.cells), and `output` with weights [H, 2] and bias [2]."""
+    rng = np.random.default_rng([seed, 2**32])  # a stream that no epoch's bits come from
+    draw = WEIGHTS[config.initial_weights]
+    units, width = config.state_size, CELLS[config.cell].gates * config.state_size
+    return {
+        "cell": {
+            "input_weights": draw(rng, (1, width)),
+            "recurrent_weights": draw(rng, (units, width)),
+            "bias": np.zeros(width, np.float32),
+        },
+        "output": {"weights": draw(rng, (units, 2)), "bias": np.zeros(2, np.float32)},
+    }
+
+
+def build(config: EchoConfig) -> Engine:
+    """The engine that trains this config."""
+    return Engine(EchoTask(config))

@@ -1,0 +1,125 @@
+"""A demo's training without a page: one run, from start to end, in the calling thread."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from demos.registry import Demo
+from lib.settings import Config, live_values
+from lib.stream import MetricStream, seed_series
+
+TURN_SECONDS = 0.15  # one call into the compiled code: often enough for a progress bar and for Ctrl-C
+
+
+@dataclass
+class Run:
+    """What a run has reached: `status` is running, finished, stopped, diverged or failed."""
+
+    demo: Demo
+    config: Config
+    stream: MetricStream = field(default_factory=MetricStream)
+    status: str = "running"
+    message: str = ""
+    step: int = 0
+    steps: int = 0  # of the whole run, as its settings say
+    target: int = 0  # the step at which this call ends it
+    seconds: float = 0.0  # training alone
+    compile_seconds: float = 0.0  # importing TensorFlow, tracing and compiling
+    device: str = ""
+
+    @property
+    def steps_per_second(self) -> float | None:
+        return self.step / self.seconds if self.seconds > 0 else None
+
+    def report(self) -> dict[str, Any]:
+        """The run as a JSON object. What is unknown or not finite is None."""
+        report = {
+            "demo": self.demo.slug,
+            "config": self.config.model_dump(),
+            "seed": getattr(self.config, "seed", None),
+            "status": self.status,
+            "message": self.message,
+            "steps": self.step,
+            "seconds": self.seconds,
+            "compile_seconds": self.compile_seconds,
+            "steps_per_second": self.steps_per_second,
+            "device": self.device,
+            "metrics": self.stream.summary(),
+            "theory": {
+                "chance": self.demo.theory.chance(self.config),
+                "floor": self.demo.theory.floor(self.config),
+            },
+        }
+        return {name: finite(value) for name, value in report.items()}
+
+
+def finite(value: Any) -> Any:
+    """The same, with None for every number that JSON has no word for, and NumPy's numbers as Python's."""
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def train(
+    run: Run,
+    *,
+    steps: int | None = None,
+    progress: Callable[[Run], None] = lambda run: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Train to the end of the run, to step `steps`, until `stopped()`, or until the loss is no longer finite.
+
+    `progress` is called when training begins and after each turn of about 150 ms. Raises what the engine
+    raises, and `run` then still holds what was measured before.
+    """
+    began = time.perf_counter()
+    engine = run.demo.build(run.config)
+    run.device, run.steps = engine.device, engine.steps
+    run.target = engine.steps if steps is None else min(steps, engine.steps)
+    if not stopped():
+        engine.prepare()
+    run.compile_seconds = time.perf_counter() - began
+    progress(run)
+    _take_turns(run, engine, progress, stopped)
+    if run.status == "running":
+        run.status = "finished" if run.step == run.steps else "stopped"
+        run.message = f"{run.status} at step {run.step}"
+    return run
+
+
+def _take_turns(run: Run, engine: Any, progress: Callable[[Run], None], stopped: Callable[[], bool]) -> None:
+    """Train up to step `run.target`, turn by turn, and note what each turn measured."""
+    carry, live, size = engine.initial(), live_values(run.config), 1
+    while run.step < run.target and not stopped():
+        began = time.perf_counter()
+        carry, losses = engine.run(carry, min(size, run.target - run.step), live)
+        spent = time.perf_counter() - began
+        run.seconds += spent
+        done = carry.step - run.step
+        _note(run, losses["loss"])
+        progress(run)
+        if run.status == "diverged":
+            return
+        size = next_size(done, spent)
+
+
+def _note(run: Run, loss: np.ndarray) -> None:
+    """Append the steps of one turn, [n, seeds], up to the first at which the median loss is not finite."""
+    values = seed_series(loss)
+    broken = np.flatnonzero(~np.isfinite(values["loss"]))
+    count = int(broken[0]) if broken.size else len(loss)
+    run.stream.append(run.step, {name: series[:count] for name, series in values.items()})
+    run.step += count
+    if broken.size:
+        run.status, run.message = "diverged", f"diverged at step {run.step}"
+
+
+def next_size(done: int, seconds: float) -> int:
+    """The number of steps that should fill a turn, at most eight times more because the first are slow."""
+    return max(1, min(8 * done, round(done * TURN_SECONDS / max(seconds, 1e-6))))

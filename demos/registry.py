@@ -1,0 +1,89 @@
+"""The list of demos. Importing it, or asking for anything but `build`, loads no TensorFlow."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from lib.settings import Config
+from lib.values import shown
+
+
+class UnknownDemoError(LookupError):
+    """No demo has this slug. Its text is one line with the slugs that there are."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo's entry in the list. Its modules are imported when they are first asked for.
+
+    The package has the modules config (CONFIG, PRESETS), data, task (build), theory (chance, floor),
+    figures and lessons.
+    """
+
+    slug: str  # the page's path and the command line's name
+    title: str
+    summary: str  # what the network has to do
+    see: str  # what one will see
+    minutes: int  # how long a person spends with it
+    icon: str  # a Material symbol, as in ":material/graphic_eq:"
+    package: str
+
+    @property
+    def config(self) -> type[Config]:
+        """The class of its settings."""
+        config_class: type[Config] = self._module("config").CONFIG
+        return config_class
+
+    @property
+    def presets(self) -> Mapping[str, Config]:
+        """Named settings; the first are the defaults."""
+        presets: Mapping[str, Config] = self._module("config").PRESETS
+        return presets
+
+    @property
+    def theory(self) -> ModuleType:
+        """chance(config) and floor(config): the loss before anything is learned, and the least possible."""
+        return self._module("theory")
+
+    @property
+    def figures(self) -> ModuleType:
+        """The charts, as functions from arrays to Plotly JSON."""
+        return self._module("figures")
+
+    @property
+    def lessons(self) -> ModuleType:
+        """The coach's advice and the guided experiments."""
+        return self._module("lessons")
+
+    def build(self, config: Config) -> Any:
+        """The engine that trains with these settings. The first call imports TensorFlow: seconds."""
+        return self._module("task").build(config)
+
+    def _module(self, name: str) -> ModuleType:
+        return import_module(f"{self.package}.{name}")
+
+
+DEMOS: tuple[Demo, ...] = (
+    Demo(
+        slug="echo",
+        title="Echo",
+        summary="A network reads random bits and must repeat them a few steps later.",
+        see="The loss falls from chance to almost nothing, and the hidden state shows where bits are kept.",
+        minutes=5,
+        icon=":material/graphic_eq:",
+        package="demos.echo",
+    ),
+)
+
+
+def get(slug: str) -> Demo:
+    """The demo with this slug. Raises UnknownDemoError."""
+    table = {demo.slug: demo for demo in DEMOS}
+    if slug in table:
+        return table[slug]
+    near = difflib.get_close_matches(slug[:40], table, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(table)}."
+    raise UnknownDemoError(f"{shown(slug)} is not a demo: {hint}")

@@ -1,0 +1,153 @@
+"""A job: one run of training, and what is known of it."""
+
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from lib.settings import Config, live_values
+from lib.store import RunRecord
+from lib.stream import MetricStream
+
+
+class State(StrEnum):
+    """What a job is doing, or how it ended."""
+
+    QUEUED = "queued"
+    COMPILING = "compiling"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+
+ACTIVE = frozenset({State.QUEUED, State.COMPILING, State.RUNNING, State.PAUSED})
+RATE_WINDOW = 1.5  # seconds over which steps per second are measured
+
+
+class Job:
+    """One run. Pages read its attributes; only `lib.jobs` writes them.
+
+    `speed` is in steps per second: None for as fast as it goes, 0 for one step at a time, "ramp" for a slow start that
+    doubles every second. `version` goes up at every change that a reader could see.
+    """
+
+    def __init__(self, slug: str, config: Config, visitor: str, *, run_id: str | None = None) -> None:
+        self.id = run_id or secrets.token_urlsafe(9)
+        self.slug, self.config, self.visitor = slug, config, visitor
+        self.live: dict[str, float] = live_values(config)
+        self.changes: list[Any] = []
+        self.state, self.message, self.error = State.QUEUED, "", ""
+        self.step = 0
+        self.steps = int(getattr(config, "steps", 0))
+        self.steps_per_epoch = int(getattr(config, "windows_per_epoch", 0)) or self.steps
+        self.seconds = 0.0
+        self.created = time.time()
+        self.device = ""
+        self.speed: float | str | None = None
+        self.stream = MetricStream()
+        self.snapshot: dict[str, np.ndarray] | None = None
+        self.snapshot_version = 0
+        self.version = 0
+        # The rest belongs to the scheduler.
+        self.engine: Any = None
+        self.carry: Any = None
+        self.checkpoint: Mapping[str, np.ndarray] | None = None  # where a run goes on that is not in memory
+        self.target = State.RUNNING  # what it becomes when it is compiled
+        self.busy = False  # a thread works on it
+        self.waiting = False  # it stands in a queue
+        self.unsettled = False  # something is to be written or drawn though no step is due
+        self.single_steps = 0
+        self.credit = 0.0  # steps that are due, for a paced job
+        self.paced_at = self.ramp_from = time.monotonic()
+        self.due = 0.0
+        self.chunk_rate = 0.0  # steps per second of computing
+        self.saved_at = self.drawn_at = 0.0
+        self._pace: deque[tuple[float, int]] = deque(maxlen=64)
+        self._pace_lock = threading.Lock()
+
+    @property
+    def active(self) -> bool:
+        """Whether it can still train."""
+        return self.state in ACTIVE
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is being trained on, from 1."""
+        return 1 + max(0, min(self.step, self.steps - 1)) // max(1, self.steps_per_epoch)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the run has."""
+        return -(-self.steps // max(1, self.steps_per_epoch))
+
+    def mark_pace(self, steps: int) -> None:
+        """Note that `steps` steps have been done now."""
+        now = time.monotonic()
+        with self._pace_lock:
+            self._pace.append((now, steps))
+            while len(self._pace) > 2 and now - self._pace[0][0] > RATE_WINDOW:
+                self._pace.popleft()
+
+    def forget_pace(self) -> None:
+        """Measure anew, after a pause."""
+        with self._pace_lock:
+            self._pace.clear()
+            self._pace.append((time.monotonic(), 0))
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """Over the last second or so; of a run that has ended, over all of its training time."""
+        if self.state is not State.RUNNING:
+            return self.step / self.seconds if self.seconds > 0 else None
+        with self._pace_lock:
+            if len(self._pace) < 2:
+                return None
+            passed = self._pace[-1][0] - self._pace[0][0]
+            done = sum(steps for _, steps in self._pace) - self._pace[0][1]
+        return done / passed if passed > 0 and done else None
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds to the end at the present pace, None when that is unknown."""
+        rate = self.steps_per_second if self.state is State.RUNNING else None
+        return (self.steps - self.step) / rate if rate else None
+
+    def record(self) -> RunRecord:
+        """What the store keeps of it."""
+        return RunRecord(
+            id=self.id, visitor=self.visitor, slug=self.slug, config=self.config.model_dump(), live=dict(self.live),
+            changes=list(self.changes), state=str(self.state), message=self.message, step=self.step, steps=self.steps,
+            created=self.created, updated=time.time(), seconds=self.seconds, device=self.device,
+            summary=self.stream.summary(),
+        )  # fmt: skip
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Curves, checkpoint and last picture in one, so that they always belong to the same step."""
+        carry = self.carry.to_arrays() if self.carry is not None else dict(self.checkpoint or {})
+        parts = {"carry": carry, "stream": self.stream.arrays(), "snapshot": self.snapshot or {}}
+        return {f"{part}:{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    @classmethod
+    def restored(cls, record: RunRecord, config: Config, arrays: Mapping[str, np.ndarray]) -> "Job":
+        """The job that was stored. It has no engine: that is built when it goes on."""
+        job = cls(record.slug, config, record.visitor, run_id=record.id)
+        parts: dict[str, dict[str, np.ndarray]] = {"carry": {}, "stream": {}, "snapshot": {}}
+        for key, array in arrays.items():
+            part, _, name = key.partition(":")
+            parts[part][name] = array
+        job.stream = MetricStream.from_arrays(parts["stream"])
+        job.snapshot, job.checkpoint = parts["snapshot"] or None, parts["carry"] or None
+        job.snapshot_version = int(job.snapshot is not None)
+        job.live, job.changes = dict(record.live), list(record.changes)
+        job.state, job.message = State(record.state), record.message
+        job.step, job.steps, job.seconds = record.step, record.steps, record.seconds
+        job.created, job.device = record.created, record.device
+        return job

@@ -1,0 +1,414 @@
+"""Background training: a compile thread, a few training threads, and fair turns for every job.
+
+Whatever touches a job's engine or carry happens in the one thread that has the job's turn (`busy`). The commands (pause,
+stop, …) only set what is wanted, under the lock, and take effect after the chunk that is under way.
+"""
+
+import logging
+import os
+import threading
+import time
+import traceback
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lib.job import ACTIVE, Job, State
+from lib.settings import Config, replace, settings_of
+from lib.store import RunRecord, Store
+from lib.stream import seed_series
+
+LOG = logging.getLogger(__name__)
+
+CHUNK_SECONDS = 0.1  # so that Pause, Step and Stop answer at once
+CYCLE_SECONDS = 0.5  # in which every job should have its turn
+SHORTEST_CHUNK_SECONDS = 0.01
+PACED_TURNS = 20.0  # turns a second of a paced job
+RAMP_START = 40.0  # steps per second at the start of a ramp, which doubles every second
+DRAW_EVERY, SAVE_EVERY = 0.1, 10.0  # seconds
+KEPT_IN_MEMORY = 16  # ended jobs
+
+
+class Jobs:
+    """All jobs of the process. Every method may be called from any thread; a command that makes no sense does nothing."""
+
+    def __init__(
+        self, store: Store, workers: int | None = None, *, build: Callable[[str, Config], Any], config_of: Callable[[str], type[Config]]
+    ) -> None:
+        self.store = store
+        self._build, self._config_of = build, config_of
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._turns: deque[Job] = deque()
+        self._compilations: deque[Job] = deque()
+        self._changed = threading.Condition(threading.RLock())
+        self._closing = False
+        self._adopt_unfinished()
+        count = workers or max(1, (os.cpu_count() or 2) // 2)
+        names = [("compile", self._compile_loop), *((f"train-{i}", self._train_loop) for i in range(count))]
+        self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in names]
+        for thread in self._threads:
+            thread.start()
+
+    def _adopt_unfinished(self) -> None:
+        """Runs that a server before this one did not finish wait, paused, for their visitor."""
+        for record in self.store.unfinished():
+            job = self._restore(record)
+            if job is None:
+                continue
+            job.state = State.PAUSED
+            job.message = f"The server was restarted at step {job.step:,}. Resume goes on from there."
+            self.store.save(job.record())
+
+    # Commands
+
+    def start(
+        self, slug: str, config: Config, visitor: str, *, paused: bool = False, speed: float | str | None = None
+    ) -> Job:
+        """Begin a run. It is queued, compiled where these shapes are new, and then runs, or waits at step 0."""
+        job = Job(slug, config, visitor)
+        job.speed = speed
+        job.target = State.PAUSED if paused or speed == 0 else State.RUNNING
+        self.store.save(job.record())
+        self.store.prune(visitor, slug)
+        with self._changed:
+            self._jobs[job.id] = job
+            self._queue_compilation(job)
+        return job
+
+    def get(self, run_id: str) -> Job | None:
+        """The job with this id, from memory or from the store."""
+        with self._changed:
+            job = self._jobs.get(run_id)
+            if job is None and (record := self.store.load(run_id)) is not None:
+                job = self._restore(record)
+            return job
+
+    def pause(self, run_id: str) -> None:
+        """Hold it after the chunk that is under way."""
+        with self._changed:
+            job = self._active(run_id)
+            if job is not None and job.target is State.RUNNING:
+                job.target = State.PAUSED
+                if job.state is State.RUNNING:
+                    self._become(job, State.PAUSED)
+                    self._settle_soon(job)
+
+    def resume(self, run_id: str) -> None:
+        """Let a paused job go on."""
+        with self._changed:
+            job = self._active(run_id)
+            if job is None or job.target is State.RUNNING:
+                return
+            job.target = State.RUNNING
+            if job.speed == 0:
+                job.speed = None
+            if job.state is State.PAUSED:
+                self._go_on(job, State.RUNNING)
+
+    def step(self, run_id: str) -> None:
+        """Train exactly one step of a paused job."""
+        with self._changed:
+            job = self._active(run_id)
+            if job is not None and job.target is State.PAUSED:
+                job.single_steps += 1
+                if job.state is State.PAUSED:
+                    self._go_on(job, State.PAUSED)
+
+    def stop(self, run_id: str) -> None:
+        """End it. What it has learned and measured is kept."""
+        with self._changed:
+            job = self._active(run_id)
+            if job is not None:
+                self._become(job, State.STOPPED, f"Stopped at step {job.step:,}.")
+                self._settle_soon(job)
+
+    def set_live(self, run_id: str, **values: float) -> None:
+        """Change live settings of an active job; it takes effect with the next chunk. Raises SettingError."""
+        with self._changed:
+            job = self._active(run_id)
+            if job is None:
+                return
+            checked = replace(job.config, **(job.live | values))
+            for name in values:
+                if not settings_of(type(job.config))[name].live:
+                    raise ValueError(f"{name} is not a live setting: it needs a new network.")
+                new = getattr(checked, name)
+                if new != job.live[name]:
+                    job.changes.append([job.step, name, new])
+                    job.live[name] = new
+                    job.version += 1
+
+    def set_speed(self, run_id: str, speed: float | str | None) -> None:
+        """Set the pace: steps per second, None for as fast as it goes, "ramp", or 0 to go one step at a time."""
+        with self._changed:
+            job = self._active(run_id)
+            if job is None:
+                return
+            job.speed, job.credit, job.due = speed, 0.0, 0.0
+            job.paced_at = job.ramp_from = time.monotonic()
+            job.version += 1
+            if speed == 0:
+                self.pause(run_id)
+            self._changed.notify_all()
+
+    def rewind(self, run_id: str) -> Job | None:
+        """A new job that waits at step 0 with the same initial weights and data, and the live settings of now."""
+        with self._changed:
+            job = self.get(run_id)
+            if job is None:
+                return None
+            self.stop(run_id)
+            return self.start(job.slug, replace(job.config, **job.live), job.visitor, paused=True, speed=job.speed)
+
+    def runs_of(self, visitor: str, slug: str, limit: int) -> list[RunRecord]:
+        """The visitor's runs of a demo, the newest first, as they stand now."""
+        records = self.store.runs_of(visitor, slug, limit)
+        with self._changed:
+            return [self._jobs[r.id].record() if r.id in self._jobs else r for r in records]
+
+    def curve(self, run_id: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The points of one of a run's series: steps [n] and values [n]."""
+        job = self.get(run_id)
+        return job.stream.curve(name) if job is not None else (np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+    def shutdown(self) -> None:
+        """End all threads after their chunk, and write every active job's checkpoint."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        for job in list(self._jobs.values()):
+            if job.active:
+                self._save(job)
+        self.store.close()
+
+    # Below, all is called with the lock held, unless it says that it has the job's turn.
+
+    def _active(self, run_id: str) -> Job | None:
+        job = self.get(run_id)
+        return job if job is not None and job.state in ACTIVE else None
+
+    def _restore(self, record: RunRecord) -> Job | None:
+        """A job from the store. A record whose settings are no longer valid is not shown."""
+        try:
+            config = self._config_of(record.slug)(**record.config)
+            job = Job.restored(record, config, self.store.arrays(record.id))
+        except (ValueError, LookupError, KeyError) as error:
+            LOG.error("run %s cannot be restored: %s", record.id, error)
+            return None
+        if job.checkpoint is not None:
+            job.step = int(job.checkpoint["step"])
+        elif job.step:
+            job.step, job.stream = 0, type(job.stream)()
+        job.target = State.PAUSED
+        self._jobs[job.id] = job
+        self._forget_oldest()
+        return job
+
+    def _forget_oldest(self) -> None:
+        """Jobs that have ended are dropped from memory, except the latest; the store has them."""
+        ended = [job for job in self._jobs.values() if not (job.active or job.busy or job.unsettled)]
+        for job in ended[:-KEPT_IN_MEMORY]:
+            del self._jobs[job.id]
+
+    def _become(self, job: Job, state: State, message: str = "") -> None:
+        job.state, job.message = state, message
+        job.version += 1
+
+    def _queue_compilation(self, job: Job) -> None:
+        self._become(job, State.QUEUED)
+        self._compilations.append(job)
+        self._changed.notify_all()
+
+    def _go_on(self, job: Job, state: State) -> None:
+        """Give a paused job turns again; one that came from the store is built first."""
+        if job.engine is None:
+            self._queue_compilation(job)
+            return
+        self._become(job, state)
+        if state is State.RUNNING:
+            self._reset_pace(job)
+        self._wait_for_turn(job)
+
+    def _reset_pace(self, job: Job) -> None:
+        job.credit, job.due = 0.0, 0.0
+        job.paced_at = job.ramp_from = time.monotonic()
+        job.forget_pace()
+
+    def _settle_soon(self, job: Job) -> None:
+        job.unsettled = True
+        self._wait_for_turn(job)
+
+    def _wait_for_turn(self, job: Job) -> None:
+        if not job.waiting and not job.busy:
+            job.waiting = True
+            self._turns.append(job)
+        self._changed.notify_all()
+
+    # Compiling
+
+    def _compile_loop(self) -> None:
+        while True:
+            with self._changed:
+                while not self._compilations and not self._closing:
+                    self._changed.wait()
+                if self._closing:
+                    return
+                job = self._compilations.popleft()
+                if job.state is not State.QUEUED:
+                    continue
+                self._become(job, State.COMPILING)
+                job.busy = True
+            self._compile(job)
+
+    def _compile(self, job: Job) -> None:
+        """Build the engine. This thread has the job's turn."""
+        try:
+            engine = self._build(job.slug, job.config)
+            engine.prepare()
+            carry = engine.carry_from(job.checkpoint) if job.checkpoint else engine.initial()
+            error = None
+        except Exception as caught:  # whatever a demo raises is shown on its page, and harms no other job
+            error = caught
+        with self._changed:
+            job.busy = False
+            if error is not None:
+                self._fail(job, error)
+            else:
+                job.engine, job.carry, job.checkpoint = engine, carry, None
+                job.device, job.steps, job.steps_per_epoch = engine.device, engine.steps, engine.steps_per_epoch
+                if job.state is State.COMPILING:
+                    self._become(job, job.target)
+                    self._reset_pace(job)
+            self._settle_soon(job)
+
+    def _fail(self, job: Job, error: BaseException) -> None:
+        LOG.error("job %s failed", job.id, exc_info=error)
+        job.error = "".join(traceback.format_exception(error))
+        text = str(error).strip().splitlines()
+        self._become(job, State.FAILED, f"{type(error).__name__}: {text[0] if text else 'no message'}")
+
+    # Turns
+
+    def _train_loop(self) -> None:
+        while (job := self._next_turn()) is not None:
+            try:
+                self._turn(job)
+            except Exception as error:  # as above
+                with self._changed:
+                    self._fail(job, error)
+                    job.unsettled = False
+                self._end(job)
+            with self._changed:
+                job.busy = False
+                if job.state is State.RUNNING or (job.state is State.PAUSED and job.single_steps) or job.unsettled:
+                    self._wait_for_turn(job)
+                elif not job.active:
+                    self._forget_oldest()
+
+    def _next_turn(self) -> Job | None:
+        """The job that has waited longest among those that are due; None when the process ends."""
+        with self._changed:
+            while not self._closing:
+                now = time.monotonic()
+                for job in self._turns:
+                    if job.unsettled or job.single_steps or job.due <= now or job.state is not State.RUNNING:
+                        self._turns.remove(job)
+                        job.waiting, job.busy = False, True
+                        return job
+                waits = [job.due - now for job in self._turns]
+                self._changed.wait(min(waits) if waits else None)
+            return None
+
+    def _turn(self, job: Job) -> None:
+        """One chunk of a job, and what has to be drawn and written after it. This thread has the job's turn."""
+        with self._changed:
+            unsettled, job.unsettled = job.unsettled, False
+            steps = self._steps_due(job)
+            live = dict(job.live)
+        if steps and job.carry is not None:
+            self._train(job, steps, live)
+        now = time.monotonic()
+        ended = job.state is not State.RUNNING
+        if job.carry is not None and (unsettled or ended or now - job.drawn_at >= DRAW_EVERY):
+            snapshot = job.engine.observe(job.carry)
+            with self._changed:
+                job.snapshot, job.drawn_at = snapshot, now
+                job.snapshot_version += 1
+                job.version += 1
+        if ended and not job.active:
+            self._end(job)
+        elif ended or now - job.saved_at >= SAVE_EVERY:
+            self._save(job)
+
+    def _steps_due(self, job: Job) -> int:
+        """How many steps this turn has."""
+        if job.state is State.PAUSED and job.single_steps:
+            job.single_steps -= 1
+            return 1
+        if job.state is not State.RUNNING:
+            return 0
+        sharing = 1 + sum(other.due <= time.monotonic() for other in self._turns)
+        seconds = max(SHORTEST_CHUNK_SECONDS, min(CHUNK_SECONDS, CYCLE_SECONDS / sharing))
+        most = max(1, int(job.chunk_rate * seconds)) if job.chunk_rate else 20
+        if job.speed is None:
+            return most
+        now = time.monotonic()
+        rate = RAMP_START * 2 ** min(now - job.ramp_from, 20) if job.speed == "ramp" else float(job.speed)
+        job.credit = min(job.credit + rate * min(now - job.paced_at, 0.5), max(1.0, float(most)))
+        job.paced_at = now
+        steps = int(job.credit)
+        job.credit -= steps
+        job.due = now + max(1 / PACED_TURNS, (1 - job.credit) / rate if rate < PACED_TURNS else 0.0)
+        return steps
+
+    def _train(self, job: Job, steps: int, live: dict[str, float]) -> None:
+        """Run a chunk and publish it. This thread has the job's turn."""
+        before = job.carry
+        started = time.perf_counter()
+        carry, metrics = job.engine.run(before, steps, live)
+        seconds = time.perf_counter() - started
+        series = seed_series(metrics["loss"])
+        bad = np.flatnonzero(~np.isfinite(series["loss"]))
+        if len(bad):
+            series = {name: values[: bad[0]] for name, values in series.items()}
+            carry = _run_exactly(job.engine, before, int(bad[0]), live)
+        done = carry.step - before.step
+        with self._changed:
+            job.carry, job.step = carry, carry.step
+            job.seconds += seconds
+            if done and job.state is State.RUNNING:
+                rate = done / max(seconds, 1e-6)
+                job.chunk_rate = min(rate, 4 * job.chunk_rate) if job.chunk_rate else rate
+            if done:
+                job.stream.append(before.step, series)
+                job.mark_pace(done)
+            job.version += 1
+            if len(bad) and job.active:
+                text = f"Diverged at step {carry.step:,}: the loss is no longer a number. The last good state is kept."
+                self._become(job, State.DIVERGED, text)
+            elif carry.step >= job.steps and job.active:
+                self._become(job, State.FINISHED)
+
+    def _end(self, job: Job) -> None:
+        """Write a job that has ended, and free what it trained with. This thread has the job's turn."""
+        self._save(job)
+        with self._changed:
+            if job.carry is not None:
+                job.checkpoint = job.carry.to_arrays()
+            job.engine = job.carry = None
+
+    def _save(self, job: Job) -> None:
+        job.saved_at = time.monotonic()
+        self.store.save(job.record(), job.arrays())
+
+
+def _run_exactly(engine: Any, carry: Any, steps: int, live: dict[str, float]) -> Any:
+    """The carry `steps` steps on; `engine.run` may do fewer at a time."""
+    target = carry.step + steps
+    while carry.step < target:
+        carry, _ = engine.run(carry, target - carry.step, live)
+    return carry

@@ -1,0 +1,107 @@
+"""The update rules, as pure functions, and clipping by the gradient's norm.
+
+Keras's own optimizers cannot be called as pure functions on the TensorFlow backend, so these are ours, and a test holds
+each of them against Keras's.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lib.tf import tf
+
+EPSILON = 1e-7
+Slots = dict[str, Any]
+
+
+class Optimizer(NamedTuple):
+    """An update rule.
+
+    `slots`: the name of each running quantity that the rule keeps for a parameter, and its value at the start.
+    `rule(gradient, slots, learning_rate, step)` returns what is subtracted from the parameter, and the new slots;
+    `step` counts from 1.
+    """
+
+    slots: Mapping[str, float]
+    rule: Callable[[tf.Tensor, Slots, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Slots]]
+
+
+def adagrad(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor):
+    """a += g^2; w -= rate * g / sqrt(a). Duchi, Hazan & Singer (2011)."""
+    accumulator = slots["accumulator"] + gradient**2
+    return learning_rate * gradient * tf.math.rsqrt(accumulator + EPSILON), {"accumulator": accumulator}
+
+
+def momentum(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor):
+    """v = 0.9 v + rate * g; w -= v. Polyak (1964)."""
+    velocity = 0.9 * slots["velocity"] + learning_rate * gradient
+    return velocity, {"velocity": velocity}
+
+
+def rmsprop(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor):
+    """v = 0.9 v + 0.1 g^2; w -= rate * g / sqrt(v). Hinton, Neural networks for machine learning (2012), lecture 6e."""
+    mean_square = 0.9 * slots["mean_square"] + 0.1 * gradient**2
+    return learning_rate * gradient * tf.math.rsqrt(mean_square + EPSILON), {"mean_square": mean_square}
+
+
+def adam(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor):
+    """m = 0.9 m + 0.1 g; v = 0.999 v + 0.001 g^2; both corrected for their start at 0; w -= rate * m / sqrt(v).
+
+    Kingma & Ba (2015), the order of operations at the end of section 2.
+    """
+    mean = 0.9 * slots["mean"] + 0.1 * gradient
+    mean_square = 0.999 * slots["mean_square"] + 0.001 * gradient**2
+    count = tf.cast(step, tf.float32)
+    rate = learning_rate * tf.sqrt(1.0 - 0.999**count) / (1.0 - 0.9**count)
+    return rate * mean / (tf.sqrt(mean_square) + EPSILON), {"mean": mean, "mean_square": mean_square}
+
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    "adagrad": Optimizer({"accumulator": 0.1}, adagrad),
+    "momentum": Optimizer({"velocity": 0.0}, momentum),
+    "rmsprop": Optimizer({"mean_square": 0.0}, rmsprop),
+    "adam": Optimizer({"mean": 0.0, "mean_square": 0.0}, adam),
+}
+
+
+def initial_slots(name: str, params: Any) -> Slots:
+    """The optimizer's slots at their start: for each slot a tree like `params` (a tree of NumPy arrays)."""
+    return {
+        slot: tf.nest.map_structure(lambda value, start=start: np.full_like(value, start), params)
+        for slot, start in OPTIMIZERS[name].slots.items()
+    }
+
+
+def update(
+    name: str, params: Any, slots: Slots, gradients: Any, learning_rate: tf.Tensor, step: tf.Tensor
+) -> tuple[Any, Slots]:
+    """One step of the optimizer: (new parameters, new slots). `step` counts from 1."""
+    rule = OPTIMIZERS[name].rule
+    flat_slots = {slot: tf.nest.flatten(tree) for slot, tree in slots.items()}
+    new_params: list[tf.Tensor] = []
+    new_slots: dict[str, list[tf.Tensor]] = {slot: [] for slot in slots}
+    for i, (value, gradient) in enumerate(zip(tf.nest.flatten(params), tf.nest.flatten(gradients), strict=True)):
+        change, leaf_slots = rule(gradient, {slot: leaves[i] for slot, leaves in flat_slots.items()}, learning_rate, step)
+        new_params.append(value - change)
+        for slot, leaf in leaf_slots.items():
+            new_slots[slot].append(leaf)
+
+    def pack(leaves: list[tf.Tensor]) -> Any:
+        return tf.nest.pack_sequence_as(params, leaves)
+
+    return pack(new_params), {slot: pack(leaves) for slot, leaves in new_slots.items()}
+
+
+def clip_by_global_norm(gradients: Any, clip_norm: tf.Tensor) -> Any:
+    """Scale each seed's gradient down to the norm `clip_norm` where it is longer; 0 leaves all as they are.
+
+    Every leaf has the seed axis first, [S, ...]; the norm is taken over all leaves of one seed, because the seeds are
+    separate networks. Pascanu, Mikolov & Bengio (2013), algorithm 1.
+    """
+    leaves = [tf.convert_to_tensor(leaf) for leaf in tf.nest.flatten(gradients)]
+    squares = [tf.reduce_sum(leaf**2, axis=list(range(1, leaf.shape.rank))) for leaf in leaves]
+    norm = tf.sqrt(tf.add_n(squares))
+    scale = tf.where((clip_norm > 0.0) & (norm > clip_norm), clip_norm / norm, 1.0)
+    clipped = [leaf * tf.reshape(scale, [-1] + [1] * (leaf.shape.rank - 1)) for leaf in leaves]
+    return tf.nest.pack_sequence_as(gradients, clipped)

@@ -1,0 +1,293 @@
+"""A demo's settings: one table of fields that sliders, web address, command line and run record all read.
+
+A demo declares its settings once, as a frozen pydantic model:
+
+    class EchoConfig(Config):
+        echo_step: int = setting(3, group="Task", label="Echo step", help="…", minimum=1, maximum=50)
+
+`parse` reads values strictly and raises SettingError; `clamp` reads them kindly, never raises, and says
+what it changed.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lib.values import KINDS, LONGEST_SHOWN, Value, alternatives, as_text, read_option, shown
+
+Scale = Literal["linear", "log"]
+
+
+class SettingError(ValueError):
+    """A value that a setting cannot take. Its text is one line: field, value, what is wrong, the remedy."""
+
+    def __init__(self, field: str, value: object, problem: str, remedy: str) -> None:
+        super().__init__(field, value, problem, remedy)
+        self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
+
+    def __str__(self) -> str:
+        end = "" if self.remedy.endswith("?") else "."
+        return f"{shown(self.field)} = {shown(self.value)} {self.problem}: {self.remedy}{end}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a control, a message or a command line needs to know about one field."""
+
+    name: str
+    type: type
+    default: Value
+    group: str
+    label: str
+    help: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    scale: Scale = "linear"
+    live: bool = False  # takes effect in a running job
+    options: Mapping[str, str] | None = None  # value -> what a person reads
+
+    @property
+    def limits(self) -> str:
+        """The allowed values in words: "a whole number from 1 to 50 (steps)"."""
+        if self.options:
+            return alternatives(self.options)
+        if self.type is bool:
+            return "true or false"
+        unit = f" ({self.unit})" if self.unit else ""
+        return f"{KINDS[self.type].noun} from {self.minimum} to {self.maximum}{unit}"
+
+    def read(self, raw: object) -> Value:
+        """The value as this setting's type, its bounds not yet checked. Raises SettingError."""
+        if self.options is not None:
+            value: Value | None = read_option(raw, self.options)
+            problem = "is not one of the options"
+        else:
+            value = KINDS[self.type].read(raw)
+            problem = f"cannot be read as {KINDS[self.type].noun}"
+        if value is None:
+            raise SettingError(self.name, raw, problem, f"choose {self.limits}")
+        return value
+
+    def bound_crossed(self, value: Value) -> tuple[str, float] | None:
+        """("above", maximum) or ("below", minimum) for a number that is out of bounds, else None."""
+        if isinstance(value, str | bool):
+            return None
+        if self.maximum is not None and value > self.maximum:
+            return "above", self.maximum
+        if self.minimum is not None and value < self.minimum:
+            return "below", self.minimum
+        return None
+
+    def accept(self, raw: object) -> Value:
+        """The value, of the right type and within bounds. Raises SettingError."""
+        value = self.read(raw)
+        if crossed := self.bound_crossed(value):
+            raise SettingError(self.name, raw, f"is {crossed[0]} {crossed[1]}", f"choose {self.limits}")
+        return value
+
+
+def setting(
+    default: Value,
+    *,
+    group: str,
+    label: str,
+    help: str,
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    step: float | None = None,
+    scale: Scale = "linear",
+    live: bool = False,
+    options: Mapping[str, str] | None = None,
+) -> Any:
+    """A pydantic field that carries what its control needs. `options` maps each allowed text to its label."""
+    extra: dict[str, Any] = {"group": group, "label": label, "help": help, "unit": unit}
+    extra |= {"minimum": minimum, "maximum": maximum, "step": step, "scale": scale, "live": live}
+    extra["options"] = dict(options) if options else None
+    return Field(default, ge=minimum, le=maximum, json_schema_extra={"setting": extra})
+
+
+class Config(BaseModel):
+    """Base of every demo's settings: frozen, checked, and every field made with `setting`.
+
+    A rule across fields is a model validator that raises SettingError; `repair` gets `clamp` out of it.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """A mistake in the table is found when the module is imported. Raises TypeError."""
+        super().__pydantic_init_subclass__(**kwargs)
+        for field in settings_of(cls).values():
+            if fault := _fault(field):
+                raise TypeError(f"{cls.__name__}.{field.name} {fault}")
+        try:
+            _build(cls, {})
+        except SettingError as error:
+            raise TypeError(f"{cls.__name__} has defaults that it refuses: {error}") from error
+
+    @classmethod
+    def repair(cls, values: dict[str, Value]) -> tuple[dict[str, Value], list[str]]:
+        """Values that keep the rules across fields, and a sentence for each change.
+
+        It is given a value within bounds for every field.
+        """
+        return values, []
+
+    @model_validator(mode="after")
+    def _check_options(self) -> Self:
+        for name, field in settings_of(type(self)).items():
+            if field.options is not None:
+                field.accept(getattr(self, name))
+        return self
+
+
+C = TypeVar("C", bound=Config)
+
+
+@cache
+def settings_of(config_class: type[Config]) -> dict[str, Setting]:
+    """The fields in the order in which the class declares them."""
+    table = {}
+    for name, field in config_class.model_fields.items():
+        extra = field.json_schema_extra
+        if not isinstance(extra, dict) or "setting" not in extra:
+            raise TypeError(f"{config_class.__name__}.{name} must be made with lib.settings.setting(...)")
+        details: Any = extra["setting"]
+        kind: Any = field.annotation
+        table[name] = Setting(name=name, type=kind, default=field.default, **details)
+    return table
+
+
+def parse(config_class: type[C], values: Mapping[str, object]) -> C:
+    """The config with these values and defaults elsewhere; texts are read as numbers. Raises SettingError."""
+    table = settings_of(config_class)
+    accepted = {}
+    for name, raw in values.items():
+        if name not in table:
+            raise SettingError(name, raw, "is not a setting of this demo", _nearest(name, table))
+        accepted[name] = table[name].accept(raw)
+    return _build(config_class, accepted)
+
+
+def clamp(config_class: type[C], values: Mapping[str, object]) -> tuple[C, list[str]]:
+    """The nearest valid config, and one sentence for each value that was changed or ignored. Never raises."""
+    table = settings_of(config_class)
+    kept: dict[str, Value] = {name: field.default for name, field in table.items()}
+    notes = []
+    for name, raw in values.items():
+        if name in table:
+            kept[name], note = _nearest_value(table[name], raw)
+        else:
+            note = f"{shown(name)} is not a setting of this demo, so it is ignored."
+        if note:
+            notes.append(note)
+    try:
+        return _build(config_class, kept), notes
+    except SettingError as error:
+        config, repairs = _repaired(config_class, kept, error)
+        return config, notes + repairs
+
+
+def replace(config: C, **values: object) -> C:
+    """The same config with other values, checked as `parse` checks them. Raises SettingError."""
+    return parse(type(config), config.model_dump() | values)
+
+
+def to_query(config: Config) -> dict[str, str]:
+    """What differs from the defaults, as texts for a web address. `clamp` and `parse` read it back."""
+    changed = differences(type(config)(), config)
+    return {name: as_text(value) for name, (_, value) in changed.items()}
+
+
+def differences(a: Config, b: Config) -> dict[str, tuple[Value, Value]]:
+    """The fields in which two configs of one class differ, as (value in a, value in b)."""
+    if type(a) is not type(b):
+        raise TypeError(
+            f"differences needs two configs of one class, got {type(a).__name__} and {type(b).__name__}"
+        )
+    pairs = {name: (getattr(a, name), getattr(b, name)) for name in settings_of(type(a))}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def needs_new_network(a: Config, b: Config) -> list[str]:
+    """The differing fields that a running job cannot take over."""
+    return [name for name in differences(a, b) if not settings_of(type(a))[name].live]
+
+
+def live_values(config: Config) -> dict[str, float]:
+    """The settings that take effect in a running job, as the numbers that the training chunk takes."""
+    return {
+        name: float(getattr(config, name)) for name, field in settings_of(type(config)).items() if field.live
+    }
+
+
+def _fault(field: Setting) -> str | None:
+    """What is wrong with a field's declaration."""
+    if field.options is not None:
+        lower = all(value == value.strip().lower() for value in field.options)
+        return (
+            None if field.type is str and lower else "has options: make it a str, with options in lower case"
+        )
+    if field.type not in KINDS:
+        return f"is a {field.type!r}: make it an int, float or bool, or a str with options"
+    if field.type is not bool and (field.minimum is None or field.maximum is None):
+        return "is a number: give it a minimum and a maximum"
+    if field.scale == "log" and not (field.minimum or 0) > 0:
+        return "has a log scale: give it a minimum above 0"
+    return None
+
+
+def _build(config_class: type[C], values: Mapping[str, Value]) -> C:
+    try:
+        return config_class(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, SettingError):
+            raise cause from None
+        where = ".".join(str(part) for part in first["loc"]) or config_class.__name__
+        raise SettingError(
+            where, first["input"], f"is refused ({first['msg']})", "choose another value"
+        ) from None
+
+
+def _nearest_value(field: Setting, raw: object) -> tuple[Value, str | None]:
+    """The allowed value nearest to `raw` (the default if it cannot be read), and a sentence if it differs."""
+    try:
+        value = field.read(raw)
+    except SettingError as error:
+        note = (
+            f"{field.name} = {shown(raw)} {error.problem}, so the default {as_text(field.default)} is used."
+        )
+        return field.default, note
+    crossed = field.bound_crossed(value)
+    if crossed is None:
+        return value, None
+    side, bound = crossed
+    return field.type(bound), f"{field.name} = {shown(raw)} is {side} {bound}, so {bound} is used."
+
+
+def _repaired(config_class: type[C], values: dict[str, Value], error: SettingError) -> tuple[C, list[str]]:
+    """A config that keeps the rules across fields: the class's own repair, or else the defaults."""
+    try:
+        repaired, notes = config_class.repair(dict(values))
+        return _build(config_class, repaired), notes
+    except (
+        Exception
+    ):  # a page must open whatever the address says, so even a faulty repair ends at the defaults
+        return config_class(), [f"{error} The defaults are used instead."]
+
+
+def _nearest(name: object, table: Mapping[str, Setting]) -> str:
+    near = difflib.get_close_matches(str(name)[:LONGEST_SHOWN], table, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"choose one of {', '.join(table)}"

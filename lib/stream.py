@@ -1,0 +1,154 @@
+"""The stream of metrics from a training thread to whoever reads it, now or later.
+
+A series keeps at most `capacity` points. When there are more, it is thinned by MinMaxLTTB (van der Donckt et al., 2023),
+which keeps the first and last point and the extremes, and its `generation` goes up. A reader states what it has, so a lost or
+repeated delta does no harm.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tsdownsample import MinMaxLTTBDownsampler
+
+SPANS = (30, 300)  # steps of the smoothed loss
+RECENT = 100
+
+Delta = dict[str, dict[str, Any]]
+
+
+def seed_series(loss: np.ndarray) -> dict[str, np.ndarray]:
+    """The series of a loss [n, S]: `loss`, the median over seeds, and with several seeds the 10th and 90th percentile.
+
+    A loss that is not finite counts as infinitely high, so the median is finite as long as most seeds are.
+    """
+    if loss.shape[1] == 1:
+        return {"loss": loss[:, 0]}
+    ranked = np.sort(np.where(np.isfinite(loss), loss, np.inf), axis=1)
+    last = ranked.shape[1] - 1
+    low, high = round(0.1 * last), round(0.9 * last)
+    median = 0.5 * (ranked[:, last // 2] + ranked[:, (last + 1) // 2])
+    return {"loss": median, "loss_low": ranked[:, low], "loss_high": ranked[:, high]}
+
+
+class _Series:
+    """One metric: its points, thinned, and what is told of the unthinned values."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        arrays = arrays or {}
+        self.steps = np.asarray(arrays.get("step", ()), np.int64)
+        self.values = np.asarray(arrays.get("value", ()), np.float32)
+        self.generation = int(arrays.get("generation", 0))
+        self.recent = np.asarray(arrays.get("recent", ()), np.float32)
+        self.best = float(arrays.get("best", np.inf))
+
+    def append(self, steps: np.ndarray, values: np.ndarray, capacity: int) -> None:
+        self.recent = np.concatenate([self.recent, values])[-RECENT:]
+        finite = np.isfinite(values)
+        if finite.any():
+            self.best = min(self.best, float(values[finite].min()))
+        self.steps = np.concatenate([self.steps, steps[finite]])
+        self.values = np.concatenate([self.values, values[finite]])
+        if len(self.steps) > capacity:
+            kept = MinMaxLTTBDownsampler().downsample(self.steps, self.values, n_out=capacity // 2)
+            self.steps, self.values = self.steps[kept], self.values[kept]
+            self.generation += 1
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {
+            "step": self.steps,
+            "value": self.values,
+            "generation": np.int64(self.generation),
+            "recent": self.recent,
+            "best": np.float64(self.best),
+        }
+
+    def delta(self, have: tuple[int, int]) -> dict[str, Any] | None:
+        generation, count = have
+        start = count if generation == self.generation and count <= len(self.steps) else 0
+        if start == len(self.steps) and generation == self.generation:
+            return None
+        return {
+            "generation": self.generation,
+            "start": start,
+            "step": self.steps[start:].astype(np.int32),
+            "value": self.values[start:],
+        }
+
+    def summary(self) -> dict[str, float | None]:
+        full = len(self.recent) == RECENT
+        last = self.recent[-1] if len(self.recent) else np.nan
+        mean = self.recent.mean(dtype=np.float64) if full else np.nan
+        return {"last": _finite(last), "best": _finite(self.best), "mean_last_100": _finite(mean)}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+class MetricStream:
+    """The series of one run, written by one thread and read by many."""
+
+    def __init__(self, capacity: int = 4096) -> None:
+        self.capacity = capacity
+        self._series: dict[str, _Series] = {}
+        self._lock = threading.Lock()
+
+    def append(self, first_step: int, values: Mapping[str, np.ndarray]) -> None:
+        """Add the values [n] of the steps `first_step` and on. The series `loss` is smoothed as well."""
+        with self._lock:
+            smoothed = self._smoothed(np.asarray(values["loss"], np.float32)) if "loss" in values else {}
+            for name, points in {**values, **smoothed}.items():
+                steps = np.arange(first_step, first_step + len(points), dtype=np.int64)
+                self._series.setdefault(name, _Series()).append(steps, np.asarray(points, np.float32), self.capacity)
+
+    def _smoothed(self, loss: np.ndarray) -> dict[str, np.ndarray]:
+        """The exponential moving averages of the loss, going on from where each stands."""
+        found = {}
+        for span in SPANS:
+            name = f"loss_smooth_{span}"
+            before = self._series[name].recent[-1:] if name in self._series else loss[:0]
+            average = pd.Series(np.concatenate([before, loss])).ewm(span=span, adjust=False).mean().to_numpy()
+            found[name] = average[len(before) :].astype(np.float32)
+        return found
+
+    def delta(self, have: Mapping[str, tuple[int, int]], names: Sequence[str] | None = None) -> Delta:
+        """What a reader lacks that has, of each series, `(generation, count of points)`.
+
+        For each series with news: `generation`, `start` (the index that the new points begin at), `step` int32 [n] and
+        `value` float32 [n]. The reader cuts its points at `start` and appends; 0 means that it begins anew.
+        """
+        with self._lock:
+            found = {
+                name: series.delta(have.get(name, (-1, 0)))
+                for name, series in self._series.items()
+                if names is None or name in names
+            }
+        return {name: delta for name, delta in found.items() if delta is not None}
+
+    def summary(self) -> dict[str, dict[str, float | None]]:
+        """Of each metric `last`, `best` (lowest) and `mean_last_100`, of the values before thinning; None if unknown."""
+        with self._lock:
+            return {name: series.summary() for name, series in self._series.items() if "_smooth_" not in name}
+
+    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The points of one series: steps [n] and values [n]."""
+        with self._lock:
+            series = self._series.get(name) or _Series()
+            return series.steps, series.values
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it as a flat dict of arrays, for the store."""
+        with self._lock:
+            return {f"{name}/{part}": value for name, s in self._series.items() for part, value in s.arrays().items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], capacity: int = 4096) -> "MetricStream":
+        """The stream that `arrays` wrote; it goes on bit for bit."""
+        stream = cls(capacity)
+        for name in {key.rpartition("/")[0] for key in arrays}:
+            parts = ("step", "value", "generation", "recent", "best")
+            stream._series[name] = _Series({part: arrays[f"{name}/{part}"] for part in parts})
+        return stream

@@ -1,0 +1,273 @@
+"""How all charts look: colours, dashes, hatches, and the parts that they share.
+
+A figure is Plotly JSON of plain Python values: {"data": [...], "layout": {...}}. The colours of text, grid and
+background are not set here, for the page's theme does that, light or dark. So each line's colour here has a contrast
+of 3 to 1 or more on both, and none is ever the only cue: a dash, a hatch, a width or a shape says the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from tsdownsample import MinMaxLTTBDownsampler
+
+Json = dict[str, Any]
+
+# What the bits are, in every demo (the palette of Okabe & Ito, 2008).
+INPUT = "#0072B2"  # blue
+TARGET = "#D55E00"  # red: a vermilion that the colour-blind can tell from the green
+PREDICTION = "#009E73"  # green
+
+LOSS = "#7B61C9"  # purple: a measured curve
+REFERENCE = "#A66F00"  # brown: a computed line
+GHOST = "#808080"  # an earlier run, and what does not count
+WRONG = "#C2408F"  # magenta
+
+DASHES = {"chance": "dash", "floor": "dot"}
+GHOST_LOOKS = (("dash", 0.9), ("dot", 0.8), ("dashdot", 0.65), ("longdash", 0.55), ("longdashdot", 0.45))
+GHOST_POINTS = 600  # of each earlier run: more cannot be told apart on a screen
+TRANSPARENT = "rgba(0,0,0,0)"
+
+# The second cue of bars, beside their colour. The input's are solid.
+TARGET_HATCH: Json = {"shape": "/", "fgcolor": TARGET, "bgcolor": "#FBD3B4", "solidity": 0.45}
+PREDICTION_HATCH: Json = {"shape": "-", "fgcolor": "#FFFFFF", "bgcolor": PREDICTION, "solidity": 0.25}
+UNKNOWABLE_HATCH: Json = {"shape": "\\", "fgcolor": GHOST, "bgcolor": TRANSPARENT, "solidity": 0.18}
+
+# From -1 over 0 to 1. The ends differ in lightness as well as in hue, and neither is a colour of the bits.
+DIVERGING = [[0.0, "#3B1A6E"], [0.25, "#8F73B8"], [0.5, "#F1EEF2"], [0.75, "#EBCB6B"], [1.0, "#C08A00"]]
+
+# Markers that stand out on any bar and on any background.
+DOT: Json = {"symbol": "circle", "color": "#FFFFFF", "line": {"color": "#202020", "width": 1.25}}
+CROSS: Json = {"symbol": "x", "color": WRONG, "line": {"color": "#FFFFFF", "width": 1}}
+
+# A colour bar along the top, where it takes no width from a phone.
+COLOR_BAR: Json = {
+    "orientation": "h",
+    "x": 0.5,
+    "y": 1.02,
+    "yanchor": "bottom",
+    "thickness": 10,
+    "tickvals": [-1, -0.5, 0, 0.5, 1],
+}
+
+FONT_SIZE = 12
+LEGEND_WIDTH = 44  # characters
+# A halo in the page's background keeps a text legible where it lies on a curve. CSS resolves the variable in the page.
+BACKGROUND = "var(--st-background-color, transparent)"
+HALO = {"size": FONT_SIZE, "shadow": ", ".join(f"0 0 {blur}px {BACKGROUND}" for blur in (1, 2, 3, 4))}
+
+
+SMOOTHINGS = {"off": "raw", "30": "smoothed over 30 steps", "300": "smoothed over 300 steps"}
+LOSS_AXES: dict[str, Json] = {
+    "linear": {
+        "type": "linear",
+        "autorangeoptions": {"clipmax": 1.4},
+    },  # a few high steps must not flatten the rest
+    "log": {"type": "log", "tickformat": "~g", "dtick": 1},
+}
+EPOCH_AXIS: Json = {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False}
+
+
+class Ghost(NamedTuple):
+    """An earlier run's curve: `step` and `value` are arrays [n], and `name` is what the legend says."""
+
+    name: str
+    step: Sequence[int] | np.ndarray
+    value: Sequence[float] | np.ndarray
+
+
+def translucent(color: str, opacity: float) -> str:
+    """A colour "#RRGGBB" as rgba()."""
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def numbers(values: Any, digits: int | None = None) -> list[Any]:
+    """An array as nested lists that JSON can hold: rounded, and None for what is not finite."""
+    array = np.asarray(values)
+    if array.dtype.kind != "f":
+        return array.tolist()
+    if digits is not None:
+        array = np.round(array.astype(np.float64), digits)
+    finite = np.isfinite(array)
+    return (array if finite.all() else np.where(finite, array.astype(object), None)).tolist()
+
+
+def axis(title: str, **settings: Any) -> Json:
+    """An axis with its title. The margin grows with the labels."""
+    return {"title": {"text": title, "standoff": 8}, "automargin": True, "zeroline": False, **settings}
+
+
+STEP_AXIS = axis("training step", tickformat=",", autorangeoptions={"include": [0, 20], "clipmin": 0})
+
+
+def layout(*, alt: str, height: int, revision: str, **settings: Any) -> Json:
+    """The layout of a chart: `alt` is its text alternative, `height` in pixels.
+
+    While `revision` stays the same, an update keeps what the reader did: zoom, hover and legend.
+    """
+    return {
+        "height": height,
+        "margin": {"l": 48, "r": 12, "t": 8, "b": 40},
+        "font": {"size": FONT_SIZE},
+        "hovermode": "closest",
+        "hoverlabel": {"namelength": -1},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "maxheight": 400,
+        },
+        "showlegend": True,
+        "uirevision": revision,
+        "meta": {"alt": alt},
+        **settings,
+    }
+
+
+def curve(name: str, **settings: Any) -> Json:
+    """A line against the training step, whose hover text has 4 significant digits."""
+    hover = "step %{x:,}<br>loss %{y:.4g}"
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": [],
+        "y": [],
+        "hovertemplate": hover,
+        **settings,
+    }
+
+
+def loss_curves(seeds: int, smooth: str) -> list[Json]:
+    """The band of many seeds, the loss, and the smoothed loss, behind which the loss itself is faint. All are empty.
+
+    `meta` of each names its series in the metric stream. Raises ValueError on an unknown `smooth`.
+    """
+    if smooth not in SMOOTHINGS:
+        raise ValueError(f"smooth = {smooth!r} is not known: choose one of {', '.join(SMOOTHINGS)}.")
+    name = "loss" if seeds == 1 else f"median loss of {seeds} seeds"
+    look = (
+        {"line": {"color": LOSS, "width": 1.75}}
+        if smooth == "off"
+        else {"line": {"color": LOSS, "width": 1}, "opacity": 0.4}
+    )
+    curves = [curve(name, **look, meta={"series": "loss"})]
+    if seeds > 1:
+        curves = [*_band(f"middle 80 % of {seeds} seeds"), *curves]
+    if smooth != "off":
+        line = {"color": LOSS, "width": 2.5}
+        curves.append(curve(SMOOTHINGS[smooth], line=line, meta={"series": f"loss_smooth_{smooth}"}))
+    return curves
+
+
+def _band(name: str) -> list[Json]:
+    """The area between the 10th and the 90th percentile, as two curves that the legend switches together."""
+    edge = {"line": {"width": 0, "color": LOSS}, "legendgroup": "band"}
+    area = {"fill": "tonexty", "fillcolor": translucent(LOSS, 0.22)}
+    hover = "step %{x:,}<br>{} % of seeds below %{y:.4g}<extra></extra>"
+    low = curve(name, **edge, showlegend=False, meta={"series": "loss_low"})
+    high = curve(name, **edge, **area, meta={"series": "loss_high"})
+    return [
+        low | {"hovertemplate": hover.replace("{}", "10")},
+        high | {"hovertemplate": hover.replace("{}", "90")},
+    ]
+
+
+def loss_axis(floor: float, scale: str) -> tuple[Json, Json]:
+    """The y axis of a loss in nats, and an invisible shape that keeps its range still until the curve leaves it.
+
+    Chance (ln 2) and the floor are in view, with room for their labels. Raises ValueError on an unknown `scale`.
+    """
+    if scale not in LOSS_AXES:
+        raise ValueError(f"scale = {scale!r} is not known: choose one of {', '.join(LOSS_AXES)}.")
+    lowest, highest = -0.17, 0.8
+    if scale == "log":
+        lowest, highest = min(floor / 10, 0.01) if floor > 0 else 1e-4, 3
+    return axis("loss (nats)", uirevision=scale, **LOSS_AXES[scale]), in_view(lowest, highest)
+
+
+def shortened(name: str) -> str:
+    """A name that fits into one line of a legend on a phone."""
+    return name if len(name) <= LEGEND_WIDTH else name[: LEGEND_WIDTH - 1].rstrip(" ,") + "…"
+
+
+def ghost_curves(ghosts: Sequence[Ghost]) -> list[Json]:
+    """The last five earlier runs as grey lines, the newest first and strongest. `ghosts` begins with the oldest."""
+    curves = []
+    for ghost, (dash, opacity) in zip(reversed(ghosts), GHOST_LOOKS, strict=False):
+        steps, values = np.asarray(ghost.step), np.asarray(ghost.value, np.float64)
+        if len(steps) > GHOST_POINTS:
+            kept = MinMaxLTTBDownsampler().downsample(steps, values, n_out=GHOST_POINTS)
+            steps, values = steps[kept], values[kept]
+        line = {"color": GHOST, "width": 1.5, "dash": dash}
+        curves.append(
+            curve(shortened(ghost.name), x=numbers(steps), y=numbers(values), line=line, opacity=opacity)
+        )
+    return curves
+
+
+def reference_line(value: float, kind: str, label: str, where: str) -> Json:
+    """A horizontal line across the chart. `where` its label is: "top" or "bottom" of it, at its "left" or "right" end."""
+    above, end = where.split()
+    place = {
+        "yanchor": {"top": "bottom", "bottom": "top"}[above],
+        "textposition": {"left": "start", "right": "end"}[end],
+    }
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0.012 if end == "left" else 0,  # else the label touches the axis's numbers
+        "x1": 1,
+        "y0": value,
+        "y1": value,
+        "line": {"color": REFERENCE, "width": 1.5, "dash": DASHES[kind]},
+        "label": {"text": label, "padding": 5, "font": HALO, **place},
+    }
+
+
+def in_view(lowest: float, highest: float) -> Json:
+    """An invisible line between two heights, which an automatic range then always shows.
+
+    The axis's own option for that, autorangeoptions.include, ignores the lower end of a log axis (Plotly.js 4.1).
+    """
+    return {"type": "line", "xref": "paper", "x0": 0, "x1": 0, "y0": lowest, "y1": highest, "opacity": 0}
+
+
+def bottom_note(text: str) -> Json:
+    """A text at the right end of the bottom edge."""
+    place = {"xref": "paper", "x": 1, "xanchor": "right", "yref": "paper", "y": 0.05, "yanchor": "bottom"}
+    return {"text": text, "showarrow": False, "font": HALO, **place}
+
+
+def epoch_marks(starts: Sequence[int], why: str) -> Json:
+    """Small ticks on the bottom edge, on a second axis from 0 to 1. `why` tells what happens there."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "new epoch",
+        "x": list(starts),
+        "y": [0.015] * len(starts),
+        "yaxis": "y2",
+        "marker": {"symbol": "line-ns", "size": 8, "color": GHOST, "line": {"width": 1.5, "color": GHOST}},
+        "hovertemplate": f"step %{{x:,}}: a new epoch<br>{why}<extra></extra>",
+        "meta": {"epochs": True},
+    }
+
+
+def bars(name: str, color: str, *, width: float, hatch: Json | None = None, **settings: Any) -> Json:
+    """Bars of one kind, `width` steps wide. A hatch (`shape`, `bgcolor`, `solidity`) tells them apart without colour."""
+    marker: Json = {"color": color, "line": {"width": 0}}
+    if hatch:
+        marker["pattern"] = {"fgcolor": color, "fillmode": "replace", "size": 6, **hatch}
+    return {"type": "bar", "name": name, "width": width, "marker": marker, "hoverinfo": "skip", **settings}
+
+
+def waiting_figure(height: int = 320) -> Json:
+    """What stands in a picture's place before there is anything to show."""
+    text = {"text": "Press Start or Step to see it.", "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
+    hidden = {"visible": False, "fixedrange": True}
+    alt = "Empty until a run has begun."
+    return {"data": [], "layout": layout(alt=alt, height=height, revision="waiting", annotations=[text], xaxis=hidden, yaxis=hidden)}

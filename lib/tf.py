@@ -1,0 +1,23 @@
+"""The one place where TensorFlow is imported: `from lib.tf import tf`.
+
+The import takes three to five seconds and 600 MB, so only what trains imports this module, and never a page.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notes are not for our users
+# With oneDNN, TensorFlow 2.21 now and then crashes in a batched matmul of inner size 1 (seen on the echo task's wide
+# layers). What XLA compiles does not use it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import keras  # noqa: E402  (both must be set first)
+import tensorflow as tf  # noqa: E402
+
+
+def keep_session(free_memory: bool = True) -> None:
+    """Do nothing. Streamlit calls `keras.backend.clear_session` after every script run, for the whole process."""
+
+
+keras.backend.clear_session = keep_session
+
+__all__ = ["tf"]

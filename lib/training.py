@@ -1,0 +1,253 @@
+"""Training in compiled chunks.
+
+A training step is a pure function of parameters, optimizer slots, carried state, data and live settings. A chunk is as
+many such steps as one wants, in one `tf.while_loop` that XLA compiles to machine code: on small networks nearly all of
+the time of a step-by-step loop is the way from Python to the machine and back.
+
+Parameters are arguments of the chunk, so one compiled chunk serves every run with the same shapes. Each lives in a
+`tf.compat.v1.Session` of its own. That looks old-fashioned, but it is the one way to get memory back: what
+`tf.function(jit_compile=True)` compiles eagerly stays until the process ends (20 MB for each new shape), and a session
+that is dropped takes its compiled code along. `python -m benchmarks memory` measures it.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from lib import optimizers
+from lib.device import Device, choose, session_config
+from lib.tf import tf
+
+Arrays = dict[str, np.ndarray]
+LIVE_SETTINGS = ("learning_rate", "clip_norm")
+
+
+class Task(Protocol):
+    """What a demo says about its training. `lib` knows nothing else of a demo.
+
+    A window is what one step is trained on. `signature` must be equal for two tasks only if the same compiled code
+    serves both: it names everything that `loss` and `observe` depend on besides their arguments.
+    """
+
+    config: Any
+    seeds: int
+    steps: int
+    steps_per_epoch: int
+    windows_per_block: int
+    optimizer: str
+
+    @property
+    def signature(self) -> Hashable: ...
+
+    def initial_params(self) -> Any:
+        """A tree (dicts) of float32 arrays, the seed axis first."""
+
+    def initial_state(self) -> Any:
+        """The state of zeros, a named tuple of arrays [S, B, H]."""
+
+    def block(self, index: int) -> Arrays:
+        """The windows `index * windows_per_block` and on: arrays [N, ...], with `carry` [N] 0 where the state is reset."""
+
+    def loss(self, params: Any, state: Any, window: dict[str, tf.Tensor]) -> tuple[tf.Tensor, Any]:
+        """The loss that is differentiated, [S], and the state after the window."""
+
+    def observe(self, params: Any, state: Any, window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What the pictures show of one window."""
+
+
+class Carry(NamedTuple):
+    """All that training goes on from: the count of `step`s done, parameters, optimizer slots and carried state."""
+
+    step: int
+    params: Any
+    slots: Any
+    state: Any
+
+    def to_arrays(self) -> Arrays:
+        """The same as a flat dict of arrays, for a checkpoint."""
+        leaves = tf.nest.flatten((self.params, self.slots, self.state))
+        return {"step": np.int64(self.step), **{f"leaf_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}}
+
+
+class _Chunk:
+    """The compiled functions of one signature, in a session of their own."""
+
+    def __init__(self, task: Task, device: Device) -> None:
+        carry = initial_carry(task)
+        self._tree = (carry.params, carry.slots, carry.state)
+        block = task.block(0)
+        with tf.Graph().as_default() as graph, tf.device(device.name):
+            tree = tf.nest.map_structure(_placeholder, self._tree)
+            data = {name: _placeholder(array) for name, array in block.items()}
+            at = {name: tf.compat.v1.placeholder(tf.int32, []) for name in ("window", "step", "steps")}
+            live = {name: tf.compat.v1.placeholder(tf.float32, []) for name in LIVE_SETTINGS}
+            train = tf.function(_train(task), jit_compile=True, autograph=False)(tree, data, at, live)
+            observe = _observe(task)(tree, data, at["window"])  # forward only and once a picture: not worth XLA's time
+        graph.finalize()
+        session = tf.compat.v1.Session(graph=graph, config=session_config())
+        feeds = tf.nest.flatten((tree, data))
+        self._train = session.make_callable(train, [*feeds, *at.values(), *live.values()])
+        self._observe = session.make_callable(observe, [*feeds, at["window"]])
+        self.train(carry, block, 0, 0, dict.fromkeys(LIVE_SETTINGS, 0.0))
+        self.observe(carry, block, 0)
+
+    def train(self, carry: Carry, block: Arrays, window: int, steps: int, live: Mapping[str, float]) -> tuple[Carry, np.ndarray]:
+        """`steps` steps from window `window` of `block`: (new carry, loss [steps, S])."""
+        tree = (carry.params, carry.slots, carry.state)
+        leaves = tf.nest.flatten((tree, block))
+        tree, loss = self._train(*leaves, window, carry.step, steps, *(live[name] for name in LIVE_SETTINGS))
+        return Carry(carry.step + steps, *tree), loss[:steps]
+
+    def observe(self, carry: Carry, block: Arrays, window: int) -> Arrays:
+        """The picture of one window, before it is trained on."""
+        tree = (carry.params, carry.slots, carry.state)
+        return self._observe(*tf.nest.flatten((tree, block)), window)
+
+
+def _placeholder(array: np.ndarray) -> tf.Tensor:
+    return tf.compat.v1.placeholder(array.dtype, array.shape)
+
+
+def _window(task: Task, state: Any, data: dict[str, tf.Tensor], index: tf.Tensor) -> tuple[Any, dict[str, tf.Tensor]]:
+    """One window of the block, and the state that it starts from: zero where the window does not carry it on."""
+    window = {name: tf.gather(array, index) for name, array in data.items()}
+    carried = window.pop("carry")
+    return tf.nest.map_structure(lambda leaf: leaf * carried, state), window
+
+
+def _train(task: Task):
+    """The chunk as a function of tensors."""
+
+    def step(tree: Any, data: dict[str, tf.Tensor], window: tf.Tensor, count: tf.Tensor, live: Mapping[str, tf.Tensor]):
+        """One training step: (new tree, loss [S])."""
+        params, slots, state = tree
+        state, batch = _window(task, state, data, window)
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            loss, state = task.loss(params, state, batch)
+            total = tf.reduce_sum(loss)  # a seed's parameters act on no other seed's loss
+        gradients = tape.gradient(total, params)
+        gradients = optimizers.clip_by_global_norm(gradients, live["clip_norm"])
+        params, slots = optimizers.update(task.optimizer, params, slots, gradients, live["learning_rate"], count)
+        return (params, slots, state), loss
+
+    def chunk(tree: Any, data: dict[str, tf.Tensor], at: Mapping[str, tf.Tensor], live: Mapping[str, tf.Tensor]):
+        losses = tf.zeros([task.windows_per_block, task.seeds])
+
+        def body(i: tf.Tensor, tree: Any, losses: tf.Tensor):
+            tree, loss = step(tree, data, at["window"] + i, at["step"] + i + 1, live)
+            return i + 1, tree, tf.tensor_scatter_nd_update(losses, [[i]], loss[None])
+
+        _, tree, losses = tf.while_loop(lambda i, *_: i < at["steps"], body, (tf.constant(0), tree, losses))
+        return tree, losses
+
+    return chunk
+
+
+def _observe(task: Task):
+    def observe(tree: Any, data: dict[str, tf.Tensor], index: tf.Tensor) -> dict[str, tf.Tensor]:
+        params, _, state = tree
+        state, window = _window(task, state, data, index)
+        return task.observe(params, state, window)
+
+    return observe
+
+
+class _ChunkCache:
+    """The compiled chunks used last, at most `capacity`. What falls out is freed when no run uses it any more."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._chunks: OrderedDict[Hashable, _Chunk] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, task: Task, device: Device) -> _Chunk:
+        """The chunk of this task, compiled now if it is not there. One compilation at a time."""
+        key = (device.name, task.optimizer, task.seeds, task.windows_per_block, task.signature)
+        with self._lock:
+            if key not in self._chunks:
+                self._chunks[key] = _Chunk(task, device)
+            self._chunks.move_to_end(key)
+            while len(self._chunks) > self.capacity:
+                self._chunks.popitem(last=False)
+            return self._chunks[key]
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+
+CHUNKS = _ChunkCache(capacity=16)
+
+
+def initial_carry(task: Task) -> Carry:
+    """The start of a run."""
+    params = task.initial_params()
+    return Carry(0, params, optimizers.initial_slots(task.optimizer, params), task.initial_state())
+
+
+class Engine:
+    """A task that can be trained: what a job, the command line and the benchmarks drive.
+
+    `prepare()` compiles; `run` and `observe` are pure: equal carries give equal numbers, whatever the chunks' lengths.
+    """
+
+    def __init__(self, task: Task, device: str | None = None) -> None:
+        self.task = task
+        self.config = task.config
+        self.steps, self.steps_per_epoch, self.seeds = task.steps, task.steps_per_epoch, task.seeds
+        self._device = choose(device)
+        self.device = self._device.label
+        self._chunk: _Chunk | None = None
+        self._block: tuple[int, Arrays] | None = None
+
+    def prepare(self) -> None:
+        """Trace and compile, or take from the cache what these shapes were compiled to before."""
+        self._chunk = CHUNKS.get(self.task, self._device)
+
+    def initial(self) -> Carry:
+        """The carry at step 0: the same weights for the same seed."""
+        return initial_carry(self.task)
+
+    def carry_from(self, arrays: Mapping[str, np.ndarray]) -> Carry:
+        """The carry that `Carry.to_arrays` wrote. Raises ValueError when it belongs to another network."""
+        like = self.initial()
+        tree = (like.params, like.slots, like.state)
+        leaves = [arrays.get(f"leaf_{i:03d}") for i in range(len(tf.nest.flatten(tree)))]
+        wanted = [leaf.shape for leaf in tf.nest.flatten(tree)]
+        found = [getattr(leaf, "shape", None) for leaf in leaves]
+        if wanted != found:
+            raise ValueError(f"The checkpoint is of another network: its shapes are {found}, this one's {wanted}.")
+        return Carry(int(arrays["step"]), *tf.nest.pack_sequence_as(tree, leaves))
+
+    def _at(self, step: int) -> tuple[Arrays, int]:
+        """The block that holds the window of this step, and the window's place in it."""
+        index, window = divmod(step, self.task.windows_per_block)
+        if self._block is None or self._block[0] != index:
+            self._block = (index, self.task.block(index))
+        return self._block[1], window
+
+    def run(self, carry: Carry, steps: int, live: Mapping[str, float] | None = None) -> tuple[Carry, Arrays]:
+        """Train up to `steps` steps: (new carry, {"loss": float32 [n, S]}).
+
+        It may run fewer: never beyond the run's end, and at most to the end of a block of data. `live` overrides the
+        config's learning rate and clip norm.
+        """
+        block, window = self._at(carry.step)
+        steps = max(0, min(steps, self.steps - carry.step, self.task.windows_per_block - window))
+        settings = {name: getattr(self.config, name) for name in LIVE_SETTINGS} | dict(live or {})
+        carry, loss = self._compiled().train(carry, block, window, steps, settings)
+        return carry, {"loss": loss}
+
+    def observe(self, carry: Carry) -> Arrays:
+        """What the network does on the batch that comes next, before it learns from it."""
+        block, window = self._at(carry.step)
+        return self._compiled().observe(carry, block, window) | {"step": np.int64(carry.step)}
+
+    def _compiled(self) -> _Chunk:
+        if self._chunk is None:
+            self.prepare()
+        assert self._chunk is not None
+        return self._chunk

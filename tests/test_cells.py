@@ -1,0 +1,148 @@
+"""Cells against NumPy, against Keras's layers with the same weights, and against finite differences."""
+
+import keras
+import numpy as np
+import pytest
+
+from lib.cells import CELLS, NARROW, linear, unroll, zero_state
+from lib.tf import tf
+
+T, S, B, I, H = 7, 3, 2, 4, 5
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def numpy_unroll(name: str, params: dict, state: list, inputs: np.ndarray) -> tuple[list, np.ndarray]:
+    """The equations of the papers, one seed, in float64: inputs [T, B, I]."""
+    w, u, b = (params[key].astype(np.float64) for key in ("input_weights", "recurrent_weights", "bias"))
+    outputs = []
+    h, c = state[0], state[-1]
+    n = h.shape[-1]
+    for x in inputs:
+        if name == "rnn":
+            h = np.tanh(x @ w + h @ u + b)
+        elif name == "lstm":
+            i, f, g, o = np.split(x @ w + h @ u + b, 4, axis=-1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+        else:
+            z = sigmoid(x @ w[:, :n] + h @ u[:, :n] + b[:n])
+            r = sigmoid(x @ w[:, n : 2 * n] + h @ u[:, n : 2 * n] + b[n : 2 * n])
+            new = np.tanh(x @ w[:, 2 * n :] + (r * h) @ u[:, 2 * n :] + b[2 * n :])
+            h = z * h + (1 - z) * new
+        outputs.append(h)
+    return ([h, c] if name == "lstm" else [h]), np.stack(outputs)
+
+
+def random_case(name: str, units: int = H, seeds: int = S, steps: int = T, inputs: int = I):
+    rng = np.random.default_rng(units * 100 + steps)
+    gates = CELLS[name].gates
+    params = {
+        "input_weights": rng.normal(0, 0.5, (seeds, inputs, gates * units)).astype(np.float32),
+        "recurrent_weights": rng.normal(0, 0.5, (seeds, units, gates * units)).astype(np.float32),
+        "bias": rng.normal(0, 0.5, (seeds, gates * units)).astype(np.float32),
+    }
+    State = CELLS[name].State
+    state = State(*(rng.normal(0, 0.5, (seeds, B, units)).astype(np.float32) for _ in State._fields))
+    return params, state, rng.normal(size=(steps, seeds, B, inputs)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("units", [1, 5, 40])  # 40 units take the matmul way
+@pytest.mark.parametrize("steps", [1, 7])
+def test_unroll_equals_numpy(name: str, units: int, steps: int) -> None:
+    params, state, inputs = random_case(name, units, steps=steps)
+    after, outputs = unroll(name, params, state, inputs)
+    for seed in range(S):
+        one = {key: value[seed] for key, value in params.items()}
+        want_state, want = numpy_unroll(name, one, [part[seed] for part in state], inputs[:, seed])
+        np.testing.assert_allclose(outputs[:, seed], want, atol=2e-5)
+        for got, expected in zip(after, want_state, strict=True):
+            np.testing.assert_allclose(got[seed], expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_seed_axis_may_be_left_out(name: str) -> None:
+    params, state, inputs = random_case(name, seeds=2)
+    _, outputs = unroll(name, params, state, inputs)
+    one = {key: value[1] for key, value in params.items()}
+    _, alone = unroll(name, one, type(state)(*(part[1] for part in state)), inputs[:, 1])
+    np.testing.assert_allclose(outputs[:, 1], alone, atol=1e-6)
+
+
+def keras_layer(name: str, units: int, params: dict) -> keras.layers.Layer:
+    kind = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[name]
+    layer = kind(units, return_sequences=True, **({"reset_after": False} if name == "gru" else {}))
+    layer.build((None, None, I))
+    layer.set_weights([params["input_weights"], params["recurrent_weights"], params["bias"]])
+    return layer
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_values_and_gradients_equal_keras(name: str) -> None:
+    params, state, inputs = random_case(name, seeds=1)
+    ours = {key: tf.Variable(value[0]) for key, value in params.items()}
+    start = type(state)(*(part[0] for part in state))
+    x = tf.constant(inputs[:, 0])
+    target = np.random.default_rng(0).normal(size=(T, B, H)).astype(np.float32)
+    with tf.GradientTape() as tape:
+        _, outputs = unroll(name, ours, start, x)
+        loss = tf.reduce_sum((outputs - target) ** 2)
+    gradients = tape.gradient(loss, ours)
+
+    layer = keras_layer(name, H, {key: value[0] for key, value in params.items()})
+    with tf.GradientTape() as tape:
+        keras_outputs = layer(tf.transpose(x, [1, 0, 2]), initial_state=[tf.constant(part) for part in start])
+        keras_loss = tf.reduce_sum((tf.transpose(keras_outputs, [1, 0, 2]) - target) ** 2)
+    keras_gradients = tape.gradient(keras_loss, layer.trainable_variables)
+
+    np.testing.assert_allclose(outputs, tf.transpose(keras_outputs, [1, 0, 2]), atol=1e-5)
+    for key, theirs in zip(("input_weights", "recurrent_weights", "bias"), keras_gradients, strict=True):
+        np.testing.assert_allclose(gradients[key], theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_gradients_equal_finite_differences(name: str) -> None:
+    params, state, inputs = (random_case(name, units=3, seeds=1, steps=4))
+    params = {key: value[0].astype(np.float64) for key, value in params.items()}
+    state = type(state)(*(part[0].astype(np.float64) for part in state))
+    x = inputs[:, 0].astype(np.float64)
+
+    def loss(values: dict) -> float:
+        return float(np.sum(numpy_unroll(name, values, list(state), x)[1] ** 2))
+
+    variables = {key: tf.Variable(value) for key, value in params.items()}
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(unroll(name, variables, state, x)[1] ** 2)
+    gradients = tape.gradient(total, variables)
+    for key, value in params.items():
+        for index in np.ndindex(value.shape):
+            up, down = ({k: v.copy() for k, v in params.items()} for _ in range(2))
+            up[key][index] += 1e-5
+            down[key][index] -= 1e-5
+            want = (loss(up) - loss(down)) / 2e-5
+            assert float(gradients[key][index]) == pytest.approx(want, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (32, 32), (33, 32), (64, 3)])
+def test_linear_is_a_matrix_product_on_both_sides_of_the_threshold(inputs: int, outputs: int) -> None:
+    rng = np.random.default_rng(1)
+    x, w = rng.normal(size=(T, S, B, inputs)), rng.normal(size=(S, inputs, outputs))
+    np.testing.assert_allclose(linear(tf.constant(x), tf.constant(w)), x @ w, atol=1e-12)
+    assert NARROW == 32 * 32
+
+
+def test_zero_state_has_the_fields_of_its_cell() -> None:
+    assert zero_state("lstm", (S, B, H))._fields == ("hidden_state", "cell_state")
+    assert all(part.shape == (S, B, H) and not part.any() for part in zero_state("lstm", (S, B, H)))
+
+
+def test_non_finite_inputs_are_not_hidden() -> None:
+    params, state, inputs = random_case("rnn")
+    inputs[2, 0, 0, 0] = np.nan
+    _, outputs = unroll("rnn", params, state, inputs)
+    assert np.isfinite(outputs[:2]).all()
+    assert np.isnan(outputs[2:, 0, 0]).all()
+    assert np.isfinite(outputs[:, 1]).all(), "one seed's numbers reached another's"

@@ -1,0 +1,51 @@
+"""The choice of device, with two logical CPUs, each case in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+TWO_CPUS = """
+from lib.tf import tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from lib.device import available, choose
+"""
+
+
+def run(code: str, device: str = "") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"UNROLLED_DEVICE": device, "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [sys.executable, "-c", TWO_CPUS + code], capture_output=True, text=True, env=environment, timeout=120
+    )
+
+
+@pytest.mark.parametrize(("wanted", "name"), [("", "/CPU:0"), ("auto", "/CPU:0"), ("CPU", "/CPU:0"), ("cpu:1", "/CPU:1")])
+def test_choice(wanted: str, name: str) -> None:
+    done = run("print(choose().name, choose().label)", wanted)
+    assert done.stdout.split() == [name, "CPU"], done.stderr
+
+
+def test_a_device_that_is_not_there_is_named_with_what_there_is() -> None:
+    done = run("choose()", "gpu")
+    assert "UNROLLED_DEVICE='gpu' is not a device of this machine. Choose auto, or one of: cpu:0, cpu:1." in done.stderr
+
+
+def test_training_runs_on_the_second_device() -> None:
+    code = """
+import numpy as np
+from demos.registry import get
+config = get("echo").config(series_length=300, epochs=1)
+losses = []
+for name in ("cpu:0", "cpu:1"):
+    from demos.echo.task import EchoTask
+    from lib.training import CHUNKS, Engine
+    engine = Engine(EchoTask(config), name)
+    losses.append(engine.run(engine.initial(), 4)[1]["loss"])
+assert len(CHUNKS) == 2, "one compiled chunk for each device"
+np.testing.assert_array_equal(*losses)
+print("same")
+"""
+    done = run(code)
+    assert done.stdout.split() == ["same"], done.stderr

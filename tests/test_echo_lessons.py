@@ -1,0 +1,107 @@
+"""Every experiment is trained, and what its text claims must come true; the coach is asked at each of its cases."""
+
+import numpy as np
+import pytest
+
+from demos.echo import lessons, theory
+from demos.echo.config import EchoConfig
+from demos.echo.task import build
+from lib.lessons import Source
+from lib.stream import MetricStream, seed_series
+
+
+def trained(config: EchoConfig, steps: int | None = None) -> dict:
+    """Train as a job does; returns the stream's summary."""
+    engine, stream = build(config), MetricStream()
+    carry = engine.initial()
+    while carry.step < (steps or engine.steps):
+        first = carry.step
+        carry, metrics = engine.run(carry, (steps or engine.steps) - first)
+        stream.append(first, seed_series(metrics["loss"]))
+    return stream.summary()
+
+
+@pytest.mark.parametrize("experiment", lessons.EXPERIMENTS, ids=lambda experiment: experiment.slug)
+def test_the_claim_of_every_experiment_comes_true(experiment) -> None:
+    loss = trained(experiment.config)["loss"]["mean_last_100"]
+    assert experiment.choice_of(loss) == experiment.answer, f"the loss was {loss}"
+
+
+def test_the_number_in_the_five_bits_text_is_right() -> None:
+    experiment = next(e for e in lessons.EXPERIMENTS if e.slug == "five-bits")
+    assert "near 0.38" in experiment.explanation
+    assert trained(experiment.config)["loss"]["mean_last_100"] == pytest.approx(0.38, abs=0.02)
+
+
+def test_every_outcome_has_exactly_one_choice() -> None:
+    for experiment in lessons.EXPERIMENTS:
+        for outcome in np.concatenate([np.linspace(0, 2, 201), [1e9]]):
+            hits = [choice for choice in experiment.choices if choice.low <= outcome < choice.high]
+            assert len(hits) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "steps", "advice"),
+    [
+        ({}, 3000, "learned"),
+        ({"echo_step": 16}, 200, "window"),
+        ({"optimizer": "momentum", "learning_rate": 3.0, "epochs": 3}, None, "overshoots"),
+        ({"learning_rate": 0.001, "epochs": 3}, None, "slow"),
+        ({"echo_step": 5, "state_size": 10, "epochs": 3}, None, "start"),
+        ({"echo_step": 5, "epochs": 8}, None, "units"),
+    ],
+)
+def test_the_coach_sees_what_happens(change: dict, steps: int | None, advice: str) -> None:
+    config = EchoConfig(**change)
+    found = lessons.advise(config, steps or config.steps, trained(config, steps))
+    assert found is not None and found.id == advice
+    EchoConfig(**(config.model_dump() | found.change))  # what it offers is a valid setting
+
+
+def test_the_cure_for_too_few_units_cures() -> None:
+    config = EchoConfig(echo_step=5, epochs=8)
+    found = lessons.advise(config, config.steps, trained(config))
+    assert found is not None
+    assert trained(EchoConfig(**(config.model_dump() | found.change)))["loss"]["mean_last_100"] < lessons.LEARNED
+
+
+def test_the_coach_is_silent_at_the_start() -> None:
+    assert lessons.advise(EchoConfig(), 50, {"loss": {"mean_last_100": 0.7}}) is None
+    assert lessons.advise(EchoConfig(), 5000, {}) is None
+
+
+@pytest.mark.parametrize("loss", [0.0001, 0.3, 0.69, 5.0])
+@pytest.mark.parametrize("change", [{"echo_step": 50, "truncated_backprop_length": 50}, {"echo_step": 49}, {"cell": "gru", "initial_weights": "glorot"}, {"echo_step": 50, "truncated_backprop_length": 1}])
+def test_every_offer_is_a_valid_config(loss: float, change: dict) -> None:
+    config = EchoConfig(**change)
+    found = lessons.advise(config, config.steps, {"loss": {"mean_last_100": loss}})
+    if found:
+        EchoConfig(**(config.model_dump() | found.change))
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_how_it_works_counts_and_quotes_what_runs(cell: str) -> None:
+    config = EchoConfig(cell=cell, state_size=7)
+    weights = build(config).initial().params
+    count = sum(leaf[0].size for part in weights.values() for leaf in part.values())
+    assert lessons.parameter_count(config) == count
+    assert f"{count:,} weights" in lessons.equations(config)
+    for source in lessons.sources(config):
+        assert f"def {source.name.split('.')[-1]}(" in source.text()
+
+
+def test_a_source_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(LookupError, match="no_such"):
+        Source("x", "lib/cells.py", "no_such").text()
+
+
+def test_the_floor_is_reached() -> None:
+    """The exact floor is not only a bound: a trained network's epoch comes within a few thousandths of it."""
+    config = EchoConfig(initial_weights="glorot", state_size=8, epochs=40)
+    engine = build(config)
+    carry, losses = engine.initial(), []
+    while carry.step < engine.steps:
+        carry, metrics = engine.run(carry, engine.steps)
+        losses.append(metrics["loss"])
+    last_epoch = np.concatenate(losses)[-engine.steps_per_epoch :].mean()
+    assert theory.floor(config) < last_epoch < theory.floor(config) + 0.003

@@ -1,0 +1,59 @@
+"""Each update rule against Keras's, clipping against NumPy."""
+
+import keras
+import numpy as np
+import pytest
+
+from lib.optimizers import OPTIMIZERS, clip_by_global_norm, initial_slots, update
+from lib.tf import tf
+
+KERAS = {
+    "adagrad": lambda rate: keras.optimizers.Adagrad(rate, initial_accumulator_value=0.1, epsilon=1e-7),
+    "momentum": lambda rate: keras.optimizers.SGD(rate, momentum=0.9),
+    "rmsprop": lambda rate: keras.optimizers.RMSprop(rate, rho=0.9, epsilon=1e-7),
+    "adam": lambda rate: keras.optimizers.Adam(rate, epsilon=1e-7),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_twenty_steps_equal_keras(name: str) -> None:
+    rng = np.random.default_rng(3)
+    params = {"a": rng.normal(size=(2, 3)).astype(np.float32), "b": {"c": rng.normal(size=4).astype(np.float32)}}
+    slots = initial_slots(name, params)
+    variables = [tf.Variable(leaf) for leaf in tf.nest.flatten(params)]
+    theirs = KERAS[name](0.05)
+    for step in range(1, 21):
+        gradients = tf.nest.map_structure(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), params)
+        params, slots = update(name, params, slots, gradients, 0.05, step)
+        theirs.apply(tf.nest.flatten(gradients), variables)
+        for ours, want in zip(tf.nest.flatten(params), variables, strict=True):
+            np.testing.assert_allclose(ours, want, rtol=2e-5, atol=2e-6, err_msg=f"step {step}")
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_rule_goes_downhill(name: str) -> None:
+    params, target = {"w": np.array([[3.0, -2.0]], np.float32)}, np.array([[1.0, 1.0]], np.float32)
+    slots = initial_slots(name, params)
+    start = float(np.sum((params["w"] - target) ** 2))
+    for step in range(1, 101):
+        params, slots = update(name, params, slots, {"w": 2 * (params["w"] - target)}, 0.05, step)
+    assert float(np.sum((params["w"] - target) ** 2)) < 0.5 * start
+
+
+def test_clipping_is_per_seed_and_over_all_leaves() -> None:
+    rng = np.random.default_rng(4)
+    gradients = {"a": rng.normal(size=(3, 2, 2)).astype(np.float32), "b": rng.normal(size=(3, 5)).astype(np.float32)}
+    gradients["a"][1] *= 100.0
+    gradients["a"][2] *= 0.01
+    gradients["b"][2] *= 0.01
+    clipped = clip_by_global_norm(gradients, tf.constant(1.5))
+    for seed in range(3):
+        norm = np.sqrt(sum(np.sum(leaf[seed].astype(np.float64) ** 2) for leaf in gradients.values()))
+        for name, leaf in gradients.items():
+            np.testing.assert_allclose(clipped[name][seed], leaf[seed] * min(1.0, 1.5 / norm), rtol=1e-5)
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 1e9])
+def test_no_clipping_changes_nothing(clip_norm: float) -> None:
+    gradients = {"a": np.array([[1.0, 2.0], [0.0, 0.0]], np.float32)}
+    np.testing.assert_array_equal(clip_by_global_norm(gradients, tf.constant(clip_norm))["a"], gradients["a"])

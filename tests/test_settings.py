@@ -1,0 +1,385 @@
+"""The table of settings: what it refuses, what it repairs, and what it writes into an address."""
+
+import math
+import pickle
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError, model_validator
+
+from demos.registry import DEMOS, get
+from lib.settings import (
+    Config,
+    Setting,
+    SettingError,
+    clamp,
+    differences,
+    live_values,
+    needs_new_network,
+    parse,
+    replace,
+    setting,
+    settings_of,
+    to_query,
+)
+from lib.values import shown
+
+CONFIGS = [demo.config for demo in DEMOS]
+Echo: Any = get("echo").config
+
+
+class Sampler(Config):
+    """One field of each type, with a rule across two of them."""
+
+    count: int = setting(3, group="A", label="Count", help="A count.", unit="steps", minimum=1, maximum=50)
+    limit: int = setting(40, group="A", label="Limit", help="A limit.", minimum=1, maximum=50)
+    rate: float = setting(
+        0.3, group="B", label="Rate", help="A rate.", minimum=1e-5, maximum=10, scale="log", live=True
+    )
+    carried: bool = setting(True, group="B", label="Carried", help="A switch.")
+    cell: str = setting(
+        "rnn", group="B", label="Cell", help="A choice.", options={"rnn": "tanh RNN", "lstm": "LSTM"}
+    )
+
+    @model_validator(mode="after")
+    def _count_within_limit(self) -> Self:
+        if self.count > self.limit:
+            raise SettingError(
+                "count", self.count, f"is above the limit {self.limit}", "choose a higher limit"
+            )
+        return self
+
+    @classmethod
+    def repair(cls, values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        if values["count"] <= values["limit"]:
+            return values, []
+        return values | {"limit": values["count"]}, [f"limit is raised to {values['count']}."]
+
+
+class Stubborn(Config):
+    """A rule without a repair that works."""
+
+    low: int = setting(1, group="A", label="Low", help="Low.", minimum=0, maximum=9)
+    high: int = setting(2, group="A", label="High", help="High.", minimum=0, maximum=9)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise SettingError("low", self.low, f"is above high = {self.high}", "swap them")
+        return self
+
+    @classmethod
+    def repair(cls, values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        raise RuntimeError("broken on purpose")
+
+
+ALL = [*CONFIGS, Sampler, Stubborn]
+
+
+def texts_for(field: Setting) -> st.SearchStrategy[str]:
+    """Texts that are nearly right for a field: numbers around its bounds, its options, and rubbish."""
+    numbers = st.one_of(st.integers(-10, 2_000_000), st.floats(), st.integers()).map(str)
+    words = st.sampled_from(
+        ["true", "OFF", "1", "", " 3 ", "3.0", "1e-3", "5e4", "nan", "-inf", "0x1F", "٣", "1_000", "9" * 5000]
+    )
+    options = st.sampled_from(sorted(field.options)) if field.options else st.nothing()
+    return st.one_of(numbers, words, options, st.text(st.characters(), max_size=80))
+
+
+def near_queries(config_class: type[Config]) -> st.SearchStrategy[dict[str, str]]:
+    """Hand-edited addresses: some of the fields, and now and then a name that is none."""
+    fields = {name: texts_for(field) for name, field in settings_of(config_class).items()}
+    strays = st.dictionaries(st.text(max_size=60), st.text(max_size=60), max_size=2)
+    return st.builds(lambda stray, known: stray | known, strays, st.fixed_dictionaries({}, optional=fields))
+
+
+def value_for(field: Setting) -> st.SearchStrategy[Any]:
+    """Any allowed value of a field."""
+    if field.options:
+        return st.sampled_from(sorted(field.options))
+    if field.type is bool:
+        return st.booleans()
+    if field.type is int:
+        return st.integers(int(field.minimum or 0), int(field.maximum or 0))
+    return st.floats(field.minimum, field.maximum)
+
+
+def valid_configs(config_class: type[Config]) -> st.SearchStrategy[Config]:
+    """Configs whose values are each within bounds, brought to keep the rules across fields by `clamp`."""
+    fields = {name: value_for(field) for name, field in settings_of(config_class).items()}
+    return st.fixed_dictionaries(fields).map(lambda values: clamp(config_class, values)[0])
+
+
+def is_valid(config: Config) -> bool:
+    """The config passes the strict way too."""
+    return parse(type(config), config.model_dump()) == config
+
+
+# --- clamp ---
+
+
+@pytest.mark.parametrize("config_class", ALL)
+@given(data=st.data())
+def test_clamp_never_raises_and_gives_a_valid_config(config_class: type[Config], data: st.DataObject) -> None:
+    query = data.draw(near_queries(config_class) | st.dictionaries(st.text(), st.text()))
+    config, notes = clamp(config_class, query)
+    assert is_valid(config)
+    assert all(note.endswith(".") and "\n" not in note and len(note) < 800 for note in notes)
+
+
+@pytest.mark.parametrize("config_class", ALL)
+@given(data=st.data())
+def test_clamp_has_a_sentence_for_each_change(config_class: type[Config], data: st.DataObject) -> None:
+    query = data.draw(near_queries(config_class))
+    config, notes = clamp(config_class, query)
+    for name, raw in query.items():
+        told = any(note.startswith(f"{shown(name)} ") for note in notes)
+        if name not in settings_of(config_class):
+            assert told
+        elif not told and not any("defaults are used" in note or "raised" in note for note in notes):
+            assert getattr(config, name) == settings_of(config_class)[name].accept(raw)
+
+
+@pytest.mark.parametrize("config_class", ALL)
+@given(data=st.data())
+def test_parse_agrees_with_clamp_or_says_why(config_class: type[Config], data: st.DataObject) -> None:
+    query = data.draw(near_queries(config_class))
+    kind, notes = clamp(config_class, query)
+    try:
+        strict = parse(config_class, query)
+    except SettingError as error:
+        assert notes, "what parse refuses, clamp must have changed"
+        assert str(error).startswith(f"{shown(error.field)} = {shown(error.value)} ")
+        assert "\n" not in str(error) and len(str(error)) < 800
+    else:
+        assert (strict, []) == (kind, notes)
+
+
+@pytest.mark.parametrize(
+    ("query", "used", "note"),
+    [
+        ({"count": "9999"}, {"count": 50, "limit": 50}, "count = 9999 is above 50, so 50 is used."),
+        ({"count": "0"}, {"count": 1}, "count = 0 is below 1, so 1 is used."),
+        ({"rate": "1e-9"}, {"rate": 1e-5}, "rate = 1e-9 is below 1e-05, so 1e-05 is used."),
+        ({"rate": "1e400"}, {}, "rate = 1e400 cannot be read as a number, so the default 0.3 is used."),
+        ({"count": "3.5"}, {}, "count = 3.5 cannot be read as a whole number, so the default 3 is used."),
+        ({"count": ""}, {}, "count = '' cannot be read as a whole number, so the default 3 is used."),
+        ({"cell": "gpu"}, {}, "cell = gpu is not one of the options, so the default rnn is used."),
+        (
+            {"carried": "maybe"},
+            {},
+            "carried = maybe cannot be read as true or false, so the default true is used.",
+        ),
+        ({"colour": "red"}, {}, "colour is not a setting of this demo, so it is ignored."),
+        ({"count": "50", "limit": "9"}, {"count": 50, "limit": 50}, "limit is raised to 50."),
+    ],
+)
+def test_clamp_says_what_it_changed(query: dict[str, str], used: dict[str, Any], note: str) -> None:
+    config, notes = clamp(Sampler, query)
+    assert config == Sampler(**used)
+    assert notes[0] == note
+
+
+def test_clamp_ends_at_the_defaults_when_the_repair_fails() -> None:
+    config, notes = clamp(Stubborn, {"low": "9"})
+    assert config == Stubborn()
+    assert notes == ["low = 9 is above high = 2: swap them. The defaults are used instead."]
+
+
+def test_clamp_takes_any_object_for_a_value() -> None:
+    odd = [None, [], {}, b"3", 10**5000, float("nan"), np.int64(7), np.float32(2), object(), 3 + 0j, True]
+    for value in odd:
+        for name in settings_of(Sampler):
+            assert is_valid(clamp(Sampler, {name: value})[0])
+
+
+# --- parse ---
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, {}),
+        ({"count": "7"}, {"count": 7}),
+        ({"count": " 7.0 "}, {"count": 7}),
+        ({"count": "5e1", "limit": "50"}, {"count": 50, "limit": 50}),
+        ({"count": "٣"}, {"count": 3}),
+        ({"count": np.int64(7)}, {"count": 7}),
+        ({"count": 7.0}, {"count": 7}),
+        ({"rate": "1e-3"}, {"rate": 1e-3}),
+        ({"rate": 1}, {"rate": 1.0}),
+        ({"carried": "Off"}, {"carried": False}),
+        ({"carried": "1"}, {"carried": True}),
+        ({"carried": 0}, {"carried": False}),
+        ({"cell": "LSTM"}, {"cell": "lstm"}),
+    ],
+)
+def test_parse_reads(values: dict[str, Any], expected: dict[str, Any]) -> None:
+    config = parse(Sampler, values)
+    assert config == Sampler(**expected)
+    assert all(type(getattr(config, name)) is field.type for name, field in settings_of(Sampler).items())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"count": "51"}, "count = 51 is above 50: choose a whole number from 1 to 50 (steps)."),
+        (
+            {"count": "3.5"},
+            "count = 3.5 cannot be read as a whole number: choose a whole number from 1 to 50 (steps).",
+        ),
+        (
+            {"count": True},
+            "count = True cannot be read as a whole number: choose a whole number from 1 to 50 (steps).",
+        ),
+        ({"rate": "nan"}, "rate = nan cannot be read as a number: choose a number from 1e-05 to 10."),
+        ({"rate": "-inf"}, "rate = -inf cannot be read as a number: choose a number from 1e-05 to 10."),
+        ({"cell": "gru"}, "cell = gru is not one of the options: choose rnn or lstm."),
+        ({"carried": "2"}, "carried = 2 cannot be read as true or false: choose true or false."),
+        ({"cuont": "3"}, "cuont = 3 is not a setting of this demo: did you mean count?"),
+        ({"x": "3"}, "x = 3 is not a setting of this demo: choose one of count, limit, rate, carried, cell."),
+        ({"limit": "2"}, "count = 3 is above the limit 2: choose a higher limit."),
+    ],
+)
+def test_parse_refuses_with_field_value_limits_and_remedy(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse(Sampler, values)
+    assert str(caught.value) == message
+
+
+def test_a_long_or_many_lined_value_is_shortened_to_one_line() -> None:
+    with pytest.raises(SettingError) as caught:
+        parse(Sampler, {"count": "a\n" * 10_000})
+    assert len(str(caught.value)) < 200
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_setting_error_survives_pickling() -> None:
+    error = SettingError("count", "51", "is above 50", "choose less")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+# --- configs ---
+
+
+def test_a_config_is_frozen_and_checked() -> None:
+    config = Sampler()
+    with pytest.raises(ValidationError):
+        config.count = 4
+    for wrong in (
+        {"count": 51},
+        {"count": "3"},
+        {"rate": math.nan},
+        {"cell": "gru"},
+        {"colour": 1},
+        {"count": 41},
+    ):
+        with pytest.raises(ValidationError):
+            Sampler(**wrong)
+
+
+def test_replace_checks_what_it_changes() -> None:
+    assert replace(Sampler(rate=1.0), count=7) == Sampler(rate=1.0, count=7)
+    with pytest.raises(SettingError, match="count = 41 is above the limit 40"):
+        replace(Sampler(), count=41)
+    with pytest.raises(SettingError, match="did you mean count"):
+        replace(Sampler(), coun=7)
+
+
+def test_differences_and_what_needs_a_new_network() -> None:
+    a, b = Sampler(), Sampler(rate=1.0, count=4)
+    assert differences(a, a) == {}
+    assert differences(a, b) == {"count": (3, 4), "rate": (0.3, 1.0)}
+    assert needs_new_network(a, b) == ["count"]
+    assert needs_new_network(a, Sampler(rate=1.0)) == []
+    assert live_values(b) == {"rate": 1.0}
+    with pytest.raises(TypeError, match="one class"):
+        differences(a, Stubborn())
+
+
+@pytest.mark.parametrize("config_class", ALL)
+@given(data=st.data())
+def test_an_address_gives_the_same_config_back(config_class: type[Config], data: st.DataObject) -> None:
+    config = data.draw(valid_configs(config_class))
+    query = to_query(config)
+    assert clamp(config_class, query) == (config, [])
+    assert parse(config_class, query) == config
+    assert set(query) == set(differences(config_class(), config))
+
+
+# --- declarations ---
+
+
+def declare(annotation: type, default: Any, **details: Any) -> None:
+    """Define a config with one field."""
+    field = setting(default, group="A", label="A", help="A.", **details)
+    type("Odd", (Config,), {"__annotations__": {"odd": annotation}, "odd": field, "__module__": __name__})
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "details", "message"),
+    [
+        (int, 3, {}, "minimum and a maximum"),
+        (float, 0.0, {"minimum": 0, "maximum": 1, "scale": "log"}, "minimum above 0"),
+        (str, "a", {}, "str with options"),
+        (int, 1, {"options": {"a": "A"}}, "make it a str"),
+        (str, "A", {"options": {"A": "A"}}, "lower case"),
+        (str, "c", {"options": {"a": "A"}}, "defaults that it refuses"),
+        (int, 9, {"minimum": 1, "maximum": 5}, "defaults that it refuses"),
+    ],
+)
+def test_a_mistake_in_the_table_is_found_at_import(
+    annotation: type, default: Any, details: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        declare(annotation, default, **details)
+
+
+def test_a_field_without_its_details_is_refused() -> None:
+    with pytest.raises(TypeError, match="must be made with"):
+        type("Bare", (Config,), {"__annotations__": {"bare": int}, "bare": 3, "__module__": __name__})
+
+
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_every_setting_of_a_demo_is_described(config_class: type[Config]) -> None:
+    for name, field in settings_of(config_class).items():
+        assert field.name == name
+        assert field.group and field.label, name
+        assert field.help.endswith(".") and field.help.count(". ") == 0 and 20 < len(field.help) < 160, name
+        if field.type is not bool and not field.options:
+            assert field.minimum is not None and field.maximum is not None
+            assert field.minimum <= field.default <= field.maximum  # type: ignore[operator]
+
+
+# --- the echo demo's table ---
+
+
+def test_echo_defaults_are_the_tutorials() -> None:
+    task = {"echo_step": 3, "series_length": 50_000}
+    network = {"cell": "rnn", "state_size": 4, "initial_weights": "uniform"}
+    training = {"truncated_backprop_length": 15, "batch_size": 5, "epochs": 100, "seeds": 1, "seed": 0}
+    update = {"optimizer": "adagrad", "learning_rate": 0.3, "clip_norm": 0.0}
+    config = Echo()
+    assert config.model_dump() == {**task, **network, **training, **update}
+    assert (config.windows_per_epoch, config.steps) == (666, 66_600)
+    assert live_values(config) == {"learning_rate": 0.3, "clip_norm": 0.0}
+
+
+def test_echo_needs_one_window_an_epoch() -> None:
+    assert Echo(series_length=960, batch_size=64).windows_per_epoch == 1
+    with pytest.raises(
+        SettingError, match=r"series_length = 100 is less than .* choose a series_length of 960 or more"
+    ):
+        parse(Echo, {"series_length": "100", "batch_size": "64"})
+    config, notes = clamp(Echo, {"series_length": "100", "batch_size": "64"})
+    assert config == Echo(series_length=960, batch_size=64)
+    assert notes == ["series_length = 100 is less than one window of 15 steps for 64 rows, so 960 is used."]
+
+
+def test_echo_groups_are_task_network_training() -> None:
+    groups = [field.group for field in settings_of(Echo).values()]
+    assert list(dict.fromkeys(groups)) == ["Task", "Network", "Training"]
+    assert groups == sorted(groups, key=["Task", "Network", "Training"].index)
