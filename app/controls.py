@@ -95,13 +95,18 @@ def _preset_menu(demo: Demo) -> None:
             st.session_state[f"{demo.slug}/preset"] = None
 
     st.selectbox(
-        "Presets", list(demo.presets), index=None, key=f"{demo.slug}/preset", on_change=choose,
-        placeholder="Choose settings by name", help="Sets every control below.",
+        "Presets",
+        list(demo.presets),
+        index=None,
+        key=f"{demo.slug}/preset",
+        on_change=choose,
+        placeholder="Choose settings by name",
+        help="Sets every control below.",
     )
 
 
 def _control(demo: Demo, field: Setting) -> None:
-    label = f"{field.label} ({field.unit})" if field.unit else field.label
+    label = field.label if not field.unit or field.unit in field.label.lower() else f"{field.label} ({field.unit})"
     key, help_text = key_of(demo, field.name), field.help + (" Takes effect at once." if field.live else "")
     if field.options:
         options = field.options
@@ -113,7 +118,14 @@ def _control(demo: Demo, field: Setting) -> None:
         st.toggle(label, key=key, help=help_text)
     elif field.type is float or _slidable(field):
         kind = field.type
-        st.slider(label, kind(field.minimum or 0), kind(field.maximum or 0), step=kind(field.step or 1), key=key, help=help_text)
+        st.slider(
+            label,
+            kind(field.minimum or 0),
+            kind(field.maximum or 0),
+            step=kind(field.step or 1),
+            key=key,
+            help=help_text,
+        )
     else:
         st.number_input(
             label, int(field.minimum or 0), int(field.maximum or 0), step=int(field.step or 1), key=key, help=help_text

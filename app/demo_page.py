@@ -18,6 +18,8 @@ from lib import style
 from lib.settings import Config, SettingError, clamp, live_values, needs_new_network, settings_of
 
 SMOOTHINGS = {"off": "Off", "30": "30 steps", "300": "300 steps"}
+WATCHING = "You are watching a run that somebody shared. Start trains one of your own, with the settings on the left."
+SILENT = "Here the coach says what it sees in the run: stuck, too fast, learned, and what would change it."
 SCALES = {"linear": "Linear", "log": "Logarithmic"}
 
 
@@ -40,11 +42,17 @@ def show(slug: str) -> None:
         run_bar.draw(demo, job, config, visitor)
         live_status(job.id if job else None, event_of(job, demo), key=f"{slug}/status", on_event=_nothing)
     if watching:
-        _watching(demo, job, config)
+        st.info(WATCHING, icon=":material/visibility:")
+    if job is not None and job.error:
+        _failure(job)
     _explain_settings(demo, job, config, error, watching)
-    lessons_panel.experiment_result(demo, job)
-    _coach(demo, job, visitor)
-    _charts(demo, job, config, visitor)
+    left, right = st.columns([5, 2])
+    with left:
+        _loss_chart(demo, job, config, visitor)
+    with right:
+        lessons_panel.experiment_result(demo, job)
+        _coach(demo, job, visitor)
+    _pictures(demo, job, config)
     tabs = st.tabs(["Try this", "How it works", "Your runs"])
     with tabs[0]:
         lessons_panel.experiments(demo, visitor)
@@ -75,10 +83,11 @@ def _follow_live_settings(job: Any, config: Config | None, visitor: str) -> None
         jobs().set_live(job.id, **changed)
 
 
-def _watching(demo: Demo, job: Any, config: Config | None) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.info("You are watching a run that somebody shared. Start trains one of your own with the settings on the left.",
-                icon=":material/visibility:")
+def _failure(job: Any) -> None:
+    """What went wrong in this run. It is this run's alone: all others go on."""
+    st.error(job.message, title="This run failed", icon=":material/error:")
+    with st.expander("Details for a bug report"):
+        st.code(job.error, language="text")
 
 
 def _explain_settings(demo: Demo, job: Any, config: Config | None, error: SettingError | None, watching: bool) -> None:
@@ -97,8 +106,13 @@ def _explain_settings(demo: Demo, job: Any, config: Config | None, error: Settin
     if changes:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(f":material/restart_alt: A new network is needed for: {', '.join(changes)}.", width="stretch")
-            st.button("Start with these settings", key=f"{demo.slug}/restart", type="primary",
-                      on_click=run_bar.start, args=(demo, visitor_id()))
+            st.button(
+                "Start with these settings",
+                key=f"{demo.slug}/restart",
+                type="primary",
+                on_click=run_bar.start,
+                args=(demo, visitor_id()),
+            )
 
 
 def _shown(field: Any, value: Any) -> str:
@@ -110,31 +124,54 @@ def _shown(field: Any, value: Any) -> str:
 def _coach(demo: Demo, job: Any, visitor: str) -> None:
     """The coach's sentence about the run that is shown, and the change that it offers."""
     config = _config_of(demo, job)
-    if job is None or config is None:
-        return
-    advice = demo.lessons.advise(config, job.step, job.stream.summary())
+    advice = (
+        demo.lessons.advise(config, job.step, job.stream.summary()) if job is not None and config is not None else None
+    )
     if advice is None:
+        st.info(SILENT, title="Coach", icon=":material/school:")
         return
     box = {"info": st.info, "warning": st.warning, "success": st.success}[advice.tone]
-    with st.container(key=f"{demo.slug}/coach"):
-        box(advice.text, title="Coach", icon=":material/school:")
-        st.button(advice.action, key=f"{demo.slug}/advice/{advice.id}", icon=":material/auto_fix_high:",
-                  on_click=run_bar.take_advice, args=(demo, visitor, advice.change))
+    box(advice.text, title="Coach", icon=":material/school:")
+    st.button(
+        advice.action,
+        key=f"{demo.slug}/advice/{advice.id}",
+        icon=":material/auto_fix_high:",
+        width="stretch",
+        on_click=run_bar.take_advice,
+        args=(demo, visitor, advice.change),
+        wrap=True,
+    )
 
 
-def _charts(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
+def _loss_chart(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
     shown = _config_of(demo, job) or config or demo.config()
     run_id = job.id if job else None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader("Loss", anchor=False, width="stretch")
-        smooth = st.segmented_control("Smoothing", list(SMOOTHINGS), format_func=SMOOTHINGS.__getitem__, default="off",
-                                      key=f"{demo.slug}/smooth", required=True)
-        scale = st.segmented_control("Loss axis", list(SCALES), format_func=SCALES.__getitem__, default="log",
-                                     key=f"{demo.slug}/scale", required=True)
+        smooth = st.segmented_control(
+            "Smoothing",
+            list(SMOOTHINGS),
+            format_func=SMOOTHINGS.__getitem__,
+            default="off",
+            key=f"{demo.slug}/smooth",
+            required=True,
+        )
+        scale = st.segmented_control(
+            "Loss axis",
+            list(SCALES),
+            format_func=SCALES.__getitem__,
+            default="log",
+            key=f"{demo.slug}/scale",
+            required=True,
+        )
     figure = demo.figures.loss_figure(
         shown, ghosts=runs_panel.ghosts(demo, job, visitor), smooth=smooth or "off", scale=scale or "log"
     )
     live_chart("loss", run_id, figure, key=f"{demo.slug}/loss", height=figure["layout"]["height"])
+
+
+def _pictures(demo: Demo, job: Any, config: Config | None) -> None:
+    shown, run_id = _config_of(demo, job) or config or demo.config(), job.id if job else None
     snapshot = job.snapshot if job else None
     figures = demo.figures.live_figures(shown, snapshot) if snapshot else {}
     columns = st.columns([3, 2])

@@ -1,13 +1,14 @@
 """The script that Streamlit runs: the frame around all pages."""
 
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
 from app import demo_page, home_page
 from demos.registry import DEMOS
 
-st.set_page_config(page_title="Unrolled", page_icon=":material/all_inclusive:", layout="wide")
+st.set_page_config(page_title="Unrolled", page_icon=str(Path(__file__).parent / "static" / "icon.png"), layout="wide")
 
 home = st.Page(home_page.show, title="Home", icon=":material/home:", url_path="home", default=True)
 pages = [

@@ -12,19 +12,40 @@ from lib.settings import Config
 
 def experiments(demo: Demo, visitor: str) -> None:
     """Choose an experiment, say what will happen, and run it."""
-    st.markdown("Each experiment asks you first what will happen. Then it runs, and shows whether you were right, and why.")
+    st.markdown(
+        "Each experiment asks you first what will happen. Then it runs, and shows whether you were right, and why."
+    )
     table = {experiment.slug: experiment for experiment in demo.lessons.EXPERIMENTS}
-    slug = st.pills("Experiment", list(table), format_func=lambda slug: table[slug].title, key=f"{demo.slug}/experiment",
-                    default=next(iter(table)), required=True, label_visibility="collapsed")
+    slug = st.pills(
+        "Experiment",
+        list(table),
+        format_func=lambda slug: table[slug].title,
+        key=f"{demo.slug}/experiment",
+        default=next(iter(table)),
+        required=True,
+        label_visibility="collapsed",
+    )
     experiment = table[slug or next(iter(table))]
     with st.container(border=True):
         st.markdown(f"**{experiment.title}**  \n{experiment.question}")
         labels = [choice.label for choice in experiment.choices]
-        guess = st.radio("Your prediction of the loss", range(len(labels)), format_func=labels.__getitem__, index=None,
-                         key=f"{demo.slug}/guess/{experiment.slug}")
-        st.button("Run the experiment", type="primary", icon=":material/science:", disabled=guess is None,
-                  key=f"{demo.slug}/run_experiment", on_click=_run, args=(demo, visitor, experiment, guess),
-                  help="First choose what you think will happen." if guess is None else None)
+        guess = st.radio(
+            "Your prediction of the loss",
+            range(len(labels)),
+            format_func=labels.__getitem__,
+            index=None,
+            key=f"{demo.slug}/guess/{experiment.slug}",
+        )
+        st.button(
+            "Run the experiment",
+            type="primary",
+            icon=":material/science:",
+            disabled=guess is None,
+            key=f"{demo.slug}/run_experiment",
+            on_click=_run,
+            args=(demo, visitor, experiment, guess),
+            help="First choose what you think will happen." if guess is None else None,
+        )
 
 
 def _run(demo: Demo, visitor: str, experiment: Experiment, guess: int) -> None:
@@ -43,17 +64,24 @@ def experiment_result(demo: Demo, job: Any) -> None:
     predicted = f"You predicted: *{experiment.choices[asked[1]].label}*."
     loss = job.stream.summary().get("loss", {}).get("mean_last_100")
     if str(job.state) != "finished" or loss is None:
-        st.info(f"{experiment.question}  \n{predicted}", title=f"Experiment: {experiment.title}", icon=":material/science:")
+        st.info(
+            f"{experiment.question}  \n{predicted}", title=f"Experiment: {experiment.title}", icon=":material/science:"
+        )
         return
     outcome = experiment.choice_of(loss)
     right = outcome == asked[1]
     verdict = "You were right." if right else f"It came out otherwise: *{experiment.choices[outcome].label}*."
-    explanation = experiment.explanation if outcome == experiment.answer else (
-        "This run came out differently from what this experiment usually shows; try it again with a new seed."
+    explanation = (
+        experiment.explanation
+        if outcome == experiment.answer
+        else ("This run came out differently from what this experiment usually shows; try it again with a new seed.")
     )
     box = st.success if right else st.info
-    box(f"{predicted} The loss ended at **{loss:.3g}** (mean of the last 100 steps). {verdict}\n\n{explanation}",
-        title=f"Experiment: {experiment.title}", icon=":material/science:")
+    box(
+        f"{predicted} The loss ended at **{loss:.3g}** (mean of the last 100 steps). {verdict}\n\n{explanation}",
+        title=f"Experiment: {experiment.title}",
+        icon=":material/science:",
+    )
 
 
 def how_it_works(demo: Demo, config: Config) -> None:

@@ -5,16 +5,18 @@ Every button acts in its callback, before the script runs again, so that the pag
 
 import secrets
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from app import controls
 from app.service import jobs
 from demos.registry import Demo
-from lib.settings import Config, SettingError, parse, replace, settings_of
+from lib.job import Speed
+from lib.settings import Config, SettingError, parse, settings_of, to_query
 
 # Steps a second; None is as fast as it goes, 0 is one step at a time.
-SPEEDS: dict[str, float | None] = {
+SPEEDS: dict[str, Speed] = {
     "one step at a time": 0,
     "1 step/s": 1,
     "5 steps/s": 5,
@@ -22,9 +24,10 @@ SPEEDS: dict[str, float | None] = {
     "100 steps/s": 100,
     "500 steps/s": 500,
     "5,000 steps/s": 5000,
+    "slow, then faster": "ramp",
     "as fast as it goes": None,
 }
-FASTEST = "as fast as it goes"
+DEFAULT_SPEED = "slow, then faster"
 
 
 def current_job(demo: Demo, visitor: str) -> Any:
@@ -54,11 +57,13 @@ def _show_run(demo: Demo, run_id: str) -> None:
 
 def _settings_now(demo: Demo) -> Config:
     """The controls' values as a config. Raises SettingError."""
-    return parse(demo.config, {name: st.session_state[controls.key_of(demo, name)] for name in settings_of(demo.config)})
+    return parse(
+        demo.config, {name: st.session_state[controls.key_of(demo, name)] for name in settings_of(demo.config)}
+    )
 
 
-def _speed() -> float | None:
-    return SPEEDS[st.session_state.get("speed", FASTEST)]
+def _speed() -> Speed:
+    return SPEEDS[st.session_state.get("speed", DEFAULT_SPEED)]
 
 
 def start(demo: Demo, visitor: str, *, paused: bool = False) -> Any:
@@ -91,9 +96,19 @@ def step(demo: Demo, visitor: str, run_id: str | None) -> None:
         jobs().step(run_id)
 
 
+def resume(run_id: str) -> None:
+    """Go on. Where the pace was one step at a time, it becomes the usual one."""
+    if _speed() == 0:
+        st.session_state["speed"] = DEFAULT_SPEED
+    jobs().set_speed(run_id, _speed())
+    jobs().resume(run_id)
+
+
 def rewind(demo: Demo, run_id: str) -> None:
     """Go back to the start: the same initial weights and data. What was trained stays as a run of its own."""
-    _show_run(demo, jobs().rewind(run_id).id)
+    job = jobs().rewind(run_id)
+    if job is not None:
+        _show_run(demo, job.id)
 
 
 def take_advice(demo: Demo, visitor: str, change: dict[str, Any]) -> None:
@@ -102,8 +117,8 @@ def take_advice(demo: Demo, visitor: str, change: dict[str, Any]) -> None:
     fields = settings_of(demo.config)
     run_id = st.session_state.get(_run_key(demo))
     job = jobs().get(run_id) if run_id else None
-    if all(fields[name].live for name in change) and job is not None and job.active:
-        jobs().set_live(run_id, **change)
+    if job is not None and job.active and all(fields[name].live for name in change):
+        jobs().set_live(job.id, **change)
     else:
         start(demo, visitor)
 
@@ -120,22 +135,99 @@ def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
     moving, paused = state in ("queued", "compiling", "running"), state == "paused"
     run_id = job.id if mine else None
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"{demo.slug}/run_bar"):
-        _button(demo, "Start", ":material/play_arrow:", start, (demo, visitor), enabled=config is not None,
-                type="primary", help="Start a new run with the settings on the left.")
-        _button(demo, "Pause", ":material/pause:", jobs().pause, (run_id,), enabled=moving,
-                shortcut="Space" if moving else None, help="Hold the run after the current step.")
-        _button(demo, "Resume", ":material/resume:", jobs().resume, (run_id,), enabled=paused,
-                shortcut="Space" if paused else None, help="Go on where it was paused.")
-        _button(demo, "Step", ":material/skip_next:", step, (demo, visitor, run_id if paused else None),
-                enabled=paused or (not moving and config is not None), help="Train exactly one step.")
-        _button(demo, "Stop", ":material/stop:", jobs().stop, (run_id,), enabled=moving or paused,
-                help="End the run. It is kept, but does not go on.")
-        _button(demo, "Rewind", ":material/replay:", rewind, (demo, run_id), enabled=mine,
-                help="Back to step 0, with the same initial weights and the same data. Resume plays it.")
-        _button(demo, "New seed", ":material/casino:", new_seed, (demo, visitor), enabled=config is not None,
-                help="Start again from other random weights and other random data.")
-        st.select_slider("Speed", list(SPEEDS), value=FASTEST, key="speed", on_change=_set_speed, args=(run_id,), width=260,
-                         persist_state="session", help="How fast training runs, so that you can watch it.")
+        _button(
+            demo,
+            "Start",
+            ":material/play_arrow:",
+            start,
+            (demo, visitor),
+            enabled=config is not None,
+            type="primary",
+            help="Start a new run with the settings on the left.",
+        )
+        _button(
+            demo,
+            "Pause",
+            ":material/pause:",
+            jobs().pause,
+            (run_id,),
+            enabled=moving,
+            shortcut="Space" if moving else None,
+            help="Hold the run after the current step.",
+        )
+        _button(
+            demo,
+            "Resume",
+            ":material/resume:",
+            resume,
+            (run_id,),
+            enabled=paused,
+            shortcut="Space" if paused else None,
+            help="Go on where it was paused.",
+        )
+        _button(
+            demo,
+            "Step",
+            ":material/skip_next:",
+            step,
+            (demo, visitor, run_id if paused else None),
+            enabled=paused or (not moving and config is not None),
+            help="Train exactly one step.",
+        )
+        _button(
+            demo,
+            "Stop",
+            ":material/stop:",
+            jobs().stop,
+            (run_id,),
+            enabled=moving or paused,
+            help="End the run. It is kept, but does not go on.",
+        )
+        _button(
+            demo,
+            "Rewind",
+            ":material/replay:",
+            rewind,
+            (demo, run_id),
+            enabled=mine,
+            help="Back to step 0, with the same initial weights and the same data. Resume plays it.",
+        )
+        _button(
+            demo,
+            "New seed",
+            ":material/casino:",
+            new_seed,
+            (demo, visitor),
+            enabled=config is not None,
+            help="Start again from other random weights and other random data.",
+        )
+        st.session_state.setdefault("speed", DEFAULT_SPEED)
+        st.select_slider(
+            "Speed",
+            list(SPEEDS),
+            key="speed",
+            on_change=_set_speed,
+            args=(run_id,),
+            width=280,
+            persist_state="session",
+            help="Training is too fast to watch: this paces it. "
+            "*Slow, then faster* begins with 40 steps a second and doubles every second.",
+        )
+
+        _share(demo, job, config)
+
+
+def _share(demo: Demo, job: Any, config: Config | None) -> None:
+    """Links to hand out: to this run, to watch it, and to these settings, to start from."""
+    page = (st.context.url or f"/{demo.slug}").partition("?")[0]
+    with st.popover("Share", icon=":material/share:"):
+        if job is not None:
+            st.markdown("**This run**, live, for others to watch:")
+            st.code(f"{page}?run={job.id}", language=None, wrap_lines=True)
+        if config is not None:
+            st.markdown("**These settings**, for others to start from:")
+            query = urlencode(to_query(config))
+            st.code(f"{page}?{query}" if query else page, language=None, wrap_lines=True)
 
 
 def _button(demo: Demo, label: str, icon: str, act: Any, args: tuple, *, enabled: bool, **settings: Any) -> None:

@@ -1,6 +1,8 @@
 """The visitor's last runs: ghosts behind the loss curve, and a table of what differs."""
 
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
@@ -29,7 +31,11 @@ def _label(demo: Demo, record: Any, job: Any) -> str:
     """What sets an earlier run apart from the one that is shown."""
     fields = settings_of(demo.config)
     now = _settings(job) if job else {}
-    differing = [name for name, value in _settings(record).items() if name in fields and value != now.get(name, fields[name].default)]
+    differing = [
+        name
+        for name, value in _settings(record).items()
+        if name in fields and value != now.get(name, fields[name].default)
+    ]
     if not differing:
         return "same settings"
     shown = [f"{name} {_settings(record)[name]}" for name in differing[:2]]
@@ -44,6 +50,15 @@ def ghosts(demo: Demo, job: Any, visitor: str) -> list[Ghost]:
         if len(steps):
             found.append(Ghost(_label(demo, record, job), steps, values))
     return found
+
+
+def _clock(seconds: float) -> str:
+    """A time of day on the visitor's clock."""
+    try:
+        zone: tzinfo = ZoneInfo(st.context.timezone or "UTC")
+    except (KeyError, ValueError):
+        zone = UTC
+    return f"{datetime.fromtimestamp(seconds, zone):%H:%M:%S}"
 
 
 def table(demo: Demo, job: Any, visitor: str) -> None:
@@ -62,11 +77,22 @@ def table(demo: Demo, job: Any, visitor: str) -> None:
         summary = record.stream.summary() if record is job else record.summary
         loss = summary.get("loss", {})
         rows.append(
-            {"run": "shown above" if record is job else f"{record.created:%H:%M:%S}", "state": str(record.state), "steps": record.step}
+            {
+                "run": "shown above" if record is job else _clock(record.created),
+                "state": str(record.state),
+                "steps": record.step,
+            }
             | {fields[name].label: str(row.get(name)) for name in differing}
-            | {"best loss (nats)": loss.get("best"), "last loss (nats)": loss.get("last"),
-               "mean of last 100 (nats)": loss.get("mean_last_100")}
+            | {
+                "best loss (nats)": loss.get("best"),
+                "last loss (nats)": loss.get("last"),
+                "mean of last 100 (nats)": loss.get("mean_last_100"),
+            }
         )
     number = st.column_config.NumberColumn(format="%.4g")
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Your last runs, with the settings in which they differ",
-                 column_config={name: number for name in rows[0] if name.endswith("(nats)")})
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        alt="Your last runs, with the settings in which they differ",
+        column_config={name: number for name in rows[0] if name.endswith("(nats)")},
+    )

@@ -5,12 +5,12 @@ import os
 from streamlit import config
 
 
-class UnsafeSettings(RuntimeError):
+class UnsafeSettingsError(RuntimeError):
     """The server must not start like this. The text says why and what to do."""
 
 
 def check() -> None:
-    """Raise UnsafeSettings when a setting of .streamlit/config.toml is missing. `make dev` may watch files."""
+    """Raise UnsafeSettingsError when a setting of .streamlit/config.toml is missing. `make dev` may watch files."""
     problems = []
     if config.get_option("runner.postScriptGC"):
         problems.append(
@@ -24,7 +24,7 @@ def check() -> None:
             'instead of 50: set fileWatcherType = "none" under [server], or use `make dev` to edit the code'
         )
     if problems:
-        raise UnsafeSettings(
+        raise UnsafeSettingsError(
             "Unrolled does not start with these Streamlit settings. " + ". ".join(problems) + ". Both stand in this "
             "project's .streamlit/config.toml, which is read when the server is started from the project's folder."
         )

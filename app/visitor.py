@@ -44,7 +44,9 @@ class VisitorCookie:
 
 def _cookie(value: str, *, secure: bool) -> str:
     cookie: SimpleCookie = SimpleCookie({COOKIE: value})
-    cookie[COOKIE].update({"path": "/", "max-age": SECONDS, "httponly": True, "samesite": "lax", "secure": secure})
+    cookie[COOKIE].update(  # type: ignore[arg-type]  # flags are true or false
+        {"path": "/", "max-age": SECONDS, "httponly": True, "samesite": "lax", "secure": secure}
+    )
     return cookie[COOKIE].OutputString()
 
 

@@ -61,17 +61,13 @@ def positive(text: str) -> int:
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(
-            f"{shown(text)} is not a number of steps: choose a whole number of at least 1"
-        )
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a number of steps: choose a whole number of at least 1")
     return number
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments that the command takes."""
-    top = OneLineParser(
-        prog="python -m demos", description="Unrolled's demos, without a page.", allow_abbrev=False
-    )
+    top = OneLineParser(prog="python -m demos", description="Unrolled's demos, without a page.", allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("list", help=LIST_HELP, description=LIST_HELP, allow_abbrev=False)
     run = commands.add_parser("run", help=RUN_HELP, description=RUN_TEXT, allow_abbrev=False)
@@ -113,9 +109,7 @@ def table() -> str:
     """The demos: slug, title and how many minutes one takes."""
     rows = [("SLUG", "TITLE", "MINUTES"), *((demo.slug, demo.title, str(demo.minutes)) for demo in DEMOS)]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    return "\n".join(
-        f"{slug:{widths[0]}}  {title:{widths[1]}}  {minutes:>7}" for slug, title, minutes in rows
-    )
+    return "\n".join(f"{slug:{widths[0]}}  {title:{widths[1]}}  {minutes:>7}" for slug, title, minutes in rows)
 
 
 def refuse(error: Exception) -> int:
@@ -217,8 +211,7 @@ def summary(report: Mapping[str, Any]) -> str:
     lines.append(f"{report['seconds']:.2f} s of training on {report['device'] or 'no device'}, {speed}")
     for name, reached in report["metrics"].items():
         lines.append(
-            f"{name}: "
-            + ", ".join(f"{what.replace('_', ' ')} {number(value)}" for what, value in reached.items())
+            f"{name}: " + ", ".join(f"{what.replace('_', ' ')} {number(value)}" for what, value in reached.items())
         )
     lines.append(", ".join(f"{name} {number(value)}" for name, value in report["theory"].items()))
     return "\n".join(lines)

@@ -28,7 +28,7 @@ class Run:
     steps: int = 0  # of the whole run, as its settings say
     target: int = 0  # the step at which this call ends it
     seconds: float = 0.0  # training alone
-    compile_seconds: float = 0.0  # importing TensorFlow, tracing and compiling
+    compile_seconds: float = 0.0  # tracing and compiling, and importing TensorFlow if nothing had yet
     device: str = ""
 
     @property

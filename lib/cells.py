@@ -91,7 +91,7 @@ class Cell(NamedTuple):
     """A kind of recurrent cell: its `step`, its `State` and how many `gates` (blocks of columns) its weights have."""
 
     step: Callable[[Params, Any, tf.Tensor], tuple[Any, tf.Tensor]]
-    State: type
+    State: Any
     gates: int
 
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+Speed = float | Literal["ramp"] | None
 ACTIVE = frozenset({State.QUEUED, State.COMPILING, State.RUNNING, State.PAUSED})
 RATE_WINDOW = 1.5  # seconds over which steps per second are measured
 
@@ -51,7 +52,7 @@ class Job:
         self.seconds = 0.0
         self.created = time.time()
         self.device = ""
-        self.speed: float | str | None = None
+        self.speed: Speed = None
         self.stream = MetricStream()
         self.snapshot: dict[str, np.ndarray] | None = None
         self.snapshot_version = 0

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.job import ACTIVE, Job, State
+from lib.job import ACTIVE, Job, Speed, State
 from lib.settings import Config, replace, settings_of
 from lib.store import RunRecord, Store
 from lib.stream import seed_series
@@ -35,7 +35,12 @@ class Jobs:
     """All jobs of the process. Every method may be called from any thread; a command that makes no sense does nothing."""
 
     def __init__(
-        self, store: Store, workers: int | None = None, *, build: Callable[[str, Config], Any], config_of: Callable[[str], type[Config]]
+        self,
+        store: Store,
+        workers: int | None = None,
+        *,
+        build: Callable[[str, Config], Any],
+        config_of: Callable[[str], type[Config]],
     ) -> None:
         self.store = store
         self._build, self._config_of = build, config_of
@@ -63,9 +68,7 @@ class Jobs:
 
     # Commands
 
-    def start(
-        self, slug: str, config: Config, visitor: str, *, paused: bool = False, speed: float | str | None = None
-    ) -> Job:
+    def start(self, slug: str, config: Config, visitor: str, *, paused: bool = False, speed: Speed = None) -> Job:
         """Begin a run. It is queued, compiled where these shapes are new, and then runs, or waits at step 0."""
         job = Job(slug, config, visitor)
         job.speed = speed
@@ -140,7 +143,7 @@ class Jobs:
                     job.live[name] = new
                     job.version += 1
 
-    def set_speed(self, run_id: str, speed: float | str | None) -> None:
+    def set_speed(self, run_id: str, speed: Speed) -> None:
         """Set the pace: steps per second, None for as fast as it goes, "ramp", or 0 to go one step at a time."""
         with self._changed:
             job = self._active(run_id)

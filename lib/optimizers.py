@@ -13,6 +13,7 @@ from lib.tf import tf
 
 EPSILON = 1e-7
 Slots = dict[str, Any]
+Change = tuple[Any, Slots]  # what is subtracted from a parameter, and its new slots
 
 
 class Optimizer(NamedTuple):
@@ -24,28 +25,28 @@ class Optimizer(NamedTuple):
     """
 
     slots: Mapping[str, float]
-    rule: Callable[[tf.Tensor, Slots, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Slots]]
+    rule: Callable[[tf.Tensor, Slots, tf.Tensor, tf.Tensor], Change]
 
 
-def adagrad(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor):
+def adagrad(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor) -> Change:
     """a += g^2; w -= rate * g / sqrt(a). Duchi, Hazan & Singer (2011)."""
     accumulator = slots["accumulator"] + gradient**2
     return learning_rate * gradient * tf.math.rsqrt(accumulator + EPSILON), {"accumulator": accumulator}
 
 
-def momentum(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor):
+def momentum(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor) -> Change:
     """v = 0.9 v + rate * g; w -= v. Polyak (1964)."""
     velocity = 0.9 * slots["velocity"] + learning_rate * gradient
     return velocity, {"velocity": velocity}
 
 
-def rmsprop(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor):
+def rmsprop(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor) -> Change:
     """v = 0.9 v + 0.1 g^2; w -= rate * g / sqrt(v). Hinton, Neural networks for machine learning (2012), lecture 6e."""
     mean_square = 0.9 * slots["mean_square"] + 0.1 * gradient**2
     return learning_rate * gradient * tf.math.rsqrt(mean_square + EPSILON), {"mean_square": mean_square}
 
 
-def adam(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor):
+def adam(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor) -> Change:
     """m = 0.9 m + 0.1 g; v = 0.999 v + 0.001 g^2; both corrected for their start at 0; w -= rate * m / sqrt(v).
 
     Kingma & Ba (2015), the order of operations at the end of section 2.
@@ -82,7 +83,9 @@ def update(
     new_params: list[tf.Tensor] = []
     new_slots: dict[str, list[tf.Tensor]] = {slot: [] for slot in slots}
     for i, (value, gradient) in enumerate(zip(tf.nest.flatten(params), tf.nest.flatten(gradients), strict=True)):
-        change, leaf_slots = rule(gradient, {slot: leaves[i] for slot, leaves in flat_slots.items()}, learning_rate, step)
+        change, leaf_slots = rule(
+            gradient, {slot: leaves[i] for slot, leaves in flat_slots.items()}, learning_rate, step
+        )
         new_params.append(value - change)
         for slot, leaf in leaf_slots.items():
             new_slots[slot].append(leaf)

@@ -97,7 +97,7 @@ def setting(
     *,
     group: str,
     label: str,
-    help: str,
+    help: str,  # noqa: A002 (the word that Streamlit and argparse have for it)
     unit: str = "",
     minimum: float | None = None,
     maximum: float | None = None,
@@ -119,9 +119,7 @@ class Config(BaseModel):
     A rule across fields is a model validator that raises SettingError; `repair` gets `clamp` out of it.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -212,9 +210,7 @@ def to_query(config: Config) -> dict[str, str]:
 def differences(a: Config, b: Config) -> dict[str, tuple[Value, Value]]:
     """The fields in which two configs of one class differ, as (value in a, value in b)."""
     if type(a) is not type(b):
-        raise TypeError(
-            f"differences needs two configs of one class, got {type(a).__name__} and {type(b).__name__}"
-        )
+        raise TypeError(f"differences needs two configs of one class, got {type(a).__name__} and {type(b).__name__}")
     pairs = {name: (getattr(a, name), getattr(b, name)) for name in settings_of(type(a))}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
@@ -226,18 +222,14 @@ def needs_new_network(a: Config, b: Config) -> list[str]:
 
 def live_values(config: Config) -> dict[str, float]:
     """The settings that take effect in a running job, as the numbers that the training chunk takes."""
-    return {
-        name: float(getattr(config, name)) for name, field in settings_of(type(config)).items() if field.live
-    }
+    return {name: float(getattr(config, name)) for name, field in settings_of(type(config)).items() if field.live}
 
 
 def _fault(field: Setting) -> str | None:
     """What is wrong with a field's declaration."""
     if field.options is not None:
         lower = all(value == value.strip().lower() for value in field.options)
-        return (
-            None if field.type is str and lower else "has options: make it a str, with options in lower case"
-        )
+        return None if field.type is str and lower else "has options: make it a str, with options in lower case"
     if field.type not in KINDS:
         return f"is a {field.type!r}: make it an int, float or bool, or a str with options"
     if field.type is not bool and (field.minimum is None or field.maximum is None):
@@ -256,9 +248,7 @@ def _build(config_class: type[C], values: Mapping[str, Value]) -> C:
         if isinstance(cause, SettingError):
             raise cause from None
         where = ".".join(str(part) for part in first["loc"]) or config_class.__name__
-        raise SettingError(
-            where, first["input"], f"is refused ({first['msg']})", "choose another value"
-        ) from None
+        raise SettingError(where, first["input"], f"is refused ({first['msg']})", "choose another value") from None
 
 
 def _nearest_value(field: Setting, raw: object) -> tuple[Value, str | None]:
@@ -266,9 +256,7 @@ def _nearest_value(field: Setting, raw: object) -> tuple[Value, str | None]:
     try:
         value = field.read(raw)
     except SettingError as error:
-        note = (
-            f"{field.name} = {shown(raw)} {error.problem}, so the default {as_text(field.default)} is used."
-        )
+        note = f"{field.name} = {shown(raw)} {error.problem}, so the default {as_text(field.default)} is used."
         return field.default, note
     crossed = field.bound_crossed(value)
     if crossed is None:
@@ -282,9 +270,7 @@ def _repaired(config_class: type[C], values: dict[str, Value], error: SettingErr
     try:
         repaired, notes = config_class.repair(dict(values))
         return _build(config_class, repaired), notes
-    except (
-        Exception
-    ):  # a page must open whatever the address says, so even a faulty repair ends at the defaults
+    except Exception:  # a page must open whatever the address says, so even a faulty repair ends at the defaults
         return config_class(), [f"{error} The defaults are used instead."]
 
 

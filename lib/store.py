@@ -100,7 +100,7 @@ class Store:
         path = self._file(run_id)
         fresh = path.with_suffix(f".{threading.get_ident()}.new")
         with fresh.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # NumPy's stub reads every keyword as allow_pickle
         fresh.replace(path)
 
     def arrays(self, run_id: str) -> dict[str, np.ndarray]:

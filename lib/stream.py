@@ -1,8 +1,8 @@
 """The stream of metrics from a training thread to whoever reads it, now or later.
 
-A series keeps at most `capacity` points. When there are more, it is thinned by MinMaxLTTB (van der Donckt et al., 2023),
-which keeps the first and last point and the extremes, and its `generation` goes up. A reader states what it has, so a lost or
-repeated delta does no harm.
+A series keeps at most `capacity` points. When there are more, it is thinned to the lowest and highest point of each of
+equally long spans of steps, and its `generation` goes up. (MinMaxLTTB, applied again and again to a growing curve, leaves
+only a few points of its beginning.) A reader states what it has, so a lost or repeated delta does no harm.
 """
 
 import threading
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tsdownsample import MinMaxLTTBDownsampler
+from tsdownsample import MinMaxDownsampler
 
 SPANS = (30, 300)  # steps of the smoothed loss
 RECENT = 100
@@ -52,7 +52,9 @@ class _Series:
         self.steps = np.concatenate([self.steps, steps[finite]])
         self.values = np.concatenate([self.values, values[finite]])
         if len(self.steps) > capacity:
-            kept = MinMaxLTTBDownsampler().downsample(self.steps, self.values, n_out=capacity // 2)
+            kept = MinMaxDownsampler().downsample(self.steps, self.values, n_out=capacity // 2)
+            ends = [0, len(self.steps) - 1]
+            kept = np.union1d(kept.astype(np.int64), ends)
             self.steps, self.values = self.steps[kept], self.values[kept]
             self.generation += 1
 
@@ -60,9 +62,9 @@ class _Series:
         return {
             "step": self.steps,
             "value": self.values,
-            "generation": np.int64(self.generation),
+            "generation": np.array(self.generation),
             "recent": self.recent,
-            "best": np.float64(self.best),
+            "best": np.array(self.best),
         }
 
     def delta(self, have: tuple[int, int]) -> dict[str, Any] | None:

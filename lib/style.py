@@ -1,11 +1,12 @@
 """How all charts look: colours, dashes, hatches, and the parts that they share.
 
-A figure is Plotly JSON of plain Python values: {"data": [...], "layout": {...}}. The colours of text, grid and
-background are not set here, for the page's theme does that, light or dark. So each line's colour here has a contrast
-of 3 to 1 or more on both, and none is ever the only cue: a dash, a hatch, a width or a shape says the same.
+A figure is Plotly JSON of plain Python values: {"data": [...], "layout": {...}}. The colours of text, grid
+and background are not set here: the page's theme does that, light or dark. So each line's colour has a
+contrast of 3 to 1 or more on both, and none is ever the only cue: a dash, a hatch, a width or a shape says
+the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,13 @@ PREDICTION_HATCH: Json = {"shape": "-", "fgcolor": "#FFFFFF", "bgcolor": PREDICT
 UNKNOWABLE_HATCH: Json = {"shape": "\\", "fgcolor": GHOST, "bgcolor": TRANSPARENT, "solidity": 0.18}
 
 # From -1 over 0 to 1. The ends differ in lightness as well as in hue, and neither is a colour of the bits.
-DIVERGING = [[0.0, "#3B1A6E"], [0.25, "#8F73B8"], [0.5, "#F1EEF2"], [0.75, "#EBCB6B"], [1.0, "#C08A00"]]
+DIVERGING: list[list[Any]] = [
+    [0.0, "#3B1A6E"],
+    [0.25, "#8F73B8"],
+    [0.5, "#F1EEF2"],
+    [0.75, "#EBCB6B"],
+    [1.0, "#C08A00"],
+]
 
 # Markers that stand out on any bar and on any background.
 DOT: Json = {"symbol": "circle", "color": "#FFFFFF", "line": {"color": "#202020", "width": 1.25}}
@@ -52,17 +59,14 @@ COLOR_BAR: Json = {
 
 FONT_SIZE = 12
 LEGEND_WIDTH = 44  # characters
-# A halo in the page's background keeps a text legible where it lies on a curve. CSS resolves the variable in the page.
+# A halo in the page's background keeps a text legible on a curve. The page's CSS resolves the variable.
 BACKGROUND = "var(--st-background-color, transparent)"
 HALO = {"size": FONT_SIZE, "shadow": ", ".join(f"0 0 {blur}px {BACKGROUND}" for blur in (1, 2, 3, 4))}
 
-
 SMOOTHINGS = {"off": "raw", "30": "smoothed over 30 steps", "300": "smoothed over 300 steps"}
 LOSS_AXES: dict[str, Json] = {
-    "linear": {
-        "type": "linear",
-        "autorangeoptions": {"clipmax": 1.4},
-    },  # a few high steps must not flatten the rest
+    # A few high steps must not flatten the rest.
+    "linear": {"type": "linear", "autorangeoptions": {"clipmax": 1.4}},
     "log": {"type": "log", "tickformat": "~g", "dtick": 1},
 }
 EPOCH_AXIS: Json = {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False}
@@ -84,13 +88,13 @@ def translucent(color: str, opacity: float) -> str:
 
 def numbers(values: Any, digits: int | None = None) -> list[Any]:
     """An array as nested lists that JSON can hold: rounded, and None for what is not finite."""
-    array = np.asarray(values)
-    if array.dtype.kind != "f":
-        return array.tolist()
-    if digits is not None:
-        array = np.round(array.astype(np.float64), digits)
-    finite = np.isfinite(array)
-    return (array if finite.all() else np.where(finite, array.astype(object), None)).tolist()
+    array: Any = np.asarray(values)
+    if array.dtype.kind == "f":
+        array = array if digits is None else np.round(array.astype(np.float64), digits)
+        finite = np.isfinite(array)
+        array = array if finite.all() else np.where(finite, array.astype(object), None)
+    lists: list[Any] = array.tolist()
+    return lists
 
 
 def axis(title: str, **settings: Any) -> Json:
@@ -129,32 +133,22 @@ def layout(*, alt: str, height: int, revision: str, **settings: Any) -> Json:
 
 def curve(name: str, **settings: Any) -> Json:
     """A line against the training step, whose hover text has 4 significant digits."""
-    hover = "step %{x:,}<br>loss %{y:.4g}"
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": [],
-        "y": [],
-        "hovertemplate": hover,
-        **settings,
-    }
+    look = {"type": "scatter", "mode": "lines", "hovertemplate": "step %{x:,}<br>loss %{y:.4g}"}
+    return {"name": name, **look, "x": [], "y": [], **settings}
 
 
 def loss_curves(seeds: int, smooth: str) -> list[Json]:
-    """The band of many seeds, the loss, and the smoothed loss, behind which the loss itself is faint. All are empty.
+    """The band of many seeds, the loss, and the smoothed loss, behind which the loss itself is faint.
 
-    `meta` of each names its series in the metric stream. Raises ValueError on an unknown `smooth`.
+    All are empty, and `meta` of each names its series in the metric stream. Raises ValueError on another
+    `smooth`.
     """
     if smooth not in SMOOTHINGS:
         raise ValueError(f"smooth = {smooth!r} is not known: choose one of {', '.join(SMOOTHINGS)}.")
     name = "loss" if seeds == 1 else f"median loss of {seeds} seeds"
-    look = (
-        {"line": {"color": LOSS, "width": 1.75}}
-        if smooth == "off"
-        else {"line": {"color": LOSS, "width": 1}, "opacity": 0.4}
-    )
-    curves = [curve(name, **look, meta={"series": "loss"})]
+    width, opacity = (1.75, 1.0) if smooth == "off" else (1, 0.4)
+    line = {"color": LOSS, "width": width}
+    curves = [curve(name, line=line, opacity=opacity, meta={"series": "loss"})]
     if seeds > 1:
         curves = [*_band(f"middle 80 % of {seeds} seeds"), *curves]
     if smooth != "off":
@@ -167,19 +161,17 @@ def _band(name: str) -> list[Json]:
     """The area between the 10th and the 90th percentile, as two curves that the legend switches together."""
     edge = {"line": {"width": 0, "color": LOSS}, "legendgroup": "band"}
     area = {"fill": "tonexty", "fillcolor": translucent(LOSS, 0.22)}
-    hover = "step %{x:,}<br>{} % of seeds below %{y:.4g}<extra></extra>"
     low = curve(name, **edge, showlegend=False, meta={"series": "loss_low"})
     high = curve(name, **edge, **area, meta={"series": "loss_high"})
-    return [
-        low | {"hovertemplate": hover.replace("{}", "10")},
-        high | {"hovertemplate": hover.replace("{}", "90")},
-    ]
+    for percentile, side in ((10, low), (90, high)):
+        side["hovertemplate"] = f"step %{{x:,}}<br>{percentile} % of seeds below %{{y:.4g}}<extra></extra>"
+    return [low, high]
 
 
 def loss_axis(floor: float, scale: str) -> tuple[Json, Json]:
-    """The y axis of a loss in nats, and an invisible shape that keeps its range still until the curve leaves it.
+    """The y axis of a loss in nats, and an invisible shape that keeps its range still at first.
 
-    Chance (ln 2) and the floor are in view, with room for their labels. Raises ValueError on an unknown `scale`.
+    Chance (ln 2) and the floor are in view, with room for their labels. Raises ValueError on another `scale`.
     """
     if scale not in LOSS_AXES:
         raise ValueError(f"scale = {scale!r} is not known: choose one of {', '.join(LOSS_AXES)}.")
@@ -195,7 +187,7 @@ def shortened(name: str) -> str:
 
 
 def ghost_curves(ghosts: Sequence[Ghost]) -> list[Json]:
-    """The last five earlier runs as grey lines, the newest first and strongest. `ghosts` begins with the oldest."""
+    """The last five of some runs, the oldest first, as grey lines: the newest first and strongest."""
     curves = []
     for ghost, (dash, opacity) in zip(reversed(ghosts), GHOST_LOOKS, strict=False):
         steps, values = np.asarray(ghost.step), np.asarray(ghost.value, np.float64)
@@ -203,35 +195,29 @@ def ghost_curves(ghosts: Sequence[Ghost]) -> list[Json]:
             kept = MinMaxLTTBDownsampler().downsample(steps, values, n_out=GHOST_POINTS)
             steps, values = steps[kept], values[kept]
         line = {"color": GHOST, "width": 1.5, "dash": dash}
-        curves.append(
-            curve(shortened(ghost.name), x=numbers(steps), y=numbers(values), line=line, opacity=opacity)
-        )
+        curves.append(curve(shortened(ghost.name), x=numbers(steps), y=numbers(values), line=line, opacity=opacity))
     return curves
 
 
 def reference_line(value: float, kind: str, label: str, where: str) -> Json:
-    """A horizontal line across the chart. `where` its label is: "top" or "bottom" of it, at its "left" or "right" end."""
-    above, end = where.split()
-    place = {
-        "yanchor": {"top": "bottom", "bottom": "top"}[above],
-        "textposition": {"left": "start", "right": "end"}[end],
-    }
-    return {
-        "type": "line",
-        "xref": "paper",
-        "x0": 0.012 if end == "left" else 0,  # else the label touches the axis's numbers
-        "x1": 1,
-        "y0": value,
-        "y1": value,
-        "line": {"color": REFERENCE, "width": 1.5, "dash": DASHES[kind]},
-        "label": {"text": label, "padding": 5, "font": HALO, **place},
-    }
+    """A horizontal line across the chart.
+
+    `where` its label is: "top" (above) or "bottom" (below) it, and at its "left" or "right" end.
+    """
+    side, end = where.split()
+    left, position = (0.012, "start") if end == "left" else (0, "end")  # not touching the axis's numbers
+    anchor = "bottom" if side == "top" else "top"
+    text = {"text": label, "padding": 5, "font": HALO, "yanchor": anchor, "textposition": position}
+    line = {"color": REFERENCE, "width": 1.5, "dash": DASHES[kind]}
+    ends = {"xref": "paper", "x0": left, "x1": 1, "y0": value, "y1": value}
+    return {"type": "line", **ends, "line": line, "label": text}
 
 
 def in_view(lowest: float, highest: float) -> Json:
     """An invisible line between two heights, which an automatic range then always shows.
 
-    The axis's own option for that, autorangeoptions.include, ignores the lower end of a log axis (Plotly.js 4.1).
+    The axis's own option for it, autorangeoptions.include, ignores the lower end of a log axis (Plotly.js
+    4.1).
     """
     return {"type": "line", "xref": "paper", "x0": 0, "x1": 0, "y0": lowest, "y1": highest, "opacity": 0}
 
@@ -244,21 +230,15 @@ def bottom_note(text: str) -> Json:
 
 def epoch_marks(starts: Sequence[int], why: str) -> Json:
     """Small ticks on the bottom edge, on a second axis from 0 to 1. `why` tells what happens there."""
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": "new epoch",
-        "x": list(starts),
-        "y": [0.015] * len(starts),
-        "yaxis": "y2",
-        "marker": {"symbol": "line-ns", "size": 8, "color": GHOST, "line": {"width": 1.5, "color": GHOST}},
-        "hovertemplate": f"step %{{x:,}}: a new epoch<br>{why}<extra></extra>",
-        "meta": {"epochs": True},
-    }
+    tick = {"symbol": "line-ns", "size": 8, "color": GHOST, "line": {"width": 1.5, "color": GHOST}}
+    hover = f"step %{{x:,}}: a new epoch<br>{why}<extra></extra>"
+    points = {"x": list(starts), "y": [0.015] * len(starts), "yaxis": "y2", "meta": {"epochs": True}}
+    look = {"type": "scatter", "mode": "markers", "marker": tick, "hovertemplate": hover}
+    return {"name": "new epoch", **look, **points}
 
 
 def bars(name: str, color: str, *, width: float, hatch: Json | None = None, **settings: Any) -> Json:
-    """Bars of one kind, `width` steps wide. A hatch (`shape`, `bgcolor`, `solidity`) tells them apart without colour."""
+    """Bars of one kind, `width` steps wide. A hatch tells them apart without colour."""
     marker: Json = {"color": color, "line": {"width": 0}}
     if hatch:
         marker["pattern"] = {"fgcolor": color, "fillmode": "replace", "size": 6, **hatch}
@@ -267,7 +247,35 @@ def bars(name: str, color: str, *, width: float, hatch: Json | None = None, **se
 
 def waiting_figure(height: int = 320) -> Json:
     """What stands in a picture's place before there is anything to show."""
-    text = {"text": "Press Start or Step to see it.", "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
+    text = {
+        "text": "Press Start or Step to see it.",
+        "x": 0.5,
+        "y": 0.5,
+        "xref": "paper",
+        "yref": "paper",
+        "showarrow": False,
+    }
     hidden = {"visible": False, "fixedrange": True}
     alt = "Empty until a run has begun."
-    return {"data": [], "layout": layout(alt=alt, height=height, revision="waiting", annotations=[text], xaxis=hidden, yaxis=hidden)}
+    return {
+        "data": [],
+        "layout": layout(alt=alt, height=height, revision="waiting", annotations=[text], xaxis=hidden, yaxis=hidden),
+    }
+
+
+def markers(name: str, x: np.ndarray, y: np.ndarray, marker: Json, **settings: Any) -> Json:
+    """Markers that the chart's edge does not cut off. Without any, an empty point keeps the legend entry."""
+    places = {"x": numbers(x) or [None], "y": numbers(y, 3) or [None]}
+    look = {"marker": marker, "cliponaxis": False, "hoverinfo": "skip"}
+    return {"type": "scatter", "mode": "markers", "name": name, **places, **look, **settings}
+
+
+def marker_size(window: int) -> int:
+    """In pixels: on a phone a column of a window of 15 steps is 20 wide, of one of 50 six."""
+    return 7 if window <= 20 else 5 if window <= 32 else 4
+
+
+def position_axis(window: int) -> Json:
+    """Positions in a window from 1, each labelled where there is room on a phone."""
+    ticks = list(range(1, window + 1)) if window <= 16 else [1, *range(5, window + 1, 5)]
+    return axis("position in the window", range=[0.4, window + 0.6], tickvals=ticks, showgrid=False)

@@ -10,14 +10,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notes are not
 # layers). What XLA compiles does not use it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
-import keras  # noqa: E402  (both must be set first)
-import tensorflow as tf  # noqa: E402
+import tensorflow as tf
 
+from lib import keras_guard
 
-def keep_session(free_memory: bool = True) -> None:
-    """Do nothing. Streamlit calls `keras.backend.clear_session` after every script run, for the whole process."""
-
-
-keras.backend.clear_session = keep_session
+keras_guard.guard()
 
 __all__ = ["tf"]

@@ -49,7 +49,7 @@ class Task(Protocol):
         """The state of zeros, a named tuple of arrays [S, B, H]."""
 
     def block(self, index: int) -> Arrays:
-        """The windows `index * windows_per_block` and on: arrays [N, ...], with `carry` [N] 0 where the state is reset."""
+        """The windows `index * windows_per_block` and on: arrays [N, ...]. `carry` [N] is 0 where the state is reset."""
 
     def loss(self, params: Any, state: Any, window: dict[str, tf.Tensor]) -> tuple[tf.Tensor, Any]:
         """The loss that is differentiated, [S], and the state after the window."""
@@ -69,7 +69,7 @@ class Carry(NamedTuple):
     def to_arrays(self) -> Arrays:
         """The same as a flat dict of arrays, for a checkpoint."""
         leaves = tf.nest.flatten((self.params, self.slots, self.state))
-        return {"step": np.int64(self.step), **{f"leaf_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}}
+        return {"step": np.array(self.step), **{f"leaf_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}}
 
 
 class _Chunk:
@@ -94,7 +94,9 @@ class _Chunk:
         self.train(carry, block, 0, 0, dict.fromkeys(LIVE_SETTINGS, 0.0))
         self.observe(carry, block, 0)
 
-    def train(self, carry: Carry, block: Arrays, window: int, steps: int, live: Mapping[str, float]) -> tuple[Carry, np.ndarray]:
+    def train(
+        self, carry: Carry, block: Arrays, window: int, steps: int, live: Mapping[str, float]
+    ) -> tuple[Carry, np.ndarray]:
         """`steps` steps from window `window` of `block`: (new carry, loss [steps, S])."""
         tree = (carry.params, carry.slots, carry.state)
         leaves = tf.nest.flatten((tree, block))
@@ -244,7 +246,7 @@ class Engine:
     def observe(self, carry: Carry) -> Arrays:
         """What the network does on the batch that comes next, before it learns from it."""
         block, window = self._at(carry.step)
-        return self._compiled().observe(carry, block, window) | {"step": np.int64(carry.step)}
+        return self._compiled().observe(carry, block, window) | {"step": np.array(carry.step)}
 
     def _compiled(self) -> _Chunk:
         if self._chunk is None:

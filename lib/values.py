@@ -2,28 +2,33 @@
 
 import math
 import numbers
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 Value = int | float | str | bool
 
 LONGEST_SHOWN = 40  # characters of a value or a name that a message repeats
+_PLAIN = re.compile(r"\w+|[+-]?[0-9.]+(e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE)
 _TRUE, _FALSE = {"true", "1", "on"}, {"false", "0", "off"}
 
 
 def shown(value: object) -> str:
-    """A value or name for a message: one line of about 40 characters at most, quoted unless it is plain."""
+    """A value or name for a message: one line of about 40 characters at most.
+
+    What is not a plain word or number stands between backticks: a page shows messages as Markdown, and an
+    address that somebody sends around must not put links or pictures there.
+    """
     try:
         text = value if isinstance(value, str) else str(value)
     except Exception:  # an integer of thousands of digits, or somebody else's broken __str__
-        text = f"({type(value).__name__})"
+        text = type(value).__name__
     short = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
-    plain = (
-        text.isascii()
-        and text != ""
-        and all(character.isalnum() or character in "_.+-" for character in text)
-    )
-    return short if plain else repr(short)
+    if _PLAIN.fullmatch(text):
+        return short
+    printable = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in short)
+    quoted = printable.replace("`", "'")
+    return f"`{quoted}`" if quoted.strip() else repr(quoted)
 
 
 def read_int(raw: object) -> int | None:

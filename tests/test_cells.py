@@ -7,7 +7,7 @@ import pytest
 from lib.cells import CELLS, NARROW, linear, unroll, zero_state
 from lib.tf import tf
 
-T, S, B, I, H = 7, 3, 2, 4, 5
+T, S, B, INPUTS, H = 7, 3, 2, 4, 5
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def numpy_unroll(name: str, params: dict, state: list, inputs: np.ndarray) -> tu
     return ([h, c] if name == "lstm" else [h]), np.stack(outputs)
 
 
-def random_case(name: str, units: int = H, seeds: int = S, steps: int = T, inputs: int = I):
+def random_case(name: str, units: int = H, seeds: int = S, steps: int = T, inputs: int = INPUTS):
     rng = np.random.default_rng(units * 100 + steps)
     gates = CELLS[name].gates
     params = {
@@ -75,7 +75,7 @@ def test_the_seed_axis_may_be_left_out(name: str) -> None:
 def keras_layer(name: str, units: int, params: dict) -> keras.layers.Layer:
     kind = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[name]
     layer = kind(units, return_sequences=True, **({"reset_after": False} if name == "gru" else {}))
-    layer.build((None, None, I))
+    layer.build((None, None, INPUTS))
     layer.set_weights([params["input_weights"], params["recurrent_weights"], params["bias"]])
     return layer
 
@@ -105,7 +105,7 @@ def test_values_and_gradients_equal_keras(name: str) -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_gradients_equal_finite_differences(name: str) -> None:
-    params, state, inputs = (random_case(name, units=3, seeds=1, steps=4))
+    params, state, inputs = random_case(name, units=3, seeds=1, steps=4)
     params = {key: value[0].astype(np.float64) for key, value in params.items()}
     state = type(state)(*(part[0].astype(np.float64) for part in state))
     x = inputs[:, 0].astype(np.float64)

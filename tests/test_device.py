@@ -21,7 +21,9 @@ def run(code: str, device: str = "") -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(("wanted", "name"), [("", "/CPU:0"), ("auto", "/CPU:0"), ("CPU", "/CPU:0"), ("cpu:1", "/CPU:1")])
+@pytest.mark.parametrize(
+    ("wanted", "name"), [("", "/CPU:0"), ("auto", "/CPU:0"), ("CPU", "/CPU:0"), ("cpu:1", "/CPU:1")]
+)
 def test_choice(wanted: str, name: str) -> None:
     done = run("print(choose().name, choose().label)", wanted)
     assert done.stdout.split() == [name, "CPU"], done.stderr

@@ -71,7 +71,15 @@ def test_the_coach_is_silent_at_the_start() -> None:
 
 
 @pytest.mark.parametrize("loss", [0.0001, 0.3, 0.69, 5.0])
-@pytest.mark.parametrize("change", [{"echo_step": 50, "truncated_backprop_length": 50}, {"echo_step": 49}, {"cell": "gru", "initial_weights": "glorot"}, {"echo_step": 50, "truncated_backprop_length": 1}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"echo_step": 50, "truncated_backprop_length": 50},
+        {"echo_step": 49},
+        {"cell": "gru", "initial_weights": "glorot"},
+        {"echo_step": 50, "truncated_backprop_length": 1},
+    ],
+)
 def test_every_offer_is_a_valid_config(loss: float, change: dict) -> None:
     config = EchoConfig(**change)
     found = lessons.advise(config, config.steps, {"loss": {"mean_last_100": loss}})

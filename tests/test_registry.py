@@ -47,7 +47,7 @@ def test_get_finds_a_demo_by_its_slug() -> None:
     [
         ("ecko", "ecko is not a demo: did you mean echo?"),
         ("", "'' is not a demo: choose one of echo"),
-        ("a\nb", r"'a\nb' is not a demo: choose one of echo"),
+        ("a\nb", r"`a\nb` is not a demo: choose one of echo"),
     ],
 )
 def test_an_unknown_slug_is_one_line_with_a_remedy(slug: str, message: str) -> None:

@@ -49,7 +49,7 @@ def test_chunk_lengths_do_not_change_a_bit(cell: str, optimizer: str) -> None:
 def test_equals_a_keras_model_trained_the_same_way() -> None:
     """An independent tanh RNN with state carried by hand, Keras's Adagrad and Keras's loss, over an epoch's end."""
     engine = engine_for(learning_rate=0.1)
-    carry, losses = train(engine, [60])
+    _, losses = train(engine, [60])
     assert np.isfinite(losses).all()
 
     weights = engine.initial().params
@@ -83,7 +83,7 @@ def test_a_member_of_a_group_of_seeds_equals_the_single_run() -> None:
 
 def test_live_learning_rate_takes_effect_without_a_new_compilation() -> None:
     engine = engine_for()
-    carry, metrics = engine.run(engine.initial(), 10, {"learning_rate": 0.0})
+    carry, _ = engine.run(engine.initial(), 10, {"learning_rate": 0.0})
     for before, after in zip(tf.nest.flatten(engine.initial().params), tf.nest.flatten(carry.params), strict=True):
         np.testing.assert_array_equal(before, after)
     moved, _ = engine.run(carry, 10, {"learning_rate": 0.5})

@@ -178,7 +178,7 @@ class Chart extends View {
       await Plotly.react(this.element, data, layout, {
         responsive: false,
         displaylogo: false,
-        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+        modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]], // none that sends the chart elsewhere
         displayModeBar: this.narrow() ? false : "hover",
       })
       this.describe(layout)
@@ -194,11 +194,11 @@ class Chart extends View {
 
   figure() {
     const figure = this.stream?.figures[this.data.name] ?? this.data.figure
-    const data = figure.data.map(trace => ({ ...trace, ...this.points(trace.meta ?? {}) }))
+    const data = figure.data.map(trace => ({ ...trace, ...this.points(trace) }))
     return { data, layout: themed(this.element, figure.layout, this.narrow()) }
   }
 
-  points(meta) {
+  points({ meta = {}, y }) {
     if (!this.stream) return {}
     if (meta.series) {
       const series = this.stream.series[meta.series]
@@ -207,18 +207,18 @@ class Chart extends View {
     if (meta.epochs && this.stream.frame) {
       const { step, steps_per_epoch: length } = this.stream.frame
       const every = Math.max(1, Math.ceil(step / length / 200)) * length
-      const starts = Array.from({ length: Math.ceil(step / every) }, (_, i) => (i + 1) * every).filter(x => x < step)
-      return { x: starts, y: starts.map(() => 0), customdata: starts.map(start => start / length + 1) }
+      const starts = Array.from({ length: Math.floor(step / every) + 1 }, (_, i) => i * every)
+      return { x: starts, y: starts.map(() => y[0]) }
     }
     return {}
   }
 
   describe(layout) {
-    let text = layout.meta?.alt ?? ""
     const frame = this.stream?.frame
-    if (this.data.name === "loss" && frame?.loss != null) {
-      text += ` Now, at step ${count(frame.step)} of ${count(frame.steps)}, the loss is ${digits(frame.loss)}.`
-    }
+    const { alt = "", alt_template: template } = layout.meta ?? {}
+    const text = template && frame?.loss != null
+      ? template.replace("{loss}", digits(frame.loss)).replace("{step}", count(frame.step))
+      : alt
     if (this.element.getAttribute("aria-label") !== text) this.element.setAttribute("aria-label", text)
   }
 
@@ -251,7 +251,7 @@ function themed(element, layout, narrow) {
   }
   for (const name of Object.keys(result)) {
     if (!/^[xy]axis\d*$/.test(name)) continue
-    result[name] = { gridcolor: grid, linecolor: grid, ...result[name], ...(narrow ? { fixedrange: true } : {}) }
+    result[name] = { gridcolor: grid, ...result[name], ...(narrow ? { fixedrange: true } : {}) }
   }
   return result
 }

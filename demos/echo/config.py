@@ -107,7 +107,6 @@ class EchoConfig(Config):
         group="Training",
         label="Gradient clip norm",
         help="The length to which a longer gradient is cut, so that no batch can do much harm; 0 is off.",
-        unit="gradient norm",
         minimum=0,
         maximum=10,
         step=0.1,

@@ -15,6 +15,7 @@ from lib.settings import settings_of
 from lib.style import Ghost, Json
 
 Points = Mapping[str, Any]  # "step" and "value", arrays [n]
+Snapshot = Mapping[str, np.ndarray]  # what `Engine.observe` returns
 
 A_RESET = "The state is reset to zero."
 A_SPIKE = (
@@ -25,8 +26,6 @@ A_SPIKE = (
 ROWS = 5  # of the batch that are drawn
 ROW_PITCH = 1.95  # a row of bars is 1 high; above it are its crosses, its title and a gap
 CROSS_AT, COLUMN_TOP, TITLE_AT = 1.16, 1.3, 1.32
-HEIGHTS = {"input": 1.0, "target": 0.5, "prediction": 0.3}  # the tutorial's
-WIDTHS = {"input": 0.9, "target": 0.62, "prediction": 0.34}  # nested, so that none hides another
 HOVER_COLUMN = (
     "row %{customdata[0]}, position %{x}<br>reads %{customdata[1]}, must repeat %{customdata[2]}<br>"
     "says %{customdata[3]}: probability of a 1 is %{customdata[4]:.4~g}<br>%{customdata[5]}<extra></extra>"
@@ -57,33 +56,25 @@ def loss_figure(
     spikes = theory.floor_of_first_window(config) > theory.floor(config)
     marks = style.epoch_marks(range(0, last + 1, config.windows_per_epoch), A_SPIKE if spikes else A_RESET)
     earlier = style.ghost_curves(ghosts)
-    return {
-        "data": [*earlier, *curves, marks],
-        "layout": _loss_layout(config, scale, len(earlier), points),
-    }
+    return {"data": [*earlier, *curves, marks], "layout": _loss_layout(config, scale, len(earlier), points)}
 
 
 def _loss_layout(config: EchoConfig, scale: str, ghosts: int, points: Points | None) -> Json:
-    chance, floor = theory.chance(config), theory.floor(config)
-    shapes = [style.reference_line(chance, "chance", f"chance: ln 2 = {chance:.3f}", "top right")]
-    notes = []
+    chance, floor, notes = theory.chance(config), theory.floor(config), []
+    axis, in_view = style.loss_axis(floor, scale)
+    shapes = [in_view, style.reference_line(chance, "chance", f"chance: ln 2 = {chance:.3f}", "top right")]
     if floor > 0 or scale == "linear":
         # On a log scale single windows fall below the floor, which is a mean, but not at the left end.
         where = "bottom right" if scale == "linear" else "bottom left"
         shapes.append(style.reference_line(floor, "floor", f"exact floor: {floor:.3g}", where))
     else:
         notes.append(style.bottom_note("exact floor: 0, below any log scale"))
-    axis, in_view = style.loss_axis(floor, scale)
-    layout = style.layout(
-        alt=_loss_alt(config, scale, points),
-        height=380 + 24 * ghosts,  # a line of the legend each, on a phone
-        revision="loss",
-        xaxis=style.STEP_AXIS,
-        yaxis=axis,
-        yaxis2=style.EPOCH_AXIS,
-        shapes=[*shapes, in_view],
-        annotations=notes,
+    height = 380 + 24 * ghosts  # on a phone each has a line of the legend
+    alt, axes = (
+        _loss_alt(config, scale, points),
+        {"xaxis": style.STEP_AXIS, "yaxis": axis, "yaxis2": style.EPOCH_AXIS},
     )
+    layout = style.layout(alt=alt, height=height, revision="loss", shapes=shapes, annotations=notes, **axes)
     layout["meta"]["alt_template"] = _loss_alt(config, scale, {"step": ["{step}"], "value": ["{loss}"]})
     return layout
 
@@ -101,251 +92,183 @@ def _loss_alt(config: EchoConfig, scale: str, points: Points | None) -> str:
     )
 
 
-def live_figures(config: EchoConfig, snapshot: Mapping[str, np.ndarray]) -> dict[str, Json]:
-    """The pictures of one window, as `Engine.observe` gives it.
+def live_figures(config: EchoConfig, snapshot: Snapshot) -> dict[str, Json]:
+    """The pictures of one window, by name.
 
-    `snapshot`: `inputs` and `targets` 0 or 1 and `probabilities` of a 1 [T, B], `hidden_state` [T, B, H], `step` [].
+    `snapshot` has `inputs` and `targets` (0 or 1) and `probabilities` (of a 1), all [T, B], `hidden_state`
+    [T, B, H] and `step` [].
     """
     return {"batch": batch_figure(config, snapshot), "hidden_state": hidden_state_figure(config, snapshot)}
 
 
-class Rows(NamedTuple):
-    """The rows of a window that are drawn, each array [R, T]. An `unknowable` target lies before its row."""
+class Columns(NamedTuple):
+    """Every position of the rows that are drawn, row by row: arrays [R * T] of R rows of T steps."""
 
+    x: np.ndarray  # from 1
+    base: np.ndarray  # the height at which the row stands, the first on top
+    row: np.ndarray  # from 1
     inputs: np.ndarray
     targets: np.ndarray
     probabilities: np.ndarray  # of a 1
     predictions: np.ndarray
     right: np.ndarray
-    unknowable: np.ndarray
+    unknowable: np.ndarray  # the target lies before the row
 
 
-def rows_of(config: EchoConfig, snapshot: Mapping[str, np.ndarray]) -> Rows:
+def columns_of(config: EchoConfig, snapshot: Snapshot) -> Columns:
     """The first five rows of a snapshot. A probability that is not finite predicts 0 and is not right."""
     names = ("inputs", "targets", "probabilities")
-    inputs, targets, probabilities = (np.asarray(snapshot[name])[:, :ROWS].T for name in names)
+    inputs, targets, probabilities = (np.asarray(snapshot[name])[:, :ROWS].T.ravel() for name in names)
+    window, rows = len(snapshot["inputs"]), min(ROWS, np.shape(snapshot["inputs"])[1])
+    row, x = np.repeat(np.arange(1, rows + 1), window), np.tile(np.arange(1, window + 1), rows)
+    begins = int(snapshot["step"]) % config.windows_per_epoch * config.truncated_backprop_length
     predictions = probabilities > 0.5
     right = (predictions == targets) & np.isfinite(probabilities)
-    window = int(snapshot["step"]) % config.windows_per_epoch
-    position = window * config.truncated_backprop_length + np.arange(inputs.shape[1])
-    unknowable = np.broadcast_to(position < config.echo_step, inputs.shape)
-    return Rows(inputs == 1, targets == 1, probabilities, predictions, right, unknowable)
+    base, unknowable = ROW_PITCH * (rows - row), begins + x - 1 < config.echo_step
+    return Columns(x, base, row, inputs == 1, targets == 1, probabilities, predictions, right, unknowable)
 
 
-def batch_figure(config: EchoConfig, snapshot: Mapping[str, np.ndarray]) -> Json:
+def batch_figure(config: EchoConfig, snapshot: Snapshot) -> Json:
     """Rows of the window as nested bars: what was read, what was to be repeated, and what the network said.
 
-    The rows share one pair of axes, each with a base of its own: a browser redraws that in 26 ms, and five plots
-    in 41 (measured).
+    The rows share one pair of axes, each with a base of its own: a browser redraws that in 26 ms, and five
+    plots in 41 (measured).
     """
-    rows = rows_of(config, snapshot)
-    count, window = rows.inputs.shape
-    at = _places(count, window)
+    columns = columns_of(config, snapshot)
     data = [
-        _columns(
-            "cannot be known",
-            at,
-            rows.unknowable,
-            style.GHOST,
-            1.0,
-            hatch=style.UNKNOWABLE_HATCH,
-            legendrank=3,
-        ),
-        _columns(
-            "wrong",
-            at,
-            ~rows.right,
-            style.translucent(style.WRONG, 0.35),
-            legendgroup="wrong",
-            showlegend=False,
-        ),
-        _bits("input", at, rows.inputs, style.INPUT),
-        _bits("target", at, rows.targets, style.TARGET, hatch=style.TARGET_HATCH),
-        _bits("prediction", at, rows.predictions, style.PREDICTION, hatch=style.PREDICTION_HATCH),
-        _probabilities(at, rows.probabilities),
-        _crosses(at, ~rows.right),
-        _hover_columns(at, rows),
+        *_column_bars(columns, ~columns.right),
+        *_bit_bars(columns),
+        *_column_markers(columns, ~columns.right),
+        _bars(columns, columns.row > 0, "", style.TRANSPARENT, COLUMN_TOP, 1, **_hover(columns)),
     ]
-    return {"data": data, "layout": _batch_layout(config, snapshot, rows)}
+    return {"data": data, "layout": _batch_layout(int(snapshot["step"]), columns)}
 
 
-Places = tuple[np.ndarray, np.ndarray]  # x and the row's base of every column, each [R, T]
+def _bars(columns: Columns, where: np.ndarray, name: str, color: str, height: float, width: float, **look: Any) -> Json:
+    """Bars where the mask says so. Without any, one empty point keeps the legend's entry."""
+    x, base = (array[where].tolist() or [None] for array in (columns.x, columns.base))
+    return style.bars(name, color, width=width, x=x, y=[height] * len(x), base=base, **look)
 
 
-def _places(count: int, window: int) -> Places:
-    x, base = np.arange(1, window + 1), _bases(count)[:, None]
-    return np.broadcast_to(x, (count, window)), np.broadcast_to(base, (count, window))
+def _column_bars(columns: Columns, wrong: np.ndarray) -> list[Json]:
+    """What is behind the bits: a hatch where a target cannot be known, a tint where a prediction is wrong."""
+    hatched = {"hatch": style.UNKNOWABLE_HATCH, "legendrank": 3}
+    tint, hidden = style.translucent(style.WRONG, 0.35), {"legendgroup": "wrong", "showlegend": False}
+    return [
+        _bars(columns, columns.unknowable, "cannot be known", style.GHOST, 1, 1, **hatched),
+        _bars(columns, wrong, "wrong", tint, COLUMN_TOP, 1, **hidden),
+    ]
 
 
-def _bases(count: int) -> np.ndarray:
-    """The height at which each row stands, the first on top."""
-    return ROW_PITCH * np.arange(count - 1, -1, -1)
+def _bit_bars(columns: Columns) -> list[Json]:
+    """A bar for each 1. The heights are the tutorial's; the widths are nested, so that none hides another."""
+    solid, hatched = {"legendrank": 1}, {"legendrank": 1, "hatch": style.TARGET_HATCH}
+    striped = {"legendrank": 1, "hatch": style.PREDICTION_HATCH}
+    return [
+        _bars(columns, columns.inputs, "input", style.INPUT, 1, 0.9, **solid),
+        _bars(columns, columns.targets, "target", style.TARGET, 0.5, 0.62, **hatched),
+        _bars(columns, columns.predictions, "prediction", style.PREDICTION, 0.3, 0.34, **striped),
+    ]
 
 
-def _standing(trace: Json, at: Places, where: np.ndarray, height: float) -> Json:
-    """Bars of one height where a mask [R, T] says so. Without any, one empty point keeps the legend's entry."""
-    x, base = (numbers[where].tolist() or [None] for numbers in at)
-    return trace | {"x": x, "y": [height] * len(x), "base": base}
+def _column_markers(columns: Columns, wrong: np.ndarray) -> list[Json]:
+    """A dot at the height of the probability, and a cross above each wrong column."""
+    x, base, size = columns.x, columns.base, style.marker_size(int(columns.x[-1]))
+    dot, cross = style.DOT | {"size": size}, style.CROSS | {"size": size + 2}
+    grouped = {"legendrank": 2, "legendgroup": "wrong"}
+    return [
+        style.markers("probability of a 1", x, base + columns.probabilities, dot, legendrank=1),
+        style.markers("wrong", x[wrong], base[wrong] + CROSS_AT, cross, **grouped),
+    ]
 
 
-def _columns(
-    name: str, at: Places, where: np.ndarray, color: str, height: float = COLUMN_TOP, **look: Any
-) -> Json:
-    """Columns as wide as a step, by default as high as a row and its crosses."""
-    return _standing(style.bars(name, color, width=1, **look), at, where, height)
-
-
-def _bits(kind: str, at: Places, ones: np.ndarray, color: str, **look: Any) -> Json:
-    """A bar for each 1."""
-    return _standing(
-        style.bars(kind, color, width=WIDTHS[kind], legendrank=1, **look), at, ones, HEIGHTS[kind]
-    )
-
-
-def _marker_size(window: int) -> int:
-    """In pixels: on a phone a column of a window of 15 is 20 wide, of one of 50 six."""
-    return 7 if window <= 20 else 5 if window <= 32 else 4
-
-
-def _markers(name: str, x: np.ndarray, y: np.ndarray, marker: Json, rank: int) -> Json:
-    """Markers that are not cut off at the chart's edge. Without any, one empty point keeps the legend's entry."""
+def _hover(columns: Columns) -> Json:
+    """What invisible columns in front of all else say when one points at them."""
+    numbers = (columns.row, columns.inputs, columns.targets, columns.predictions)
+    verdicts = np.where(columns.right, "right", "wrong").tolist()
+    probabilities = style.numbers(columns.probabilities, 4)
+    custom = zip(*(array.astype(int).tolist() for array in numbers), probabilities, verdicts, strict=True)
     return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "legendrank": rank,
-        "x": style.numbers(x) or [None],
-        "y": style.numbers(y, 3) or [None],
-        "marker": marker,
-        "cliponaxis": False,
-        "hoverinfo": "skip",
-    }
-
-
-def _probabilities(at: Places, probabilities: np.ndarray) -> Json:
-    """A dot in each column at the height of the probability."""
-    x, base = at
-    size = {"size": _marker_size(x.shape[1])}
-    return _markers("probability of a 1", x.ravel(), (base + probabilities).ravel(), style.DOT | size, 1)
-
-
-def _crosses(at: Places, wrong: np.ndarray) -> Json:
-    """A cross above each wrong column."""
-    x, base = at
-    cross = style.CROSS | {"size": _marker_size(x.shape[1]) + 2}
-    return _markers("wrong", x[wrong], base[wrong] + CROSS_AT, cross, 2) | {"legendgroup": "wrong"}
-
-
-def _hover_columns(at: Places, rows: Rows) -> Json:
-    """Invisible columns in front, so that pointing anywhere at a column tells all about it."""
-    number = np.broadcast_to(np.arange(1, len(rows.right) + 1)[:, None], rows.right.shape)
-    bits = (
-        array.ravel().astype(int).tolist() for array in (number, rows.inputs, rows.targets, rows.predictions)
-    )
-    verdict = np.where(rows.right, "right", "wrong").ravel().tolist()
-    custom = [
-        list(column)
-        for column in zip(*bits, style.numbers(rows.probabilities.ravel(), 4), verdict, strict=True)
-    ]
-    return _columns("", at, np.ones_like(rows.right), style.TRANSPARENT) | {
-        "customdata": custom,
+        "customdata": [*map(list, custom)],
         "hoverinfo": "all",
         "hovertemplate": HOVER_COLUMN,
         "showlegend": False,
     }
 
 
-def _batch_layout(config: EchoConfig, snapshot: Mapping[str, np.ndarray], rows: Rows) -> Json:
-    count, window = rows.right.shape
-    bases, titles = _bases(count).tolist(), _row_titles(rows)
-    ticks = [base + height for base in bases for height in (0, 0.5, 1)]
+def _batch_layout(step: int, columns: Columns) -> Json:
+    window, rows = int(columns.x[-1]), int(columns.row[-1])
+    bases, titles = columns.base[::window].tolist(), _row_titles(columns)
     place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
-    return style.layout(
-        alt=_batch_alt(config, int(snapshot["step"]), rows),
-        height=90 + 96 * count,
-        revision="batch",
-        barmode="overlay",
-        xaxis=_window_axis(window),
-        yaxis=style.axis(
-            "probability of a 1",
-            range=[-0.06, ROW_PITCH * count - 0.1],
-            fixedrange=True,
-            tickvals=ticks,
-            ticktext=["0", "", "1"] * count,
-        ),
-        annotations=[
-            place | {"y": base + TITLE_AT, "text": text} for base, text in zip(bases, titles, strict=True)
-        ],
-    )
+    notes = [place | {"y": base + TITLE_AT, "text": text} for base, text in zip(bases, titles, strict=True)]
+    ticks = {
+        "tickvals": [base + at for base in bases for at in (0, 0.5, 1)],
+        "ticktext": ["0", "", "1"] * rows,
+    }
+    axes = {
+        "xaxis": style.position_axis(window),
+        "yaxis": style.axis("probability of a 1", range=[-0.06, ROW_PITCH * rows - 0.1], fixedrange=True, **ticks),
+    }
+    alt = _batch_alt(step, columns)
+    return style.layout(alt=alt, height=90 + 96 * rows, revision="batch", barmode="overlay", annotations=notes, **axes)
 
 
-def _window_axis(window: int) -> Json:
-    """Positions from 1 to the window's length, each labelled where there is room on a phone."""
-    every = 1 if window <= 16 else 5
-    ticks = [1, *range(every, window + 1, every)] if every > 1 else list(range(1, window + 1))
-    return style.axis("position in the window", range=[0.4, window + 0.6], tickvals=ticks, showgrid=False)
-
-
-def _row_titles(rows: Rows) -> list[str]:
+def _row_titles(columns: Columns) -> list[str]:
     """Such as "row 1: 13 of 15 right, 3 cannot be known"."""
-    window, unknowable = rows.right.shape[1], int(rows.unknowable[0].sum())
+    window = int(columns.x[-1])
+    unknowable = int(columns.unknowable[:window].sum())
     more = f", {unknowable} cannot be known" if unknowable else ""
-    return [
-        f"row {i}: {right} of {window} right{more}"
-        for i, right in enumerate(rows.right.sum(axis=1).tolist(), 1)
-    ]
+    rights = columns.right.reshape(-1, window).sum(axis=1).tolist()
+    return [f"row {row}: {right} of {window} right{more}" for row, right in enumerate(rights, 1)]
 
 
-def _batch_alt(config: EchoConfig, step: int, rows: Rows) -> str:
+def _batch_alt(step: int, columns: Columns) -> str:
     """The bars in words."""
-    count, window = rows.right.shape
-    epoch = step // config.windows_per_epoch + 1
-    shown = "The only row" if count == 1 else f"{count} rows"
-    unknowable = int(rows.unknowable[0].sum())
-    more = f" The first {unknowable} targets of each row lie before the row and cannot be known."
+    rows, right = int(columns.row[-1]), columns.right
     return (
-        f"{shown} of the batch at step {step}, epoch {epoch}: input, target and prediction at {window} positions. "
-        f"{rows.right.sum()} of {rows.right.size} predictions are right; {'; '.join(_row_titles(rows))}.{more if unknowable else ''}"
+        f"{rows} row{'s' if rows > 1 else ''} of the batch at step {step}, with input, target and prediction "
+        f"as bars. {right.sum()} of {right.size} predictions are right; {'; '.join(_row_titles(columns))}."
     )
 
 
-def hidden_state_figure(config: EchoConfig, snapshot: Mapping[str, np.ndarray]) -> Json:
+def hidden_state_figure(config: EchoConfig, snapshot: Snapshot) -> Json:
     """The activations of the first row, unit against position, from -1 to 1."""
     states = np.asarray(snapshot["hidden_state"])[:, 0].T  # [H, T]
     units, window = states.shape
     every = 1 if units <= 16 else 4 if units <= 32 else 8
     ticks = sorted({1, *range(every, units + 1, every)})
-    heatmap = {
-        "type": "heatmap",
-        "x": list(range(1, window + 1)),
-        "y": list(range(1, units + 1)),
-        "z": style.numbers(states, 3),
-        "zmin": -1,
-        "zmax": 1,
-        "colorscale": style.DIVERGING,
-        "xgap": int(window <= 20),
-        "ygap": int(units <= 16),
-        "colorbar": style.COLOR_BAR | {"title": {"text": "activation", "side": "top"}},
-        "hovertemplate": "unit %{y:d}, position %{x}<br>activation %{z:.3f}<extra></extra>",
+    names = {"tickvals": ticks, "ticktext": [f"unit {unit}" for unit in ticks], "range": [units + 0.5, 0.5]}
+    axes = {
+        "xaxis": style.position_axis(window),
+        "yaxis": style.axis("", showgrid=False, fixedrange=True, **names),
     }
-    rows = {"range": [units + 0.5, 0.5], "tickvals": ticks, "ticktext": [f"unit {unit}" for unit in ticks]}
-    layout = style.layout(
-        alt=_hidden_state_alt(config, int(snapshot["step"]), states),
-        height=110 + round(units * min(32, max(9, 288 / units))),
-        revision="hidden_state",
-        xaxis=_window_axis(window),
-        yaxis=style.axis("", showgrid=False, fixedrange=True, **rows),
+    alt, height = (
+        _hidden_state_alt(config, int(snapshot["step"]), states),
+        110 + round(units * min(32, max(9, 288 / units))),
     )
-    return {"data": [heatmap], "layout": layout}
+    return {
+        "data": [_heatmap(states)],
+        "layout": style.layout(alt=alt, height=height, revision="hidden_state", **axes),
+    }
+
+
+def _heatmap(states: np.ndarray) -> Json:
+    """The cells of activations [H, T]. Few cells have gaps between them."""
+    units, window = states.shape
+    cells = {"x": [*range(1, window + 1)], "y": [*range(1, units + 1)], "z": style.numbers(states, 3)}
+    bar = style.COLOR_BAR | {"title": {"text": "activation", "side": "top"}}
+    gaps = {"xgap": int(window <= 20), "ygap": int(units <= 16)}
+    hover = "unit %{y:d}, position %{x}<br>activation %{z:.3f}<extra></extra>"
+    look = {"zmin": -1, "zmax": 1, "colorscale": style.DIVERGING, "colorbar": bar, "hovertemplate": hover}
+    return {"type": "heatmap", **cells, **look, **gaps}
 
 
 def _hidden_state_alt(config: EchoConfig, step: int, states: np.ndarray) -> str:
     """The heatmap in words, with the share of activations near the ends of the range."""
     units, window = states.shape
     cell = (settings_of(EchoConfig)["cell"].options or {})[config.cell]
-    saturated = float(np.mean(np.abs(states) > 0.9)) if states.size else 0.0
     return (
         f"The hidden state of row 1 at step {step}: the activations, between -1 and 1, of {units} "
         f"unit{'s' if units > 1 else ''} of the {cell} at {window} positions. "
-        f"{saturated:.0%} of them are beyond 0.9 or -0.9."
+        f"{np.mean(np.abs(states) > 0.9):.0%} of them are beyond 0.9 or -0.9."
     )

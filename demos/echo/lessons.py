@@ -77,9 +77,7 @@ def _beyond_the_window(config: EchoConfig) -> Advice:
             f"Use a window of {config.echo_step + 5} steps",
             {"truncated_backprop_length": config.echo_step + 5},
         )
-    return Advice(
-        "window", "warning", text, f"Echo after {window - 1} steps", {"echo_step": max(1, window - 1)}
-    )
+    return Advice("window", "warning", text, f"Echo after {window - 1} steps", {"echo_step": max(1, window - 1)})
 
 
 def _learned(config: EchoConfig, loss: float) -> Advice:
@@ -112,9 +110,7 @@ def _stuck(config: EchoConfig, loss: float) -> Advice:
             "The initial weights are all positive, so all units start out alike, saturated and pushing the same way, and "
             "from some such starts there is no way down. Weights around zero begin with units that differ."
         )
-        return Advice(
-            "start", "info", start + text, "Start with weights around zero", {"initial_weights": "glorot"}
-        )
+        return Advice("start", "info", start + text, "Start with weights around zero", {"initial_weights": "glorot"})
     if config.state_size < theory.memory_bits(config):
         return _too_few_units(config, loss)
     if config.cell == "rnn":

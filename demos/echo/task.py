@@ -50,14 +50,10 @@ class EchoTask:
         shape = (self.windows_per_block, c.truncated_backprop_length, c.seeds, c.batch_size)
         block = {name: np.zeros(shape, np.uint8) for name in ("inputs", "targets")}
         first = index * self._epochs_per_block
-        last = min(
-            first + self._epochs_per_block, c.epochs + 1
-        )  # one more than is trained on, for the last picture
+        last = min(first + self._epochs_per_block, c.epochs + 1)  # one more than is trained on, for the last picture
         for epoch in range(first, last):
             place = slice((epoch - first) * self.steps_per_epoch, (epoch - first + 1) * self.steps_per_epoch)
-            pairs = [
-                series(c.series_length, c.echo_step, seed, epoch) for seed in range(c.seed, c.seed + c.seeds)
-            ]
+            pairs = [series(c.series_length, c.echo_step, seed, epoch) for seed in range(c.seed, c.seed + c.seeds)]
             for name, flat in zip(("inputs", "targets"), zip(*pairs, strict=True), strict=True):
                 block[name][place] = windows(np.stack(flat), c.batch_size, c.truncated_backprop_length)
         carry = np.ones(self.windows_per_block, np.float32)
@@ -66,9 +62,7 @@ class EchoTask:
 
     def _logits(self, params: Any, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
         """(state, hidden states [T, S, B, H], logits [T, S, B, 2]) of a window of bits [T, S, B]."""
-        state, hidden_states = unroll(
-            self.config.cell, params["cell"], state, tf.cast(inputs, tf.float32)[..., None]
-        )
+        state, hidden_states = unroll(self.config.cell, params["cell"], state, tf.cast(inputs, tf.float32)[..., None])
         logits = linear(hidden_states, params["output"]["weights"]) + params["output"]["bias"][:, None, :]
         return state, hidden_states, logits
 

@@ -1,0 +1,54 @@
+# make run     installs what is needed into .venv and opens the dashboard
+# make test    installs what the tests need, the browser included, and runs all of them
+
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+# The first of these that is Python 3.11 to 3.13; PYTHON=… overrides it.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
+HOLD := --quiet --disable-pip-version-check
+
+.PHONY: setup run dev test lint bench screenshots
+.DEFAULT_GOAL := run
+
+setup: $(VENV)/.installed
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "Unrolled needs Python 3.11, 3.12 or 3.13, and found none on the PATH." \
+		"Install one, or name it: make run PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: requirements.txt $(VENV)/.python
+	@echo "Installing into $(VENV); the first time takes a minute or two."
+	@$(BIN)/pip install $(HOLD) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@$(BIN)/pip install $(HOLD) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.install_browser
+	@touch $@
+
+run: setup
+	@$(BIN)/streamlit run app/main.py --server.port $(PORT)
+
+# A server that reloads edited code; not for a room full of people.
+dev: setup
+	@UNROLLED_DEV=1 $(BIN)/streamlit run app/main.py --server.port $(PORT) --server.fileWatcherType auto
+
+lint: $(VENV)/.installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+test: lint $(VENV)/.browser
+	@$(BIN)/python -m pytest
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.browser
+	@$(BIN)/python -m tests.screenshots

@@ -1,0 +1,267 @@
+"""The pages in a real browser: every button, the live chart, phones, links, restarts."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.conftest import Server
+
+LOSS = ".unrolled-chart >> nth=0"
+FOREVER = {"epochs": 1000}
+
+
+def open_echo(page: Page, server: Server, query: str = "epochs=1000") -> None:
+    page.goto(f"{server.url}/echo?{query}")
+    expect(button(page, "Start")).to_be_enabled(timeout=30_000)
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=re.compile(rf"(^|\s){name}(\s|$)")).first
+
+
+def wait_for_state(page: Page, state: str) -> None:
+    expect(page.locator(".unrolled-status")).to_have_attribute("data-state", state, timeout=60_000)
+
+
+def step_now(page: Page) -> int:
+    text = page.locator("[data-figure=step]").inner_text()
+    return int(re.search(r"([\d,]+) of", text).group(1).replace(",", ""))  # type: ignore[union-attr]
+
+
+def draws(page: Page) -> int:
+    return int(page.locator(LOSS).get_attribute("data-draws") or 0)
+
+
+def wait_for_draws(page: Page, more: int) -> None:
+    target = draws(page) + more
+    page.wait_for_function(
+        "n => Number(document.querySelector('.unrolled-chart').dataset.draws) >= n", arg=target, timeout=30_000
+    )
+
+
+def test_home_has_a_card_for_each_demo(page: Page, server: Server) -> None:
+    page.goto(server.url)
+    expect(page.get_by_role("heading", name="Unrolled")).to_be_visible(timeout=30_000)
+    page.get_by_role("link", name="Open Echo").click()
+    expect(page.get_by_role("heading", name="Echo")).to_be_visible(timeout=30_000)
+
+
+def test_every_button_of_the_run_bar(page: Page, server: Server) -> None:
+    open_echo(page, server)
+    for name in ("Pause", "Resume", "Stop", "Rewind"):
+        expect(button(page, name)).to_be_disabled()
+    button(page, "Start").click()
+    wait_for_state(page, "running")
+    expect(button(page, "Pause")).to_be_enabled()
+
+    button(page, "Pause").click()
+    wait_for_state(page, "paused")
+    expect(button(page, "Step")).to_be_enabled()
+    page.wait_for_timeout(300)  # the chunk that was under way
+    before = step_now(page)
+    button(page, "Step").click()
+    expect(page.locator("[data-figure=step]")).to_contain_text(f"{before + 1:,} of")
+
+    button(page, "Resume").click()
+    wait_for_state(page, "running")
+    wait_for_draws(page, 3)
+    button(page, "Stop").click()
+    wait_for_state(page, "stopped")
+    expect(button(page, "Resume")).to_be_disabled()
+
+    button(page, "Rewind").click()
+    wait_for_state(page, "paused")
+    assert step_now(page) == 0
+
+    button(page, "New seed").click()
+    wait_for_state(page, "running")
+    expect(page).to_have_url(re.compile(r"seed=\d+"))
+    button(page, "Stop").click()
+    wait_for_state(page, "stopped")
+
+
+def test_step_without_a_run_makes_one_and_does_one_step(page: Page, server: Server) -> None:
+    open_echo(page, server)
+    button(page, "Step").click()
+    wait_for_state(page, "paused")
+    expect(page.locator("[data-figure=step]")).to_contain_text("1 of")
+    assert step_now(page) == 1
+
+
+def test_space_pauses_and_resumes(page: Page, server: Server) -> None:
+    open_echo(page, server)
+    button(page, "Start").click()
+    wait_for_state(page, "running")
+    expect(button(page, "Pause")).to_be_enabled()
+    page.locator("h1").click()
+    page.keyboard.press("Space")
+    wait_for_state(page, "paused")
+    expect(button(page, "Resume")).to_be_enabled()
+    page.keyboard.press("Space")
+    wait_for_state(page, "running")
+
+
+def test_the_chart_keeps_its_element_and_zoom_through_updates_reruns_and_themes(page: Page, server: Server) -> None:
+    open_echo(page, server)
+    button(page, "Start").click()
+    wait_for_state(page, "running")
+    wait_for_draws(page, 3)
+    page.evaluate("document.querySelector('.unrolled-chart').mark = 'the same'")
+    plot = page.locator(f"{LOSS} >> .nsewdrag").first
+    box = plot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 160, steps=8)
+    page.mouse.up()
+    zoomed = page.evaluate("document.querySelector('.unrolled-chart').layout.xaxis.range")
+
+    def still() -> None:
+        assert page.evaluate("document.querySelector('.unrolled-chart').mark") == "the same"
+        assert page.evaluate("document.querySelector('.unrolled-chart').layout.xaxis.range") == zoomed
+
+    wait_for_draws(page, 10)
+    still()
+    page.get_by_text("30 steps", exact=True).click()  # the script runs again
+    expect(page.locator(f"{LOSS} >> .legend")).to_contain_text("smoothed over 30 steps")
+    wait_for_draws(page, 3)
+    still()
+    page.emulate_media(color_scheme="dark")
+    wait_for_draws(page, 3)
+    still()
+    button(page, "Stop").click()
+
+
+def test_a_live_setting_takes_effect_and_a_new_network_is_offered(page: Page, server: Server) -> None:
+    open_echo(page, server)
+    button(page, "Start").click()
+    wait_for_state(page, "running")
+    slider = page.get_by_role("slider", name=re.compile("Learning rate"))
+    slider.focus()
+    slider.press("ArrowLeft")
+    expect(page).to_have_url(re.compile("learning_rate=0.2"))
+    expect(page.get_by_text("A new network is needed")).to_have_count(0)
+    wait_for_state(page, "running")
+    size = page.get_by_role("slider", name=re.compile("State size"))
+    size.focus()
+    size.press("ArrowRight")
+    expect(page.get_by_text("A new network is needed")).to_be_visible()
+    page.get_by_role("button", name="Start with these settings").click()
+    expect(page.get_by_text("A new network is needed")).to_have_count(0)
+    wait_for_state(page, "running")
+    button(page, "Stop").click()
+
+
+def test_a_bad_address_is_clamped_and_said(page: Page, server: Server) -> None:
+    open_echo(page, server, "state_size=9999&echo_step=abc&cell=transformer&learning_rate=nan")
+    notes = page.get_by_text("state_size = 9999 is above 64, so 64 is used.")
+    expect(notes).to_be_visible()
+    for name in ("echo_step", "cell", "learning_rate"):
+        expect(page.get_by_text(re.compile(rf"{name} = "))).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?state_size=64$"))
+    page.get_by_role("button", name="Understood").click()
+    expect(notes).to_have_count(0)
+
+
+def test_an_experiment_asks_runs_and_explains(page: Page, server: Server) -> None:
+    open_echo(page, server, "")
+    expect(page.get_by_role("button", name="Run the experiment")).to_be_disabled()
+    page.get_by_text("below 0.05: it learns the echo").click()
+    page.get_by_role("button", name="Run the experiment").click()
+    wait_for_state(page, "finished")
+    expect(page.get_by_text("You were right.")).to_be_visible()
+    expect(page.get_by_text("bucket brigade")).to_be_visible()
+
+
+def test_the_coach_says_what_it_sees_and_its_button_does_it(page: Page, server: Server) -> None:
+    open_echo(page, server, "echo_step=16&epochs=3")
+    button(page, "Start").click()
+    offer = page.get_by_role("button", name="Use a window of 21 steps")
+    expect(offer).to_be_visible(timeout=30_000)
+    offer.click()
+    expect(page).to_have_url(re.compile("truncated_backprop_length=21"))
+    wait_for_state(page, "finished")
+
+
+def test_a_reload_finds_the_run_and_a_link_shows_it_to_others(page: Page, browser: Browser, server: Server) -> None:
+    open_echo(page, server, "epochs=2")
+    button(page, "Start").click()
+    wait_for_state(page, "finished")
+    page.reload()
+    wait_for_state(page, "finished")
+    assert step_now(page) == 1332
+    button(page, "Share").click()
+    link = page.get_by_text(re.compile(r"/echo\?run=")).first.inner_text()
+
+    other = browser.new_context().new_page()
+    other.goto(link.strip())
+    wait_for_state(other, "finished")
+    expect(other.get_by_text("You are watching a run that somebody shared")).to_be_visible()
+    expect(button(other, "Rewind")).to_be_disabled()
+    expect(button(other, "Start")).to_be_enabled()
+    other.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, server: Server, scheme: str) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844},
+        is_mobile=True,
+        has_touch=True,
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
+    page = context.new_page()
+    open_echo(page, server, "epochs=2")
+    button(page, "Start").click()
+    wait_for_state(page, "finished")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+    widths = page.evaluate(
+        "[...document.querySelectorAll('.unrolled-chart')].map(c => c.getBoundingClientRect().right)"
+    )
+    assert len(widths) == 3
+    assert max(widths) <= 390
+    context.close()
+
+
+def test_every_chart_has_a_text_alternative_with_its_content(page: Page, server: Server) -> None:
+    open_echo(page, server, "epochs=2")
+    page.set_viewport_size({"width": 1400, "height": 2400})  # charts below the fold are drawn when they are seen
+    button(page, "Start").click()
+    wait_for_state(page, "finished")
+    charts = page.locator(".unrolled-chart[role=img]")
+    expect(charts).to_have_count(3)
+    for chart in charts.all():
+        expect(chart).to_have_attribute("aria-label", re.compile(r"\d"))
+    expect(charts.nth(0)).to_have_attribute("aria-label", re.compile(r"at step 1,332"))
+
+
+def test_a_run_survives_the_servers_restart_and_open_streams_do_not_hold_it_up(page: Page, tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    open_echo(page, server)
+    button(page, "Start").click()
+    wait_for_state(page, "running")
+    wait_for_draws(page, 5)
+    page.goto("about:blank")  # the console of a page whose server goes away is not silent
+    page.goto(f"{server.url}/echo?epochs=1000")
+    wait_for_state(page, "running")
+    page.goto("about:blank")
+    seconds = server.stop()
+    assert seconds < 10
+    server.start()
+    try:
+        page.goto(f"{server.url}/echo?epochs=1000")
+        wait_for_state(page, "paused")
+        expect(page.get_by_text("The server was restarted at step")).to_be_visible()
+        stopped_at = step_now(page)
+        assert stopped_at > 0
+        button(page, "Resume").click()
+        wait_for_state(page, "running")
+        wait_for_draws(page, 2)
+        assert step_now(page) > stopped_at
+    finally:
+        page.goto("about:blank")
+        server.stop()
