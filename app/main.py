@@ -16,11 +16,15 @@ from app import routes, startup_check, warm_up  # noqa: E402
 from app.service import jobs  # noqa: E402
 from app.visitor import VisitorCookie  # noqa: E402
 
+try:
+    startup_check.check()
+except startup_check.UnsafeSettingsError as unsafe:
+    sys.exit(str(unsafe))
+
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Import TensorFlow beside the first visitors, and end streams and jobs in good order."""
-    startup_check.check()
     routes.end_streams_on_signals()
     warm_up.start()
     yield

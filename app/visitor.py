@@ -14,9 +14,9 @@ SECONDS = 365 * 24 * 3600
 _PATTERN = re.compile(r"[A-Za-z0-9_-]{20,64}")
 
 
-def valid(value: str | None) -> bool:
+def valid(value: object) -> bool:
     """Whether this can be a visitor's cookie that we wrote."""
-    return value is not None and _PATTERN.fullmatch(value) is not None
+    return isinstance(value, str) and _PATTERN.fullmatch(value) is not None
 
 
 class VisitorCookie:
@@ -44,9 +44,9 @@ class VisitorCookie:
 
 def _cookie(value: str, *, secure: bool) -> str:
     cookie: SimpleCookie = SimpleCookie({COOKIE: value})
-    cookie[COOKIE].update(  # type: ignore[arg-type]  # flags are true or false
-        {"path": "/", "max-age": SECONDS, "httponly": True, "samesite": "lax", "secure": secure}
-    )
+    cookie[COOKIE].update({"path": "/", "max-age": str(SECONDS), "samesite": "lax"})
+    cookie[COOKIE]["httponly"] = True
+    cookie[COOKIE]["secure"] = secure
     return cookie[COOKIE].OutputString()
 
 

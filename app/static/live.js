@@ -270,7 +270,7 @@ const STATES = {
 }
 const EXPLAINED = {
   queued: "Other runs are before it.",
-  compiling: "Turning this network into machine code; this takes a few seconds for shapes that are new.",
+  compiling: "Turning this network into machine code; this takes a few seconds for shapes that are new, and longer for wide gated cells with long windows.",
 }
 const STYLE = `
 .unrolled-status { font-family: var(--st-font); color: var(--st-text-color); font-size: 0.875rem; }
