@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import controls, run_bar
 from demos.registry import Demo
-from lib.lessons import Experiment
+from lib.lessons import Experiment, plain
 from lib.settings import Config
 
 
@@ -78,7 +78,7 @@ def experiment_result(demo: Demo, job: Any) -> None:
     )
     box = st.success if right else st.info
     box(
-        f"{predicted} The loss ended at **{loss:.3g}** (mean of the last 100 steps). {verdict}\n\n{explanation}",
+        f"{predicted} The loss ended at **{plain(loss)} nats** (mean of the last 100 steps). {verdict}\n\n{explanation}",
         title=f"Experiment: {experiment.title}",
         icon=":material/science:",
     )

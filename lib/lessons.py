@@ -5,6 +5,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+
+def plain(value: float) -> str:
+    """A number with two significant digits and no exponent: 0.000025, 3.1."""
+    return np.format_float_positional(float(f"{value:.2g}"), trim="-")
+
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

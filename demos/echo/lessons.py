@@ -5,7 +5,7 @@ from typing import Any
 
 from demos.echo import theory
 from demos.echo.config import EchoConfig
-from lib.lessons import Advice, Choice, Experiment, Source
+from lib.lessons import Advice, Choice, Experiment, Source, plain
 
 LEARNED = 0.01
 STUCK = 0.65
@@ -55,7 +55,7 @@ def _overshoots(config: EchoConfig, loss: float) -> Advice:
     return Advice(
         "overshoots",
         "warning",
-        f"The loss is {loss:.3g}, worse than guessing (0.693). Each step moves the weights too far, past the minimum and "
+        f"The loss is {plain(loss)}, worse than guessing (0.693). Each step moves the weights too far, past the minimum and "
         "up the other side, so the network is sure of wrong answers.",
         f"Use a learning rate of {rate:g}",
         {"learning_rate": rate},
@@ -88,7 +88,7 @@ def _learned(config: EchoConfig, loss: float) -> Advice:
     return Advice(
         "learned",
         "success",
-        f"Learned: the loss is {loss:.2g}, where knowing nothing costs 0.693. The state of {config.state_size} units now "
+        f"Learned: the loss is {plain(loss)}, where knowing nothing costs 0.693. The state of {config.state_size} units now "
         f"carries the last {theory.memory_bits(config)} bits; the spikes that are left are the starts of epochs.",
         f"Make it harder: echo after {harder} steps",
         change,

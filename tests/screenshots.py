@@ -1,0 +1,85 @@
+"""Pictures of every page, wide and narrow, light and dark: `make screenshots` writes them to screenshots/.
+
+`python -m tests.screenshots FILE` writes the README's picture: the echo page while it learns.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from demos.registry import DEMOS
+from tests.conftest import BROWSER_ARGUMENTS, ROOT, Server
+from tests.install_browser import system_browser
+
+SIZES = {"wide": (1400, 2300), "phone": (390, 4200)}
+
+
+def open_page(browser: Browser, url: str, size: tuple[int, int], scheme: str) -> Page:
+    """A page in a context of its own."""
+    width, height = size
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        is_mobile=width < 500,
+        has_touch=width < 500,
+    )
+    page = context.new_page()
+    page.goto(url)
+    page.locator("h1").first.wait_for(timeout=60_000)
+    return page
+
+
+def train(page: Page) -> None:
+    """Press Start and wait until the run has ended."""
+    page.get_by_role("button", name="Start").first.click()
+    page.evaluate("document.activeElement.blur()")
+    page.mouse.move(1, 1)
+    page.locator(".unrolled-status[data-state=finished]").wait_for(timeout=120_000)
+    page.wait_for_timeout(1500)
+
+
+def all_pages(browser: Browser, url: str) -> None:
+    """Home, and each demo before and after a run."""
+    folder = ROOT / "screenshots"
+    folder.mkdir(exist_ok=True)
+    for name, size in SIZES.items():
+        for scheme in ("light", "dark"):
+            page = open_page(browser, url, size, scheme)
+            page.wait_for_timeout(500)
+            page.screenshot(path=folder / f"home-{name}-{scheme}.png")
+            for demo in DEMOS:
+                page = open_page(browser, f"{url}/{demo.slug}", size, scheme)
+                page.wait_for_timeout(1500)
+                page.screenshot(path=folder / f"{demo.slug}-start-{name}-{scheme}.png")
+                train(page)
+                page.screenshot(path=folder / f"{demo.slug}-end-{name}-{scheme}.png")
+    print(f"Written to {folder.relative_to(ROOT)}/")
+
+
+def readme_picture(browser: Browser, url: str, file: Path) -> None:
+    """The echo page after a short run of 16 seeds."""
+    page = open_page(browser, f"{url}/echo?seeds=16&epochs=4", (1400, 1360), "light")
+    train(page)
+    page.screenshot(path=file)
+
+
+def main() -> None:
+    """Start a server and a browser, and take the pictures."""
+    with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
+        server = Server(Path(home))
+        server.start()
+        browser = playwright.chromium.launch(executable_path=system_browser(), args=BROWSER_ARGUMENTS)
+        try:
+            if len(sys.argv) > 1:
+                readme_picture(browser, server.url, Path(sys.argv[1]))
+            else:
+                all_pages(browser, server.url)
+        finally:
+            browser.close()
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
