@@ -33,7 +33,7 @@ stopping = threading.Event()
 
 
 async def events(request: Request) -> Response:
-    """The frames of one run, at most ten a second and only when there is news (server-sent events)."""
+    """The frames of one run, as server-sent events: at once when its state changes, else with news at most ten a second."""
     job = await asyncio.to_thread(jobs().get, request.path_params["run_id"])
     if job is None:
         return Response("There is no such run.", 404)
@@ -43,16 +43,15 @@ async def events(request: Request) -> Response:
 
 
 async def _frames(job: Job) -> AsyncIterator[str]:
-    demo, have, drawn, seen, sent_at = get(job.slug), Have(), 0, -1, 0.0
+    demo, have, drawn, seen, sent_at, state = get(job.slug), Have(), 0, -1, 0.0, None
     while not stopping.is_set():
-        if job.version != seen:
-            seen = job.version
+        passed = time.monotonic() - sent_at
+        if job.state != state or (job.version != seen and passed >= FRAME_SECONDS):
+            seen, state = job.version, job.state
             content, have, drawn = frame(job, demo, have, drawn)
             yield f"data: {json.dumps(content, allow_nan=False, separators=(',', ':'))}\n\n"
             sent_at = time.monotonic()
-            await asyncio.sleep(FRAME_SECONDS)
-            continue
-        if time.monotonic() - sent_at > HEARTBEAT_SECONDS:
+        elif passed > HEARTBEAT_SECONDS:
             yield ": still here\n\n"
             sent_at = time.monotonic()
         await asyncio.sleep(LOOK_SECONDS)

@@ -41,7 +41,7 @@ def current_job(demo: Demo, visitor: str) -> Any:
     run_id = st.session_state.get(_run_key(demo))
     if run_id is None:
         latest = jobs().runs_of(visitor, demo.slug, 1)
-        run_id = latest[0].id if latest else None
+        run_id = st.session_state[_run_key(demo)] = latest[0].id if latest else None
     return jobs().get(run_id) if run_id else None
 
 

@@ -22,7 +22,7 @@ from lib.stream import seed_series
 
 LOG = logging.getLogger(__name__)
 
-CHUNK_SECONDS = 0.1  # so that Pause, Step and Stop answer at once
+CHUNK_SECONDS = 0.08  # so that Pause, Step and Stop answer at once
 CYCLE_SECONDS = 0.5  # in which every job should have its turn
 SHORTEST_CHUNK_SECONDS = 0.01
 PACED_TURNS = 20.0  # turns a second of a paced job

@@ -3,7 +3,6 @@
 
 const streams = new Map() // run id -> Stream
 const views = new WeakMap() // a component's parent element -> its view
-const DRAW_MS = 90
 
 // ---------------------------------------------------------------- the stream of one run
 
@@ -114,7 +113,7 @@ class View {
   schedule() {
     if (this.pending || this.gone) return
     this.pending = true
-    const wait = Math.max(0, this.drawnAt + DRAW_MS - performance.now())
+    const wait = Math.max(0, this.drawnAt + this.constructor.PAUSE_MS - performance.now())
     setTimeout(() => requestAnimationFrame(() => {
       this.pending = false
       if (this.gone) return
@@ -148,6 +147,8 @@ function loadPlotly(address) {
 }
 
 class Chart extends View {
+  static PAUSE_MS = 90 // between two drawings
+
   constructor(element) {
     super(element)
     element.setAttribute("role", "img")
@@ -182,6 +183,7 @@ class Chart extends View {
         displayModeBar: this.narrow() ? false : "hover",
       })
       this.describe(layout)
+      this.element.dataset.drawn = this.run ?? "" // which run is to be seen, for tests and measurements
       this.element.dataset.draws = 1 + Number(this.element.dataset.draws ?? 0)
     } finally {
       this.busy = false
@@ -284,6 +286,8 @@ const STYLE = `
 const FIGURES = ["epoch", "step", "loss", "pace", "left", "device"]
 
 class Status extends View {
+  static PAUSE_MS = 0
+
   constructor(element) {
     super(element)
     element.innerHTML =

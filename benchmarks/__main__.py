@@ -1,0 +1,28 @@
+"""`python -m benchmarks [NAME ...]`: run the benchmarks with these names, by default `speed`."""
+
+import argparse
+from importlib import import_module
+
+BENCHMARKS = {
+    "speed": "µs per training step of the echo demo: the tutorial's way, Keras, PyTorch, JAX and ours",
+    "width": "where the two ways to multiply in lib.cells.linear cross",
+    "watched": "what a client that reads the stream costs a run at full speed",
+    "memory": "how memory grows over 200 runs of varied shapes",
+    "latency": "in a real browser: Start to the first point, Pause, updates a second, start of the server",
+}
+
+
+def main() -> None:
+    """Run them one after the other."""
+    lines = "\n".join(f"  {name:8} {text}" for name, text in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", epilog=lines, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", nargs="*", default=["speed"], choices=BENCHMARKS)
+    for name in parser.parse_args().name:
+        print(f"== {name}: {BENCHMARKS[name]}", flush=True)
+        import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()
