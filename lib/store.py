@@ -106,8 +106,8 @@ class Store:
     def arrays(self, run_id: str) -> dict[str, np.ndarray]:
         """The run's arrays; empty when there are none or the file is broken."""
         try:
-            with np.load(self._file(run_id), allow_pickle=False) as file:
-                return dict(file)
+            with self._file(run_id).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

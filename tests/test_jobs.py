@@ -1,0 +1,384 @@
+"""Background jobs with a real, small engine: races, pace, failures, restarts."""
+
+import random
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from lib.job import ACTIVE, Job, State
+from lib.jobs import KEPT_IN_MEMORY, Jobs
+from lib.settings import Config, SettingError, setting
+from lib.store import Store
+
+
+class QuadraticConfig(Config):
+    """Gradient descent on (w - target)^2, with knobs for what can go wrong."""
+
+    steps: int = setting(200, group="Task", label="Steps", help="How many.", minimum=1, maximum=10**9)
+    seeds: int = setting(1, group="Task", label="Seeds", help="How many.", minimum=1, maximum=64)
+    nap: float = setting(0.0, group="Task", label="Nap", help="Seconds for each step.", minimum=0, maximum=1)
+    fail_at: int = setting(
+        -1, group="Task", label="Fail", help="At which step; -2 is in prepare.", minimum=-2, maximum=10**9
+    )
+    learning_rate: float = setting(
+        0.01, group="Task", label="Rate", help="How far.", minimum=1e-6, maximum=1e9, scale="log", live=True
+    )
+    clip_norm: float = setting(0.0, group="Task", label="Clip", help="How long.", minimum=0, maximum=10, live=True)
+
+    @property
+    def windows_per_epoch(self) -> int:
+        return 50
+
+
+class Carry(NamedTuple):
+    step: int
+    weights: np.ndarray
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        return {"step": np.array(self.step), "weights": self.weights}
+
+
+class Engine:
+    """The protocol of lib.training.Engine, in NumPy."""
+
+    device = "NumPy"
+
+    def __init__(self, config: QuadraticConfig) -> None:
+        self.config, self.steps, self.steps_per_epoch = config, config.steps, config.windows_per_epoch
+
+    def prepare(self) -> None:
+        if self.config.fail_at == -2:
+            raise RuntimeError("no such shapes")
+
+    def initial(self) -> Carry:
+        return Carry(0, np.linspace(1, 2, self.config.seeds))
+
+    def carry_from(self, arrays: dict[str, np.ndarray]) -> Carry:
+        return Carry(int(arrays["step"]), arrays["weights"])
+
+    def run(self, carry: Carry, steps: int, live: dict[str, float]) -> tuple[Carry, dict[str, np.ndarray]]:
+        steps, losses, (step, weights) = min(steps, self.steps - carry.step, 37), [], carry
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(steps):
+                if step == self.config.fail_at:
+                    raise RuntimeError("the data is gone")
+                target = np.sin(step)  # so that every step's number is its own
+                losses.append((weights - target) ** 2)
+                weights = weights - live["learning_rate"] * 2 * (weights - target)
+                step += 1
+            loss = np.array(losses, np.float32).reshape(-1, self.config.seeds)
+        time.sleep(self.config.nap * steps)
+        return Carry(step, weights), {"loss": loss}
+
+    def observe(self, carry: Carry) -> dict[str, np.ndarray]:
+        return {"weights": carry.weights}
+
+
+def make(folder: Path, workers: int = 1) -> Jobs:
+    return Jobs(
+        Store(folder), workers, build=lambda slug, config: Engine(config), config_of=lambda slug: QuadraticConfig
+    )
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    jobs = make(tmp_path)
+    yield jobs
+    jobs.shutdown()
+
+
+def wait(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.002)
+
+
+def start(jobs: Jobs, **settings) -> Job:
+    options = {name: settings.pop(name) for name in ("paused", "speed") if name in settings}
+    return jobs.start("quadratic", QuadraticConfig(**settings), "me", **options)
+
+
+def alone(steps: int, **settings) -> np.ndarray:
+    """The losses of an undisturbed run, straight from the engine."""
+    config = QuadraticConfig(steps=max(steps, 1), **settings)
+    engine, losses = Engine(config), [np.zeros(0, np.float32)]
+    carry = engine.initial()
+    while carry.step < steps:
+        carry, metrics = engine.run(carry, 10, {"learning_rate": config.learning_rate})
+        losses.append(metrics["loss"][:, 0])
+    return np.concatenate(losses)
+
+
+def assert_undisturbed(job: Job, steps: int) -> None:
+    at, values = job.stream.curve("loss")
+    np.testing.assert_array_equal(at, np.arange(steps))
+    np.testing.assert_array_equal(values, alone(steps))
+
+
+def test_a_run_gives_the_engines_numbers(jobs: Jobs) -> None:
+    job = start(jobs)
+    wait(lambda: not job.active)
+    assert (job.state, job.step, job.epoch, job.epochs, job.device) == (State.FINISHED, 200, 4, 4, "NumPy")
+    assert_undisturbed(job, 200)
+    assert job.snapshot is not None
+    assert job.steps_per_second is not None
+    assert job.time_left is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_race_of_commands_loses_or_repeats_a_step(jobs: Jobs, seed: int) -> None:
+    steps = 3000
+    job = start(jobs, steps=steps, nap=0.0001)
+    rng = random.Random(seed)
+    commands: list[Callable[[], None]] = [
+        lambda: jobs.pause(job.id),
+        lambda: jobs.resume(job.id),
+        lambda: jobs.step(job.id),
+        lambda: jobs.set_speed(job.id, rng.choice([None, None, 0, 50, 5000, "ramp"])),
+        lambda: jobs.set_live(job.id, learning_rate=0.01),
+        lambda: None if jobs.get(job.id) is job else pytest.fail("another job"),
+    ]
+
+    def disturb() -> None:
+        for _ in range(60):
+            rng.choice(commands)()
+            time.sleep(rng.random() * 0.004)
+
+    threads = [threading.Thread(target=disturb) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert job.state in (*ACTIVE, State.FINISHED)
+    jobs.set_speed(job.id, None)
+    jobs.resume(job.id)
+    wait(lambda: not job.active)
+    assert job.state is State.FINISHED, job.error
+    assert_undisturbed(job, steps)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stop_and_rewind_in_a_race_leave_whole_runs(jobs: Jobs, seed: int) -> None:
+    rng, found = random.Random(seed), [start(jobs, steps=2000, nap=0.0002)]
+    for _ in range(8):
+        time.sleep(rng.random() * 0.02)
+        threads = [threading.Thread(target=jobs.stop, args=(found[-1].id,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        rewound = jobs.rewind(found[-1].id)
+        assert rewound is not None
+        for thread in threads:
+            thread.join()
+        found.append(rewound)
+        jobs.resume(rewound.id)
+    wait(lambda: not found[-1].active)
+    wait(lambda: not any(job.busy or job.waiting for job in found))
+    assert [str(job.state) for job in found] == ["stopped"] * 8 + ["finished"]
+    for job in found:
+        assert_undisturbed(job, job.step)
+
+
+def test_step_is_exactly_one_step(jobs: Jobs) -> None:
+    job = start(jobs, paused=True)
+    wait(lambda: job.state is State.PAUSED and job.snapshot is not None)
+    for count in range(1, 6):
+        jobs.step(job.id)
+        wait(lambda count=count: job.step == count)
+    time.sleep(0.1)
+    assert (job.step, job.state) == (5, State.PAUSED)
+    assert_undisturbed(job, 5)
+
+
+def test_pause_holds_and_resume_goes_on(jobs: Jobs) -> None:
+    job = start(jobs, steps=10**8)
+    wait(lambda: job.step > 100)
+    jobs.pause(job.id)
+    wait(lambda: not job.busy, seconds=2)
+    held = job.step
+    time.sleep(0.15)
+    assert (job.step, job.state) == (held, State.PAUSED)
+    assert job.steps_per_second is not None
+    jobs.resume(job.id)
+    wait(lambda: job.step > held)
+
+
+def test_a_job_that_is_paced_does_what_is_due(jobs: Jobs) -> None:
+    job = start(jobs, steps=10**8, speed=50)
+    wait(lambda: job.step > 0)
+    first, began = job.step, time.monotonic()
+    time.sleep(1.5)
+    rate = (job.step - first) / (time.monotonic() - began)
+    assert 25 < rate < 75
+    jobs.set_speed(job.id, 0)
+    assert job.state is State.PAUSED
+    wait(lambda: not job.busy)
+    held = job.step
+    jobs.step(job.id)
+    wait(lambda: job.step == held + 1)
+
+
+def test_a_ramp_starts_slowly_and_gets_faster(jobs: Jobs) -> None:
+    job = start(jobs, steps=10**8, speed="ramp")
+    wait(lambda: job.step > 0)
+    began = job.step
+    time.sleep(1)
+    first = job.step - began
+    time.sleep(1)
+    assert 10 < first < 200
+    assert job.step - began - first > 1.3 * first
+
+
+def test_live_settings_take_effect_are_checked_and_recorded(jobs: Jobs) -> None:
+    job = start(jobs, paused=True)
+    wait(lambda: job.state is State.PAUSED)
+    jobs.step(job.id)
+    wait(lambda: job.step == 1)
+    jobs.set_live(job.id, learning_rate=0.5)
+    with pytest.raises(SettingError, match="learning_rate = -1"):
+        jobs.set_live(job.id, learning_rate=-1)
+    with pytest.raises(ValueError, match="seeds is not a live setting"):
+        jobs.set_live(job.id, seeds=3)
+    assert job.changes == [[1, "learning_rate", 0.5]]
+    jobs.resume(job.id)
+    wait(lambda: not job.active)
+    assert not np.array_equal(job.stream.curve("loss")[1], alone(200))
+    jobs.set_live(job.id, learning_rate=0.1)
+    assert job.live["learning_rate"] == 0.5, "a run that has ended does not change"
+
+
+def test_divergence_keeps_the_last_finite_state(jobs: Jobs) -> None:
+    job = start(jobs, steps=10_000, learning_rate=100.0)
+    wait(lambda: not job.active)
+    wait(lambda: not job.busy and not job.waiting)
+    _, values = job.stream.curve("loss")
+    assert job.state is State.DIVERGED
+    assert job.message.startswith(f"Diverged at step {job.step}")
+    assert len(values) == job.step > 10
+    assert np.isfinite(values).all()
+    assert job.checkpoint is not None
+    assert np.isfinite(job.checkpoint["weights"]).all()
+    assert int(job.checkpoint["step"]) == job.step
+    jobs.resume(job.id)
+    assert job.state is State.DIVERGED
+
+
+@pytest.mark.parametrize(
+    ("fail_at", "text"), [(-2, "no such shapes"), (0, "the data is gone"), (120, "the data is gone")]
+)
+def test_a_failure_says_why_keeps_what_was_measured_and_harms_no_other(jobs: Jobs, fail_at: int, text: str) -> None:
+    other = start(jobs, steps=2000, nap=0.0002)
+    job = start(jobs, fail_at=fail_at)
+    wait(lambda: not job.active)
+    assert (job.state, job.message) == (State.FAILED, f"RuntimeError: {text}")
+    assert "Traceback" in job.error
+    wait(lambda: not other.active)
+    assert_undisturbed(other, 2000)
+    if fail_at > 0:
+        assert 0 < job.step <= fail_at
+        assert_undisturbed(job, job.step)
+
+
+def test_ten_jobs_share_one_worker_fairly(jobs: Jobs) -> None:
+    found = [start(jobs, steps=10**8) for _ in range(10)]
+    wait(lambda: all(job.step > 0 for job in found))
+    before = [job.step for job in found]
+    time.sleep(2)
+    gained = [job.step - old for job, old in zip(found, before, strict=True)]
+    assert min(gained) > 0
+    assert max(gained) < 6 * min(gained)
+
+
+def test_commands_to_a_run_that_has_ended_or_is_not_there_do_nothing(jobs: Jobs) -> None:
+    job = start(jobs)
+    wait(lambda: not job.active)
+    wait(lambda: not job.busy and not job.waiting)
+    before = (job.state, job.step, job.version)
+    for run_id in (job.id, "nobody"):
+        jobs.pause(run_id), jobs.resume(run_id), jobs.step(run_id), jobs.stop(run_id), jobs.set_speed(run_id, 3)
+        jobs.set_live(run_id, learning_rate=1.0)
+    assert (job.state, job.step, job.version) == before
+    assert jobs.rewind("nobody") is None
+
+
+def test_rewind_keeps_the_run_and_begins_the_same_one_anew(jobs: Jobs) -> None:
+    job = start(jobs)
+    wait(lambda: not job.active)
+    again = jobs.rewind(job.id)
+    assert again is not None
+    wait(lambda: again.state is State.PAUSED)
+    assert (again.step, job.step, job.state) == (0, 200, State.FINISHED)
+    jobs.resume(again.id)
+    wait(lambda: not again.active)
+    np.testing.assert_array_equal(again.stream.curve("loss")[1], job.stream.curve("loss")[1])
+
+
+def test_a_run_survives_a_restart_and_gives_the_same_numbers(tmp_path: Path) -> None:
+    first = make(tmp_path)
+    job = start(first, steps=3000, nap=0.0002)
+    wait(lambda: job.step > 500)
+    first.shutdown()
+    second = make(tmp_path)
+    again = second.get(job.id)
+    assert again is not None
+    assert (again.state, again.step) == (State.PAUSED, job.step)
+    assert again.message == f"The server was restarted at step {job.step:,}. Resume goes on from there."
+    assert [record.id for record in second.runs_of("me", "quadratic", 5)] == [job.id]
+    second.resume(job.id)
+    wait(lambda: not again.active)
+    assert_undisturbed(again, 3000)
+    second.shutdown()
+
+
+def test_after_a_crash_curve_and_state_agree(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("lib.jobs.SAVE_EVERY", 0.05)
+    jobs = make(tmp_path / "one")
+    job = start(jobs, steps=4000, nap=0.0002)
+    wait(lambda: job.step > 800)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")  # what a power cut leaves
+    jobs.shutdown()
+    after = make(tmp_path / "two")
+    again = after.get(job.id)
+    assert again is not None
+    assert 0 < again.step <= job.step
+    assert_undisturbed(again, again.step)
+    after.resume(job.id)
+    wait(lambda: not again.active)
+    assert_undisturbed(again, 4000)
+    after.shutdown()
+
+
+def test_ended_jobs_are_dropped_from_memory_but_not_lost(jobs: Jobs) -> None:
+    found = [start(jobs, steps=20).id for _ in range(KEPT_IN_MEMORY + 10)]
+    wait(lambda: all(record.state == "finished" for record in jobs.runs_of("me", "quadratic", 50)))
+    wait(lambda: len(jobs._jobs) <= KEPT_IN_MEMORY + 1)
+    first = jobs.get(found[0])
+    assert first is not None
+    assert first.engine is None
+    assert_undisturbed(first, 20)
+    assert len(jobs.curve(found[1], "loss")[0]) == 20
+
+
+def test_shutdown_does_not_wait_for_the_end_of_runs(tmp_path: Path) -> None:
+    jobs = make(tmp_path, workers=2)
+    for _ in range(4):
+        start(jobs, steps=10**8)
+    time.sleep(0.3)
+    began = time.monotonic()
+    jobs.shutdown()
+    assert time.monotonic() - began < 5
+
+
+def test_with_several_seeds_there_is_a_band(jobs: Jobs) -> None:
+    job = start(jobs, seeds=8)
+    wait(lambda: not job.active)
+    low, middle, high = (job.stream.curve(name)[1] for name in ("loss_low", "loss", "loss_high"))
+    assert (low <= middle).all()
+    assert (middle <= high).all()
+    assert (low < high).any()

@@ -1,0 +1,107 @@
+"""The run store: round trips, order, broken files, many threads."""
+
+import sqlite3
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib import store as store_module
+from lib.store import RunRecord, Store, data_folder
+
+RECORD = RunRecord(
+    id="a", visitor="me", slug="echo", config={"state_size": 4}, live={"learning_rate": 0.3}, changes=[[5, "clip_norm", 1.0]],
+    state="finished", message="", step=10, steps=10, created=1.0, updated=2.0, seconds=0.5, device="CPU",
+    summary={"loss": {"last": 0.1, "best": 0.1, "mean_last_100": None}},
+)  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+def test_what_is_saved_is_found_after_a_restart(tmp_path: Path) -> None:
+    arrays = {"stream:loss/value": np.arange(3, dtype=np.float32), "carry:step": np.array(10)}
+    first = Store(tmp_path)
+    first.save(RECORD, arrays)
+    first.close()
+    second = Store(tmp_path)
+    assert second.load("a") == RECORD
+    found = second.arrays("a")
+    assert set(found) == set(arrays)
+    np.testing.assert_array_equal(found["stream:loss/value"], arrays["stream:loss/value"])
+    second.close()
+
+
+def test_newest_first_and_only_ones_own(store: Store) -> None:
+    for number in range(5):
+        store.save(replace(RECORD, id=str(number), created=float(number)))
+    store.save(replace(RECORD, id="other", visitor="you", created=9.0))
+    store.save(replace(RECORD, id="elsewhere", slug="ptb", created=9.0))
+    assert [record.id for record in store.runs_of("me", "echo", 3)] == ["4", "3", "2"]
+    assert store.load("nobody") is None
+    assert store.arrays("nobody") == {}
+
+
+def test_old_runs_are_forgotten_but_never_an_unfinished_one(store: Store, monkeypatch) -> None:
+    monkeypatch.setattr(store_module, "KEPT_PER_VISITOR", 2)
+    for number in range(5):
+        state = "paused" if number == 0 else "finished"
+        store.save(replace(RECORD, id=str(number), created=float(number), state=state), {"x": np.zeros(1)})
+    store.prune("me", "echo")
+    assert [record.id for record in store.runs_of("me", "echo", 9)] == ["4", "3", "0"]
+    assert store.arrays("1") == {}
+    assert [record.id for record in store.unfinished()] == ["0"]
+
+
+def test_a_broken_file_of_one_run_harms_no_other(store: Store, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        store.save(replace(RECORD, id=name), {"x": np.ones(3)})
+    whole = (tmp_path / "runs" / "a.npz").read_bytes()
+    for broken in (b"", b"nonsense", whole[: len(whole) // 2]):
+        (tmp_path / "runs" / "a.npz").write_bytes(broken)
+        assert store.arrays("a") == {}
+    assert store.arrays("b")["x"].tolist() == [1, 1, 1]
+
+
+def test_a_broken_row_is_left_out(store: Store, tmp_path: Path) -> None:
+    store.save(RECORD)
+    store.save(replace(RECORD, id="b"))
+    with sqlite3.connect(tmp_path / "runs.sqlite") as database:
+        database.execute("UPDATE runs SET config = '{' WHERE id = 'a'")
+    assert [record.id for record in store.runs_of("me", "echo", 9)] == ["b"]
+
+
+def test_a_broken_database_is_put_aside(tmp_path: Path) -> None:
+    (tmp_path / "runs.sqlite").write_bytes(b"this is no database, but somebody may want to look at it " * 50)
+    store = Store(tmp_path)
+    store.save(RECORD)
+    assert store.load("a") == RECORD
+    assert (tmp_path / "runs.broken").read_bytes().startswith(b"this is no database")
+    store.close()
+
+
+def test_many_threads(store: Store) -> None:
+    def work(name: str) -> None:
+        for number in range(20):
+            store.save(replace(RECORD, id=f"{name}{number}", created=float(number)), {"x": np.full(5, number)})
+            assert store.arrays(f"{name}{number}")["x"][0] == number
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.runs_of("me", "echo", 1000)) == 80
+
+
+def test_the_data_folder_can_be_named(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UNROLLED_HOME", str(tmp_path / "runs here"))
+    assert data_folder() == tmp_path / "runs here"
+    monkeypatch.delenv("UNROLLED_HOME")
+    assert "unrolled" in str(data_folder())

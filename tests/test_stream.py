@@ -1,0 +1,139 @@
+"""The metric stream: thinning, deltas that get lost or repeated, summaries, and going on after a restart."""
+
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.stream import MetricStream, seed_series
+
+
+class Reader:
+    """What app/static/live.js does with a delta."""
+
+    def __init__(self) -> None:
+        self.generation, self.steps, self.values = -1, np.zeros(0, np.int64), np.zeros(0, np.float32)
+
+    @property
+    def have(self) -> dict[str, tuple[int, int]]:
+        return {"loss": (self.generation, len(self.steps))}
+
+    def take(self, delta: dict) -> None:
+        if "loss" not in delta:
+            return
+        part = delta["loss"]
+        if part["start"] > len(self.steps):  # something was lost: begin anew
+            self.__init__()  # type: ignore[misc]
+            return
+        self.steps = np.concatenate([self.steps[: part["start"]], part["step"]])
+        self.values = np.concatenate([self.values[: part["start"]], part["value"]])
+        self.generation = part["generation"]
+
+
+def appended(values: np.ndarray, piece: int, capacity: int = 4096) -> MetricStream:
+    stream = MetricStream(capacity)
+    for first in range(0, len(values), piece):
+        stream.append(first, {"loss": values[first : first + piece]})
+    return stream
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    pieces=st.lists(st.integers(1, 90), min_size=1, max_size=25),
+    fates=st.lists(st.sampled_from(["taken", "lost", "twice"]), min_size=25, max_size=25),
+)
+def test_a_reader_ends_with_the_servers_points_whatever_happens_to_the_deltas(pieces: list, fates: list) -> None:
+    rng, stream, reader, step = np.random.default_rng(0), MetricStream(capacity=128), Reader(), 0
+    for piece, fate in zip(pieces, fates, strict=False):
+        stream.append(step, {"loss": rng.random(piece).astype(np.float32)})
+        step += piece
+        delta = stream.delta(reader.have, ["loss"])
+        for _ in range({"taken": 1, "lost": 0, "twice": 2}[fate]):
+            reader.take(delta)
+    for _ in range(2):
+        reader.take(stream.delta(reader.have, ["loss"]))
+    steps, values = stream.curve("loss")
+    np.testing.assert_array_equal(reader.steps, steps)
+    np.testing.assert_array_equal(reader.values, values)
+    assert stream.delta(reader.have, ["loss"]) == {}
+
+
+@pytest.mark.parametrize("piece", [1, 37, 6000])
+def test_thinning_keeps_the_ends_and_the_extremes_and_an_even_density(piece: int) -> None:
+    values = np.random.default_rng(1).random(20_000).astype(np.float32)
+    values[[123, 15_000]] = 9.0, -4.0
+    steps, kept = appended(values, piece, capacity=1024).curve("loss")
+    assert len(steps) <= 1024 + 2
+    assert (steps[0], steps[-1]) == (0, 19_999)
+    assert kept[-1] == values[-1]
+    assert {9.0, -4.0} <= set(kept.tolist())
+    np.testing.assert_array_equal(kept, values[steps])
+    assert np.diff(steps).min() > 0
+    assert np.diff(steps).max() < 20_000 / 100, "a part of the curve has lost its points"
+
+
+def test_summary_is_of_the_values_before_thinning() -> None:
+    values = np.random.default_rng(2).random(5000).astype(np.float32)
+    summary = appended(values, 333, capacity=64).summary()["loss"]
+    assert summary["last"] == values[-1]
+    assert summary["best"] == values.min()
+    assert summary["mean_last_100"] == pytest.approx(values[-100:].mean(dtype=np.float64))
+
+
+def test_what_is_unknown_or_not_finite_is_none() -> None:
+    stream = MetricStream()
+    assert stream.summary() == {}
+    stream.append(0, {"loss": np.array([0.5, np.nan], np.float32)})
+    assert stream.summary()["loss"] == {"last": None, "best": 0.5, "mean_last_100": None}
+    assert stream.curve("loss")[0].tolist() == [0], "what is not finite is not drawn"
+    stream.append(2, {"loss": np.zeros(0, np.float32)})
+
+
+@pytest.mark.parametrize("span", [30, 300])
+def test_smoothing_over_pieces_equals_smoothing_at_once(span: int) -> None:
+    values = np.random.default_rng(3).random(1000).astype(np.float32)
+    _, smooth = appended(values, 77).curve(f"loss_smooth_{span}")
+    np.testing.assert_allclose(smooth, pd.Series(values).ewm(span=span, adjust=False).mean(), rtol=1e-4)
+
+
+def test_it_goes_on_from_its_arrays_bit_for_bit() -> None:
+    values = np.random.default_rng(4).random(3000).astype(np.float32)
+    whole, first = appended(values, 250, capacity=512), appended(values[:1500], 250, capacity=512)
+    second = MetricStream.from_arrays(first.arrays(), capacity=512)
+    for start in range(1500, 3000, 250):
+        second.append(start, {"loss": values[start : start + 250]})
+    assert whole.summary() == second.summary()
+    for name, array in whole.arrays().items():
+        np.testing.assert_array_equal(array, second.arrays()[name], err_msg=name)
+
+
+def test_reading_while_writing() -> None:
+    stream, reader, values = MetricStream(256), Reader(), np.random.default_rng(5).random(30_000).astype(np.float32)
+    writer = threading.Thread(
+        target=lambda: [stream.append(i, {"loss": values[i : i + 60]}) for i in range(0, 30_000, 60)]
+    )
+    writer.start()
+    while writer.is_alive():
+        reader.take(stream.delta(reader.have, ["loss"]))
+    reader.take(stream.delta(reader.have, ["loss"]))
+    np.testing.assert_array_equal(reader.steps, stream.curve("loss")[0])
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 10, 64])
+def test_the_series_of_many_seeds(seeds: int) -> None:
+    loss = np.random.default_rng(6).random((50, seeds)).astype(np.float32)
+    series = seed_series(loss)
+    np.testing.assert_allclose(series["loss"], np.median(loss, axis=1), rtol=1e-6)
+    inside = (loss >= series["loss_low"][:, None]) & (loss <= series["loss_high"][:, None])
+    assert (inside.mean(axis=1) >= 0.75).all()
+    assert (series["loss_low"] <= series["loss"]).all()
+    assert (series["loss"] <= series["loss_high"]).all()
+
+
+def test_the_median_is_finite_while_most_seeds_are() -> None:
+    loss = np.array([[np.nan, 0.1, 0.2], [np.nan, np.inf, 0.2]], np.float32)
+    assert np.isfinite(seed_series(loss)["loss"]).tolist() == [True, False]
+    assert not np.isfinite(seed_series(np.array([[np.nan]], np.float32))["loss"]).any()
