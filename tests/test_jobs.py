@@ -254,7 +254,7 @@ def test_live_settings_take_effect_are_checked_and_recorded(jobs: Jobs) -> None:
 
 
 def test_divergence_keeps_the_last_finite_state(jobs: Jobs) -> None:
-    job = start(jobs, steps=10_000, learning_rate=100.0)
+    job = start(jobs, steps=10_000, learning_rate=10.0)
     wait(lambda: not job.active)
     wait(lambda: not job.busy and not job.waiting)
     _, values = job.stream.curve("loss")
