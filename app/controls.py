@@ -1,10 +1,14 @@
 """Controls made from a config's fields, and the settings in the web address.
 
-A setting's value lives in `st.session_state` under "SLUG.FIELD" while the page is open, and in the address whenever it
-is not the default. Streamlit's own `bind="query-params"` is not used, because it drops a bad value without a word: here
-every value is validated and clamped, and the page says what was changed.
+The settings of a page are one dict in `st.session_state`, and stand in the address wherever they are not the defaults.
+Streamlit's own `bind="query-params"` is not used, because it drops a bad value without a word: here every value is
+validated and clamped, and the page says what was changed.
+
+When the program sets controls (a preset, the coach, an experiment), they get new keys. Under the old ones a browser that
+has not heard of it yet would send the old values back with its next message, and they would win.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,18 +19,30 @@ from demos.registry import Demo
 from lib.settings import Config, Setting, SettingError, clamp, parse, settings_of, to_query
 
 SLIDER_STEPS = 100  # a range with more whole numbers than this is typed, not slid
+CATCH_UP_SECONDS = 3.0
 MANTISSAS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 
 
-def key_of(demo: Demo, field: str) -> str:
-    """Where a setting's value is kept in the session."""
-    return f"{demo.slug}.{field}"
+def values(demo: Demo) -> dict[str, Any]:
+    """The settings of this page in this session, as they are now: what the controls say, also within a callback."""
+    kept = st.session_state.get(f"{demo.slug}/settings", {})
+    return {name: st.session_state.get(key_of(demo, name), value) for name, value in kept.items()}
 
 
-def apply(demo: Demo, values: Mapping[str, Any]) -> None:
+def apply(demo: Demo, changed: Mapping[str, Any]) -> None:
     """Set controls to these values. Call it before the controls are drawn: at a run's start or in a callback."""
-    for field, value in values.items():
-        st.session_state[key_of(demo, field)] = value
+    _keep(demo, values(demo) | dict(changed))
+    st.session_state[f"{demo.slug}/round"] = st.session_state.get(f"{demo.slug}/round", 0) + 1
+
+
+def _keep(demo: Demo, now: Mapping[str, Any]) -> None:
+    """Streamlit forgets the values of controls that are not drawn, for example while another page is open."""
+    st.session_state[f"{demo.slug}/settings"] = dict(now)
+
+
+def key_of(demo: Demo, field: str) -> str:
+    """The key of a setting's control."""
+    return f"{demo.slug}.{field}.{st.session_state.get(f'{demo.slug}/round', 0)}"
 
 
 def read_address(demo: Demo, start: Config | None = None) -> None:
@@ -36,17 +52,22 @@ def read_address(demo: Demo, start: Config | None = None) -> None:
     """
     fields = settings_of(demo.config)
     address = {name: value for name, value in st.query_params.to_dict().items() if name in fields}
-    written = st.session_state.get(f"{demo.slug}/address")
-    if address == written:
-        # Streamlit forgets a control's value when its page is left; these assignments keep it.
-        apply(demo, {name: st.session_state.get(key_of(demo, name), field.default) for name, field in fields.items()})
+    if _is_ours(demo, address):
         return
     config, notes = clamp(demo.config, address)
     if not address and start is not None:
         config = start
     apply(demo, config.model_dump())
     st.session_state[f"{demo.slug}/notes"] = notes
-    st.session_state[f"{demo.slug}/address"] = address
+    st.session_state[f"{demo.slug}/addresses"] = (address, address, time.monotonic())
+
+
+def _is_ours(demo: Demo, address: Mapping[str, str]) -> bool:
+    """Whether the page wrote this address itself: just now, or just before, and the browser has not yet caught up."""
+    if f"{demo.slug}/addresses" not in st.session_state:
+        return False
+    now, before, changed_at = st.session_state[f"{demo.slug}/addresses"]
+    return address == now or (address == before and time.monotonic() - changed_at < CATCH_UP_SECONDS)
 
 
 def write_address(demo: Demo, config: Config) -> None:
@@ -56,7 +77,9 @@ def write_address(demo: Demo, config: Config) -> None:
         if name not in wanted and name in st.query_params:
             del st.query_params[name]
     st.query_params.update(wanted)
-    st.session_state[f"{demo.slug}/address"] = wanted
+    now, _, _ = st.session_state[f"{demo.slug}/addresses"]
+    if wanted != now:
+        st.session_state[f"{demo.slug}/addresses"] = (wanted, now, time.monotonic())
 
 
 def show_notes(demo: Demo) -> None:
@@ -78,9 +101,9 @@ def settings_panel(demo: Demo) -> tuple[Config | None, SettingError | None]:
         with st.expander(group, expanded=True):
             for field in fields:
                 _control(demo, field)
-    values = {name: st.session_state[key_of(demo, name)] for name in settings_of(demo.config)}
+    _keep(demo, values(demo))
     try:
-        return parse(demo.config, values), None
+        return parse(demo.config, values(demo)), None
     except SettingError as error:
         return None, error
 
@@ -108,6 +131,7 @@ def _preset_menu(demo: Demo) -> None:
 def _control(demo: Demo, field: Setting) -> None:
     label = field.label if not field.unit or field.unit in field.label.lower() else f"{field.label} ({field.unit})"
     key, help_text = key_of(demo, field.name), field.help + (" Takes effect at once." if field.live else "")
+    st.session_state.setdefault(key, values(demo)[field.name])
     if field.options:
         options = field.options
         st.selectbox(label, list(options), format_func=lambda value: options[value], key=key, help=help_text)

@@ -1,8 +1,11 @@
 """What the stream tells a page about a job: one frame, as plain JSON."""
 
 import base64
+import json
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,29 +14,38 @@ from demos.registry import Demo
 from lib.job import Job
 from lib.settings import replace
 
+LOG = logging.getLogger(__name__)
+
+Json = dict[str, Any]
 Have = dict[str, tuple[int, int]]
 
 
 def event_of(job: Job | None, demo: Demo) -> str:
     """What the page's script must follow: the job's state, what was asked of it, and the coach's advice."""
-    if job is None:
-        return ""
-    advice = demo.lessons.advise(replace(job.config, **job.live), job.step, job.stream.summary())
-    return f"{job.state}:{job.target}:{advice.id if advice else ''}"
+    return _event(job, demo, job.stream.summary()) if job is not None else ""
 
 
-def frame(job: Job, demo: Demo, have: Have, drawn: int) -> tuple[dict[str, Any], Have, int]:
+def frame(job: Job, demo: Demo, have: Have, drawn: int, names: Sequence[str] | None = None) -> tuple[Json, Have, int]:
     """One frame, and what the reader has after it.
 
     `have` gives for each series the (generation, count of points) that the reader has, `drawn` the version of the last
-    pictures that it got.
+    pictures that it got. With `names` it gets these series only.
     """
-    delta = job.stream.delta(have)
+    delta = job.stream.delta(have, names)
     have = have | {name: (part["generation"], part["start"] + len(part["step"])) for name, part in delta.items()}
     version, snapshot = job.snapshot_version, job.snapshot
-    content = {
+    content = {"version": job.version} | status(job, demo) | {"series": {n: pack(part) for n, part in delta.items()}}
+    if snapshot is not None and version != drawn:
+        content["figures"] = _tried(demo, "live_figures", demo.figures.live_figures, job.config, snapshot) or {}
+        drawn = version
+    return content, have, drawn
+
+
+def status(job: Job, demo: Demo) -> Json:
+    """Where the job stands, without curves and pictures. What is unknown or not finite is None."""
+    summary = job.stream.summary()
+    return {
         "run": job.id,
-        "version": job.version,
         "state": str(job.state),
         "message": job.message,
         "step": job.step,
@@ -44,14 +56,29 @@ def frame(job: Job, demo: Demo, have: Have, drawn: int) -> tuple[dict[str, Any],
         "steps_per_second": finite(job.steps_per_second),
         "time_left": finite(job.time_left),
         "device": job.device,
-        "loss": job.stream.summary().get("loss", {}).get("last"),
-        "series": {name: pack(part) for name, part in delta.items()},
-        "event": event_of(job, demo),
+        "speed": job.speed,
+        "loss": summary.get("loss", {}).get("last"),
+        "event": _event(job, demo, summary),
     }
-    if snapshot is not None and version != drawn:
-        content["figures"] = demo.figures.live_figures(job.config, snapshot)
-        drawn = version
-    return content, have, drawn
+
+
+def text(content: Json) -> str:
+    """A frame as one line of strict JSON. What is not finite becomes null, and a NumPy value what it stands for."""
+    try:
+        return json.dumps(content, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError):
+        return json.dumps(plain(content), allow_nan=False, separators=(",", ":"))
+
+
+def plain(value: Any) -> Any:
+    """The same in plain Python values that JSON can hold."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return finite(value) if isinstance(value, float) else value
 
 
 def finite(value: float | None) -> float | None:
@@ -59,8 +86,28 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def pack(delta: Mapping[str, Any]) -> dict[str, Any]:
+def pack(delta: Mapping[str, Any]) -> Json:
     """A series' delta with its points as base64 of little-endian int32 and float32."""
     arrays = {"step": np.asarray(delta["step"], "<i4"), "value": np.asarray(delta["value"], "<f4")}
     packed = {name: base64.b64encode(array.tobytes()).decode() for name, array in arrays.items()}
     return {"generation": delta["generation"], "start": delta["start"], **packed}
+
+
+def _event(job: Job, demo: Demo, summary: Mapping[str, Any]) -> str:
+    advice = _tried(demo, "advise", demo.lessons.advise, replace(job.config, **job.live), job.step, summary)
+    return f"{job.state}:{job.target}:{advice.id if advice else ''}"
+
+
+def _tried(demo: Demo, name: str, function: Any, *arguments: Any) -> Any:
+    """A demo's function that fails costs its pictures or its advice, but not the job's status and curves."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        _complain(f"{demo.slug}: {name} failed: {type(error).__name__}: {error}")
+        return None
+
+
+@lru_cache(maxsize=64)
+def _complain(message: str) -> None:
+    """Once, not ten times a second."""
+    LOG.exception(message)

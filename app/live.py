@@ -1,44 +1,61 @@
 """The live chart and the status strip: components that are fed by the stream, not by the script.
 
-The script says which figure and which run; app/static/live.js keeps one element, reads the run's stream and calls
-`Plotly.react` on it, so zoom, hover and legend survive both the updates and the script's reruns.
+The script says which figure, which run, and what the page was drawn with. The modules in app/static keep one element for
+each, read the run's stream and call `Plotly.react` on it, so zoom, hover and legend survive both the updates and the
+script's reruns.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
-from app.routes import address, plotly_address
+from app import frames
+from app.routes import STATIC, address, plotly_address
+from app.service import jobs
+from demos.registry import get
 
 
-def _component(name: str, view: str) -> Any:
+def _component(view: str) -> Any:
+    html, css = ((STATIC / f"{view}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css"))
+    # Streamlit imports the stub from a blob, which has no address that "/api" could be relative to. All stubs import the
+    # same address, so the page has one live.js, and one stream for each run.
     stub = f"""
-const ready = import(new URL("{address("live.js")}", document.location.href).href)
-export default function (component) {{
-  let dropped = false
-  ready.then(live => dropped || live.mount("{view}", component))
-  return () => {{
-    dropped = true
-    ready.then(live => live.unmount(component.parentElement))
-  }}
-}}
+const live = await import(new URL("{address("live.js")}", document.location.href).href)
+export default component => live.{view}(component)
 """
-    html = f'<div class="unrolled-{view}"></div>'
-    return st.components.v2.component(f"unrolled_{name}", html=html, js=stub, isolate_styles=False)
+    # Not isolated: Plotly's styles are in the page's head, and would not reach into a shadow root.
+    return st.components.v2.component(f"unrolled_{view}", html=html, css=css, js=stub, isolate_styles=False)
 
 
-_CHART = _component("chart", "chart")
-_STATUS = _component("status", "status")
+_CHART = _component("chart")
+_STATUS = _component("status")
 
 
 def live_chart(name: str, run_id: str | None, figure: dict[str, Any], *, key: str, height: int) -> None:
-    """A figure (plain Plotly JSON). Traces with `meta.series` or `meta.epochs` are filled from the run's stream, and a
-    figure of this name in the stream replaces it."""
-    _CHART(data={"name": name, "run": run_id, "figure": figure, "height": height, "plotly": plotly_address()}, key=key)
+    """A figure (plain Plotly JSON), `height` pixels high from the first moment on.
+
+    Traces with `meta.series` or `meta.epochs` are filled from the run's stream, and a figure of this name in the stream
+    replaces it. The text alternative is `layout.meta.alt`; once there is a loss, `layout.meta.alt_template` with "{step}"
+    and "{loss}" filled in.
+    """
+    data = {"name": name, "run": run_id, "figure": figure, "height": height, "plotly": plotly_address()}
+    _CHART(data=_strict(data), key=key, height=height)
 
 
 def live_status(run_id: str | None, event: str, *, key: str, on_event: Callable[[], None]) -> None:
     """The job's state, progress and pace. `on_event` is called, and the script runs again, when the stream's event is no
-    longer the one that the page was drawn with."""
-    _STATUS(data={"run": run_id, "event": event}, key=key, on_event_change=on_event)
+    longer the one that the page was drawn with: `event`, which must be taken before anything is drawn."""
+    job = jobs().get(run_id) if run_id else None
+    status = frames.status(job, get(job.slug)) if job else None
+    _STATUS(data=_strict({"run": run_id, "event": event, "status": status}), key=key, on_event_change=on_event)
+
+
+def _strict(data: dict[str, Any]) -> dict[str, Any]:
+    """Data that arrives: Streamlit would send NaN, which is no JSON, or the repr of all if it has a NumPy value in it."""
+    try:
+        json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError):
+        data = frames.plain(data)
+    return data

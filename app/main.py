@@ -26,10 +26,13 @@ except startup_check.UnsafeSettingsError as unsafe:
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Import TensorFlow beside the first visitors, and end streams and jobs in good order."""
     routes.end_streams_on_signals()
+    jobs()  # a data folder that cannot be written is told now, and not to the first visitor
     warm_up.start()
-    yield
-    routes.stopping.set()
-    jobs().shutdown()
+    try:
+        yield
+    finally:
+        routes.stopping.set()
+        jobs().shutdown()
 
 
 app = st.App("entry.py", routes=routes.ROUTES, middleware=[Middleware(VisitorCookie)], lifespan=lifespan)

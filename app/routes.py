@@ -1,13 +1,12 @@
-"""The server's own routes: the stream of a run, Plotly's script, and our script."""
+"""The server's own routes: the stream of a run, Plotly's script, and our scripts."""
 
 import asyncio
 import gzip
 import hashlib
-import json
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -19,66 +18,103 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from app.frames import Have, frame
+from app import frames
 from app.service import jobs
 from demos.registry import get
 from lib.job import Job
 
-STATIC = Path(__file__).parent / "static"
-TYPES = {".js": "text/javascript", ".css": "text/css"}
-FRAME_SECONDS, LOOK_SECONDS, HEARTBEAT_SECONDS = 0.1, 0.02, 10.0
+STATIC = Path(__file__).resolve().parent / "static"
+TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+FRAME_SECONDS, LOOK_SECONDS, BEAT_SECONDS = 0.1, 0.02, 10.0
+# A page tells a quiet stream from a dead one by it, and it cannot see comments.
+BEAT = "event: beat\ndata: 1\n\n"
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
+NEVER = {"cache-control": "no-store"}
 
 stopping = threading.Event()
 
 
 async def events(request: Request) -> Response:
-    """The frames of one run, as server-sent events: at once when its state changes, else with news at most ten a second."""
-    job = await asyncio.to_thread(jobs().get, request.path_params["run_id"])
+    """The frames of one run, as server-sent events: at once when its state changes, else with news at most ten a second.
+
+    With `?series=loss,loss_low` it has these series only. Whoever has a run's id, which is long and random, may watch it.
+    """
+    job = await _job(request)
     if job is None:
         return Response("There is no such run.", 404)
+    wanted = request.query_params.get("series")
+    # nginx would hold the frames back until it has some kilobytes.
     return StreamingResponse(
-        _frames(job), media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"}
+        _frames(job, wanted.split(",") if wanted is not None else None),
+        media_type="text/event-stream",
+        headers=NEVER | {"x-accel-buffering": "no"},
     )
 
 
-async def _frames(job: Job) -> AsyncIterator[str]:
-    demo, have, drawn, seen, sent_at, state = get(job.slug), Have(), 0, -1, 0.0, None
+async def run(request: Request) -> Response:
+    """One run as a single frame. A page asks it whether a run is still there whose stream was refused."""
+    job = await _job(request)
+    if job is None:
+        return Response("There is no such run.", 404)
+    content, _, _ = frames.frame(job, get(job.slug), {}, -1)
+    return Response(frames.text(content), media_type="application/json", headers=NEVER)
+
+
+async def _job(request: Request) -> Job | None:
+    """The run, which may have to be read from the disk."""
+    return await asyncio.to_thread(jobs().get, request.path_params["run_id"])
+
+
+async def _frames(job: Job, names: Sequence[str] | None = None) -> AsyncIterator[str]:
+    """The first frame has all that there is, each later one what is new. The end of a job does not end it: beats follow."""
+    demo, have, drawn, seen, state, sent_at = get(job.slug), frames.Have(), -1, -1, None, 0.0
     while not stopping.is_set():
         passed = time.monotonic() - sent_at
         if job.state != state or (job.version != seen and passed >= FRAME_SECONDS):
-            seen, state = job.version, job.state
-            content, have, drawn = frame(job, demo, have, drawn)
-            yield f"data: {json.dumps(content, allow_nan=False, separators=(',', ':'))}\n\n"
+            content, have, drawn = frames.frame(job, demo, have, drawn, names)
+            seen, state, sent_at = content["version"], content["state"], time.monotonic()
+            yield f"data: {frames.text(content)}\n\n"
+        elif passed > BEAT_SECONDS:
             sent_at = time.monotonic()
-        elif passed > HEARTBEAT_SECONDS:
-            yield ": still here\n\n"
-            sent_at = time.monotonic()
+            yield BEAT
         await asyncio.sleep(LOOK_SECONDS)
 
 
 @cache
-def _plotly() -> bytes:
+def plotly_script() -> bytes:
+    """Plotly's own script, from its Python package, zipped: 4.8 MB become 1.5 MB in a quarter of a second."""
     return gzip.compress(files("plotly").joinpath("package_data/plotly.min.js").read_bytes(), 6)
 
 
 async def plotly(request: Request) -> Response:
-    """Plotly's own script, from its Python package."""
-    body = await asyncio.to_thread(_plotly)
+    """Plotly's own script."""
+    body = await asyncio.to_thread(plotly_script)
     return Response(body, media_type="text/javascript", headers=FOREVER | {"content-encoding": "gzip"})
 
 
 async def static(request: Request) -> Response:
-    """One of our own scripts. Its address carries a hash of its content, so it may be kept for ever."""
+    """One of our own files. Its address carries a hash of them all, so it may be kept for ever.
+
+    A page that was open while the server was updated asks with an old hash: it gets the present file, but not to keep.
+    """
     path = STATIC / request.path_params["name"]
     if path.parent != STATIC or not path.is_file():
         return Response("There is no such file.", 404)
-    return Response(path.read_bytes(), media_type=TYPES.get(path.suffix, "text/plain"), headers=FOREVER)
+    headers = FOREVER if request.path_params["hash"] == _hash() else NEVER
+    return Response(path.read_bytes(), media_type=TYPES.get(path.suffix, "text/plain"), headers=headers)
+
+
+def _hash() -> str:
+    """Of all scripts together, because they import each other by their names."""
+    digest = hashlib.sha256()
+    for path in sorted(STATIC.glob("*.js")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def address(name: str) -> str:
-    """The address of a file of ours, which changes with the file's content."""
-    return f"/api/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
+    """The address of a script of ours, which changes with its content and that of what it imports."""
+    return f"/api/static/{_hash()}/{name}"
 
 
 def plotly_address() -> str:
@@ -87,14 +123,18 @@ def plotly_address() -> str:
 
 
 ROUTES = [
-    Route("/api/runs/{run_id}/events", events),
-    Route("/api/plotly.min.js", plotly),
-    Route("/api/static/{name}", static),
+    Route("/api/runs/{run_id}/events", events, methods=["GET"]),
+    Route("/api/runs/{run_id}", run, methods=["GET"]),
+    Route("/api/plotly.min.js", plotly, methods=["GET"]),
+    Route("/api/static/{hash}/{name}", static, methods=["GET"]),
 ]
 
 
 def end_streams_on_signals() -> None:
-    """An open stream would hold up the server's end: end them all first, then do what was done before."""
+    """An open stream would hold up the server's end: end them all first, then do what was done before.
+
+    Call it in the main thread when Uvicorn has set its handlers; in another thread it does nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -104,5 +144,8 @@ def end_streams_on_signals() -> None:
             stopping.set()
             if callable(before):
                 before(number, where)
+            elif before == signal.SIG_DFL:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
 
         signal.signal(number, end)

@@ -57,9 +57,7 @@ def _show_run(demo: Demo, run_id: str) -> None:
 
 def _settings_now(demo: Demo) -> Config:
     """The controls' values as a config. Raises SettingError."""
-    return parse(
-        demo.config, {name: st.session_state[controls.key_of(demo, name)] for name in settings_of(demo.config)}
-    )
+    return parse(demo.config, controls.values(demo))
 
 
 def _speed() -> Speed:

@@ -1,13 +1,18 @@
 """The jobs of this server process, made when they are first asked for."""
 
+import sys
 import threading
-from functools import cache
+from types import ModuleType
+from typing import Any
 
 from demos.registry import get
 from lib.jobs import Jobs
 from lib.store import Store, data_folder
 
-_MAKING = threading.Lock()
+# When a file changes, `make dev` drops our modules and imports them anew, but not a module without a file: so there is
+# never a second Jobs beside the one that trains.
+_PROCESS: Any = sys.modules.setdefault("unrolled_process", ModuleType("unrolled_process"))
+_MAKING: threading.Lock = _PROCESS.__dict__.setdefault("making", threading.Lock())
 
 
 def jobs() -> Jobs:
@@ -16,10 +21,12 @@ def jobs() -> Jobs:
         return _jobs()
 
 
-@cache
 def _jobs() -> Jobs:
-    return Jobs(
-        Store(data_folder()),
-        build=lambda slug, config: get(slug).build(config),
-        config_of=lambda slug: get(slug).config,
-    )
+    if not hasattr(_PROCESS, "jobs"):
+        _PROCESS.jobs = Jobs(
+            Store(data_folder()),
+            build=lambda slug, config: get(slug).build(config),
+            config_of=lambda slug: get(slug).config,
+        )
+    found: Jobs = _PROCESS.jobs
+    return found

@@ -1,8 +1,14 @@
 """Settings without which this dashboard collapses under a room full of people: refuse to serve without them."""
 
 import os
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 from streamlit import config
+from streamlit.runtime.scriptrunner import script_runner
+
+from lib import keras_guard
 
 
 class UnsafeSettingsError(RuntimeError):
@@ -28,3 +34,39 @@ def check() -> None:
             "Unrolled does not start with these Streamlit settings. " + ". ".join(problems) + ". Both stand in this "
             "project's .streamlit/config.toml, which is read when the server is started from the project's folder."
         )
+    check_keras()
+
+
+def check_keras() -> None:
+    """Raise UnsafeSettingsError when Streamlit's clean-up after every script run reaches Keras.
+
+    Before Keras is loaded a guarded stand-in takes its place, so that it is known before anybody is served.
+    """
+    known = hasattr(script_runner, "_clean_problem_modules")
+    if known and not (_reaches_keras() if "keras" in sys.modules else _reaches_stand_in()):
+        return
+    raise UnsafeSettingsError(
+        "Unrolled does not start, because Streamlit would clear Keras's session after every script run, in the whole "
+        "process and in the middle of others' training, and lib/keras_guard.py does not keep it from that. Install the "
+        "versions in requirements.txt, and import TensorFlow only as `from lib.tf import tf`."
+    )
+
+
+def _reaches_keras() -> bool:
+    """Whether Keras forgets over it that it has given out a name."""
+    backend: Any = sys.modules["keras"].backend
+    backend.get_uid("unrolled_probe")
+    script_runner._clean_problem_modules()
+    return bool(backend.get_uid("unrolled_probe") == 1)
+
+
+def _reaches_stand_in() -> bool:
+    calls: list[str] = []
+    stand_in: Any = SimpleNamespace(backend=SimpleNamespace(clear_session=lambda: calls.append("cleared")))
+    keras_guard.guard(stand_in)
+    sys.modules["keras"] = stand_in
+    try:
+        script_runner._clean_problem_modules()
+    finally:
+        del sys.modules["keras"]
+    return bool(calls)

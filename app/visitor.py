@@ -5,7 +5,7 @@ import secrets
 from http.cookies import SimpleCookie
 
 import streamlit as st
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,12 +30,17 @@ class VisitorCookie:
         if not page or valid(HTTPConnection(scope).cookies.get(COOKIE)):
             await self.app(scope, receive, send)
             return
-        cookie = _cookie(secrets.token_urlsafe(24), secure=scope["scheme"] == "https")
+        asked = Headers(scope=scope)
+        secure = "https" in (scope["scheme"], asked.get("x-forwarded-proto"))
+        cookie = _cookie(secrets.token_urlsafe(24), secure=secure)
+        navigates = "text/html" in asked.get("accept", "")
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                if headers.get("content-type", "").startswith("text/html"):
+                # A page that the browser has kept comes back as "not modified", without a content type.
+                kept = navigates and message["status"] == 304
+                if kept or headers.get("content-type", "").startswith("text/html"):
                     headers.append("set-cookie", cookie)
             await send(message)
 

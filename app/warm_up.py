@@ -1,12 +1,14 @@
-"""Import TensorFlow and compile each demo's defaults in the background, so that the first Start is quick.
+"""Do in the background what the first visitor would have to wait for: import TensorFlow, compile each demo's defaults.
 
 The import keeps the interpreter busy for seconds, so the first page goes before it.
 """
 
 import logging
 import os
+import signal
 import threading
 
+from app import routes, startup_check
 from demos.registry import DEMOS
 
 LOG = logging.getLogger(__name__)
@@ -22,8 +24,27 @@ def start() -> None:
 
 
 def _warm_up() -> None:
+    routes.plotly_script()
+    if not _tensorflow_is_safe():
+        return
     for demo in DEMOS:
         try:
             demo.build(demo.config()).prepare()
         except Exception:
             LOG.exception("%s could not be warmed up; its page will show the error", demo.slug)
+
+
+def _tensorflow_is_safe() -> bool:
+    """Import TensorFlow, and see that Streamlit leaves its Keras alone; else the server stops."""
+    try:
+        import lib.tf  # noqa: F401
+    except Exception:
+        LOG.exception("TensorFlow cannot be imported, so no run can start")
+        return False
+    try:
+        startup_check.check_keras()
+    except startup_check.UnsafeSettingsError as unsafe:
+        LOG.critical("%s", unsafe)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return False
+    return True

@@ -35,6 +35,15 @@ def echo(**query: str) -> AppTest:
     return page.run()
 
 
+def control(page: AppTest, field: str) -> Any:
+    return page.get_by_key(f"echo.{field}.{page.session_state['echo/round']}")
+
+
+def settings_of(page: AppTest) -> dict[str, Any]:
+    found: dict[str, Any] = page.session_state["echo/settings"]
+    return found
+
+
 def press(page: AppTest, key: str) -> AppTest:
     return page.button(key=key).click().run()
 
@@ -65,8 +74,8 @@ def test_controls_come_from_the_configs_fields(jobs: Jobs) -> None:
     assert not page.exception
     assert [expander.label for expander in page.sidebar.expander] == ["Task", "Network", "Training"]
     for name, value in get("echo").config().model_dump().items():
-        assert page.session_state[f"echo.{name}"] == value
-        assert page.get_by_key(f"echo.{name}").help
+        assert settings_of(page)[name] == value
+        assert control(page, name).help
 
 
 def test_start_trains_to_the_end_and_the_coach_and_the_table_follow(jobs: Jobs) -> None:
@@ -79,7 +88,7 @@ def test_start_trains_to_the_end_and_the_coach_and_the_table_follow(jobs: Jobs) 
     assert "Learned" in page.success[0].value
     assert page.dataframe[0].value["steps"].tolist() == [1998]
     page = press(page, "echo/advice/learned")
-    assert page.session_state["echo.echo_step"] == 4
+    assert settings_of(page)["echo_step"] == 4
     assert job_of(page, jobs).config.echo_step == 4
     assert jobs.get(job.id) is not None, "the finished run is kept"
 
@@ -87,8 +96,8 @@ def test_start_trains_to_the_end_and_the_coach_and_the_table_follow(jobs: Jobs) 
 def test_a_bad_address_is_clamped_and_said_in_one_sentence_each(jobs: Jobs) -> None:
     page = echo(state_size="1e9", cell="brnn", learning_rate="-3", echo_step="7")
     assert len(page.warning[0].value.splitlines()) == 3
-    assert page.session_state["echo.state_size"] == 64
-    assert page.session_state["echo.echo_step"] == 7
+    assert settings_of(page)["state_size"] == 64
+    assert settings_of(page)["echo_step"] == 7
     assert page.query_params["echo_step"] == "7"
     assert press(page, "echo/notes_read").warning.len == 0
 
@@ -96,15 +105,15 @@ def test_a_bad_address_is_clamped_and_said_in_one_sentence_each(jobs: Jobs) -> N
 def test_settings_that_do_not_go_together_are_an_error_and_lose_nothing(jobs: Jobs) -> None:
     page = press(echo(**SMALL), "echo/Start")
     job = job_of(page, jobs)
-    page.slider(key="echo.batch_size").set_value(64).run()
-    page.number_input(key="echo.series_length").set_value(100).run()
+    control(page, "batch_size").set_value(64).run()
+    control(page, "series_length").set_value(100).run()
     assert not page.exception
     error = page.error[0].value
     assert "series_length = 100" in error
     assert "choose a series_length of 960 or more" in error
     assert page.button(key="echo/Start").disabled
     assert job_of(page, jobs) is job
-    assert page.session_state["echo.batch_size"] == 64
+    assert settings_of(page)["batch_size"] == 64
 
 
 def test_a_run_that_fails_shows_why_and_harms_no_other(jobs: Jobs, monkeypatch) -> None:
@@ -135,8 +144,8 @@ def test_a_shared_run_can_be_watched_but_not_steered(jobs: Jobs) -> None:
     assert "watching" in theirs.info[0].value
     for name in ("Pause", "Stop", "Rewind"):
         assert theirs.button(key=f"echo/{name}").disabled
-    assert theirs.session_state["echo.epochs"] == 1000, "their controls begin with the run's settings"
-    theirs.select_slider(key="echo.learning_rate").set_value(1.0).run()
+    assert settings_of(theirs)["epochs"] == 1000, "their controls begin with the run's settings"
+    control(theirs, "learning_rate").set_value(1.0).run()
     assert job.live["learning_rate"] == 0.3
     press(theirs, "echo/Start")
     assert job_of(theirs, jobs) is not job
@@ -156,13 +165,13 @@ def test_a_preset_sets_every_control(jobs: Jobs) -> None:
     page.selectbox(key="echo/preset").select("Long memory").run()
     assert not page.exception
     want = get("echo").presets["Long memory"].model_dump()
-    assert {name: page.session_state[f"echo.{name}"] for name in want} == want
+    assert {name: settings_of(page)[name] for name in want} == want
 
 
 def test_a_live_setting_reaches_the_running_job(jobs: Jobs) -> None:
     page = press(echo(epochs="1000"), "echo/Start")
     job = job_of(page, jobs)
-    page.select_slider(key="echo.learning_rate").set_value(0.1).run()
+    control(page, "learning_rate").set_value(0.1).run()
     assert job.live["learning_rate"] == 0.1
     assert job.changes[-1][1:] == ["learning_rate", 0.1]
     assert job_of(page, jobs) is job, "no new network"

@@ -1,0 +1,166 @@
+// A chart that keeps one element: the script says what to draw, the run's stream says with which numbers, and
+// Plotly.react puts both on the same node, so zoom, hover and legend survive updates, reruns and a change of theme.
+
+import { follow, unfollow } from "./stream.js"
+import { configFor, dressed, themeOf } from "./look.js"
+import { atStep, significant } from "./words.js"
+
+const SHORTEST_MS = 100 // at most ten drawings a second
+const SHARE = 3 // and on a slow device, at most a third of its time for each chart
+const FRAME_MS = 16 // a drawing waits for the next frame of the screen
+const MOST_MARKS = 200
+
+let loading = null // the promise of Plotly
+
+function loadPlotly(address) {
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script")
+    script.src = new URL(address, location.origin)
+    script.onload = () => resolve(window.Plotly)
+    script.onerror = () => {
+      loading = null
+      script.remove()
+      reject(new Error("Plotly's script could not be loaded"))
+    }
+    document.head.append(script)
+  })
+  return loading
+}
+
+export class Chart {
+  constructor(root) {
+    this.root = root
+    this.node = root.querySelector(".unrolled-chart")
+    this.run = null
+    this.seen = false
+    this.due = this.drawing = this.ended = false
+    this.next = 0
+    this.hear = news => this.heard(news)
+    this.inView = new IntersectionObserver(entries => {
+      this.seen = entries.at(-1).isIntersecting
+      if (this.seen && this.due) this.schedule()
+    }, { rootMargin: "150px" })
+    this.inView.observe(root)
+    this.resized = new ResizeObserver(() => this.root.clientWidth !== this.width && this.request())
+    this.resized.observe(root)
+  }
+
+  /** What the script wants: {name, run, figure, height, plotly}. Called at each of its runs and at a change of theme. */
+  update(data) {
+    const before = this.run
+    if (data.run !== (before?.id ?? null)) {
+      this.run = data.run ? follow(data.run, this.hear) : null
+      unfollow(before, this.hear)
+    }
+    this.data = data
+    this.run?.want(data.figure.data.map(trace => trace.meta?.series).filter(Boolean))
+    this.root.style.height = `${data.height}px`
+    this.node.dataset.name = data.name
+    this.request()
+  }
+
+  heard(news) {
+    if (this.fed ? this.run.frame !== this.drawn : news.figures.includes(this.data.name)) this.request()
+  }
+
+  /** Whether the stream's curves go into it. */
+  get fed() {
+    return this.data.figure.data.some(trace => trace.meta?.series || trace.meta?.epochs)
+  }
+
+  request() {
+    this.due = true
+    this.describe()
+    this.schedule()
+  }
+
+  schedule() {
+    if (this.timer || this.drawing || this.ended || !this.seen) return
+    const wait = Math.max(0, this.next - performance.now() - FRAME_MS)
+    this.timer = setTimeout(() => requestAnimationFrame(() => this.turn()), wait)
+  }
+
+  async turn() {
+    this.timer = 0
+    if (this.ended || !this.seen || !this.due) return
+    if (this.node._dragging) this.next = performance.now() + SHORTEST_MS // not while somebody is zooming
+    else await this.draw()
+    if (this.due) this.schedule()
+  }
+
+  async draw() {
+    this.drawing = true
+    this.due = false
+    const started = performance.now()
+    try {
+      const plotly = window.Plotly ?? (await loadPlotly(this.data.plotly))
+      if (this.ended) return
+      this.width = this.root.clientWidth
+      this.drawn = this.run?.frame
+      const { data, layout } = this.figure()
+      const wanted = dressed(layout, themeOf(this.root), this.width, this.data.height)
+      await plotly.react(this.node, data, wanted, configFor(this.data.name))
+      this.node.dataset.drawn = this.run?.id ?? "" // which run is to be seen, for tests and measurements
+      this.node.dataset.draws = 1 + Number(this.node.dataset.draws ?? 0)
+      this.root.classList.remove("waiting", "failed")
+    } catch (error) {
+      console.error(error)
+      this.due = true
+      this.next = performance.now() + 3000
+      this.root.classList.add("failed")
+    } finally {
+      this.drawing = false
+      const now = performance.now()
+      this.next = Math.max(this.next, started + SHORTEST_MS, now + (SHARE - 1) * Math.min(now - started, 1000))
+    }
+  }
+
+  /** The stream's picture of this name or else the script's figure, its empty traces filled. */
+  figure() {
+    const figure = this.run?.figures[this.data.name] ?? this.data.figure
+    return { data: figure.data.map(trace => ({ ...trace, ...this.points(trace) })), layout: figure.layout }
+  }
+
+  points(trace) {
+    if (!this.run) return {}
+    const series = this.run.series.get(trace.meta?.series)
+    if (series) return { x: series.step.slice(0, series.count), y: series.value.slice(0, series.count) }
+    return trace.meta?.epochs && this.run.frame ? epochMarks(this.run.frame, trace.y?.[0]) : {}
+  }
+
+  /** The text alternative, with the numbers of now. */
+  describe() {
+    const meta = (this.run?.figures[this.data.name] ?? this.data.figure).layout.meta ?? {}
+    const frame = this.run?.frame
+    let text = meta.alt ?? ""
+    if (this.fed && frame?.loss != null) {
+      const values = { step: frame.step.toLocaleString("en"), loss: significant(frame.loss) }
+      text = meta.alt_template?.replace(/\{(step|loss)\}/g, (_, name) => values[name]) ?? `${text} ${atStep(values)}`
+    }
+    if (this.node.getAttribute("aria-label") !== text) this.node.setAttribute("aria-label", text)
+  }
+
+  end() {
+    this.ended = true
+    clearTimeout(this.timer)
+    unfollow(this.run, this.hear)
+    this.inView.disconnect()
+    this.resized.disconnect()
+    window.Plotly?.purge(this.node)
+  }
+}
+
+/** A mark at each new epoch so far; where there are too many to tell apart, at every second, fifth, tenth, … of them. */
+function epochMarks({ step, steps_per_epoch: length }, height = 0.02) {
+  const epochs = length > 0 ? Math.floor(step / length) : 0
+  const every = nice(epochs / MOST_MARKS)
+  const x = Array.from({ length: Math.floor(epochs / every) }, (_, i) => (i + 1) * every * length)
+  return { x, y: x.map(() => height) }
+}
+
+/** The least of 1, 2, 5, 10, 20, … that is not below a number. */
+function nice(least) {
+  if (least <= 1) return 1
+  const power = 10 ** Math.floor(Math.log10(least))
+  return [1, 2, 5, 10].map(factor => factor * power).find(value => value >= least)
+}

@@ -1,0 +1,137 @@
+// The status strip: the run's state, progress and pace, in place from the stream. When the state or the coach's advice is
+// no longer what the page was drawn with, it lets the script run again.
+
+import { follow, unfollow } from "./stream.js"
+import { duration, pace, significant, whole } from "./words.js"
+
+const STATES = {
+  queued: ["Queued", "gray", "Other runs are before it."],
+  compiling: ["Compiling", "violet", "This takes a few seconds, and longer for wide gated cells with long windows."],
+  running: ["Running", "green", ""],
+  paused: ["Paused", "orange", ""],
+  finished: ["Finished", "blue", ""],
+  stopped: ["Stopped", "gray", ""],
+  diverged: ["Diverged", "red", ""],
+  failed: ["Failed", "red", ""],
+}
+const READY = ["Ready", "gray", "Press Start to train."]
+const LOST = ["Connection lost, trying again…", "orange", ""]
+const GONE = ["Gone", "red", "This run is not on the server any more."]
+const UNKNOWN = "–"
+const CALM_MS = 120
+const FIRST_PAUSE_MS = 1000 // before the script is told again of what it did not take up
+const LONGEST_PAUSE_MS = 60_000
+
+const scriptRuns = () => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "running"
+
+export class Status {
+  constructor(root) {
+    this.root = root
+    const parts = [...root.querySelectorAll("[data-part], [data-figure]")]
+    this.parts = Object.fromEntries(parts.map(part => [part.dataset.part ?? part.dataset.figure, part]))
+    this.run = null
+    this.hear = () => this.request()
+    this.pause = FIRST_PAUSE_MS
+    this.next = 0
+  }
+
+  /** What the script wants: {run, event, status}, `event` and `status` being those that the page was drawn with. */
+  update(data, setTriggerValue) {
+    const before = this.run
+    if (data.run !== (before?.id ?? null)) {
+      this.run = data.run ? follow(data.run, this.hear) : null
+      unfollow(before, this.hear)
+    }
+    this.data = data
+    this.trigger = setTriggerValue
+    this.draw()
+  }
+
+  request() {
+    this.pending ||= requestAnimationFrame(() => this.draw())
+    // A hidden page draws nothing, but what it must know it learns at once.
+    this.notify()
+  }
+
+  get frame() {
+    return this.run?.frame ?? this.data.status ?? null
+  }
+
+  draw() {
+    this.pending = 0
+    if (this.ended) return
+    const frame = this.frame
+    const [label, color, explained] = this.saying(frame)
+    this.root.dataset.state = frame?.state ?? "none"
+    this.root.dataset.color = color
+    this.write("state", label)
+    const message = this.run?.connection === "lost" ? "" : frame?.message
+    this.write("message", message || explained)
+    this.parts.message.classList.toggle("hint", !message)
+    this.progress(frame)
+    this.write("epoch", frame && `${whole(frame.epoch)} of ${whole(frame.epochs)}`)
+    this.write("step", frame && `${whole(frame.step)} of ${whole(frame.steps)}`)
+    this.write("loss", frame?.loss == null ? null : significant(frame.loss))
+    this.write("pace", frame?.steps_per_second == null ? null : pace(frame.steps_per_second))
+    this.write("left", frame?.time_left == null ? null : duration(frame.time_left))
+    this.write("device", frame?.device)
+    this.notify()
+  }
+
+  saying(frame) {
+    if (this.run?.connection === "lost") return LOST
+    if (this.run?.connection === "gone") return GONE
+    return STATES[frame?.state] ?? READY
+  }
+
+  progress(frame) {
+    const share = frame?.steps ? frame.step / frame.steps : 0
+    const percent = Math.floor(100 * share)
+    this.parts.fill.style.transform = `scaleX(${share})`
+    this.root.classList.toggle("busy", ["queued", "compiling"].includes(frame?.state))
+    if (this.parts.bar.getAttribute("aria-valuenow") !== String(percent)) this.parts.bar.setAttribute("aria-valuenow", percent)
+  }
+
+  /** Write a text where it is new, so that a screen reader hears of changes only. */
+  write(part, text) {
+    const shown = text || (part === "message" ? "" : UNKNOWN)
+    if (this.parts[part].textContent !== shown) this.parts[part].textContent = shown
+  }
+
+  /** Whether the page was drawn with another state or advice than the run has now. */
+  get outdated() {
+    const event = this.run?.frame?.event
+    return !this.ended && event !== undefined && event !== this.data.event
+  }
+
+  /** Let the script run again when the page is outdated; ever more seldom if that does not help. */
+  notify() {
+    if (!this.outdated) {
+      this.pause = FIRST_PAUSE_MS
+      this.next = 0
+    } else {
+      this.telling ??= setTimeout(() => this.tell(), CALM_MS)
+    }
+  }
+
+  tell() {
+    this.telling = undefined
+    if (!this.outdated) return
+    // A button's own run often brings the page up to date. And what that run does to the page's address must be here
+    // before the next begins, or the next would read the old one.
+    const wait = scriptRuns() ? CALM_MS : this.next - performance.now()
+    if (wait <= 0) {
+      this.trigger("event", this.run.frame.event)
+      this.next = performance.now() + this.pause
+      this.pause = Math.min(2 * this.pause, LONGEST_PAUSE_MS)
+    }
+    this.telling = setTimeout(() => this.tell(), Math.max(wait, CALM_MS))
+  }
+
+  end() {
+    this.ended = true
+    clearTimeout(this.telling)
+    cancelAnimationFrame(this.pending)
+    unfollow(this.run, this.hear)
+  }
+}

@@ -1,0 +1,23 @@
+// Numbers and durations in words.
+
+export const whole = value => Math.round(value).toLocaleString("en")
+
+/** With four significant digits, as in 0.6931 or 1.2e-7. */
+export function significant(value) {
+  return value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(2) : String(Number(value.toPrecision(4)))
+}
+
+export const atStep = ({ step, loss }) => `Now ${loss} at step ${step}.`
+
+/** Steps per second with three digits, so that the last ones do not flicker. */
+export const pace = value => (value < 10 ? String(Number(value.toPrecision(2))) : whole(Number(value.toPrecision(3))))
+
+/** Such as "40 s", "3 min 20 s" or "2 h 5 min". */
+export function duration(seconds) {
+  const s = Math.round(seconds)
+  if (s < 1) return "under 1 s"
+  if (s < 60) return `${s} s`
+  if (s < 600) return `${Math.floor(s / 60)} min ${s % 60} s`
+  if (s < 3600) return `${Math.round(s / 60)} min`
+  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
+}
