@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.conftest import Server
 
+expect.set_options(timeout=20_000)  # for two busy cores; nothing here is timed
 LOSS = ".unrolled-chart >> nth=0"
-FOREVER = {"epochs": 1000}
 
 
 def open_echo(page: Page, server: Server, query: str = "epochs=1000") -> None:
@@ -28,6 +28,15 @@ def wait_for_state(page: Page, state: str) -> None:
 def step_now(page: Page) -> int:
     text = page.locator("[data-figure=step]").inner_text()
     return int(re.search(r"([\d,]+) of", text).group(1).replace(",", ""))  # type: ignore[union-attr]
+
+
+def settled_step(page: Page) -> int:
+    """The step of a paused run, when the chunk that was under way has been shown."""
+    before, step = -1, step_now(page)
+    while step != before:
+        page.wait_for_timeout(500)
+        before, step = step, step_now(page)
+    return step
 
 
 def draws(page: Page) -> int:
@@ -59,8 +68,7 @@ def test_every_button_of_the_run_bar(page: Page, server: Server) -> None:
     button(page, "Pause").click()
     wait_for_state(page, "paused")
     expect(button(page, "Step")).to_be_enabled()
-    page.wait_for_timeout(300)  # the chunk that was under way
-    before = step_now(page)
+    before = settled_step(page)
     button(page, "Step").click()
     expect(page.locator("[data-figure=step]")).to_contain_text(f"{before + 1:,} of")
 
