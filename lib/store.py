@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import shutil
 import sqlite3
 import threading
 import zipfile
@@ -143,11 +142,6 @@ class Store:
         with self._lock:
             self._database.execute("DELETE FROM runs WHERE id = ?", (run_id,))
         self._file(run_id).unlink(missing_ok=True)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _record(row: tuple[Any, ...]) -> RunRecord | None:
