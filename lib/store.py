@@ -71,10 +71,14 @@ class Store:
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=NORMAL")
-        database.execute(f"CREATE TABLE IF NOT EXISTS runs ({', '.join(_COLUMNS)}, PRIMARY KEY (id))")
-        database.execute("CREATE INDEX IF NOT EXISTS by_visitor ON runs (visitor, slug, created)")
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=NORMAL")
+            database.execute(f"CREATE TABLE IF NOT EXISTS runs ({', '.join(_COLUMNS)}, PRIMARY KEY (id))")
+            database.execute("CREATE INDEX IF NOT EXISTS by_visitor ON runs (visitor, slug, created)")
+        except sqlite3.DatabaseError:
+            database.close()
+            raise
         return database
 
     def close(self) -> None:

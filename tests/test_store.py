@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_a_broken_file_of_one_run_harms_no_other(store: Store, tmp_path: Path) -
 def test_a_broken_row_is_left_out(store: Store, tmp_path: Path) -> None:
     store.save(RECORD)
     store.save(replace(RECORD, id="b"))
-    with sqlite3.connect(tmp_path / "runs.sqlite") as database:
+    with closing(sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)) as database:
         database.execute("UPDATE runs SET config = '{' WHERE id = 'a'")
     assert [record.id for record in store.runs_of("me", "echo", 9)] == ["b"]
 
