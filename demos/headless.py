@@ -10,7 +10,7 @@ import numpy as np
 
 from demos.registry import Demo
 from lib.settings import Config, live_values
-from lib.stream import MetricStream, seed_series
+from lib.stream import MetricStream
 
 TURN_SECONDS = 0.15  # one call into the compiled code: often enough for a progress bar and for Ctrl-C
 
@@ -49,6 +49,7 @@ class Run:
             "steps_per_second": self.steps_per_second,
             "device": self.device,
             "metrics": self.stream.summary(),
+            "final_by_seed": self.stream.final_by_seed(),
             "theory": {
                 "chance": self.demo.theory.chance(self.config),
                 "floor": self.demo.theory.floor(self.config),
@@ -98,25 +99,22 @@ def _take_turns(run: Run, engine: Any, progress: Callable[[Run], None], stopped:
     carry, live, size = engine.initial(), live_values(run.config), 1
     while run.step < run.target and not stopped():
         began = time.perf_counter()
-        carry, losses = engine.run(carry, min(size, run.target - run.step), live)
+        carry, metrics = engine.run(carry, min(size, run.target - run.step), live)
         spent = time.perf_counter() - began
         run.seconds += spent
         done = carry.step - run.step
-        _note(run, losses["loss"])
+        _note(run, metrics)
         progress(run)
         if run.status == "diverged":
             return
         size = next_size(done, spent)
 
 
-def _note(run: Run, loss: np.ndarray) -> None:
-    """Append the steps of one turn, [n, seeds], up to the first at which the median loss is not finite."""
-    values = seed_series(loss)
-    broken = np.flatnonzero(~np.isfinite(values["loss"]))
-    count = int(broken[0]) if broken.size else len(loss)
-    run.stream.append(run.step, {name: series[:count] for name, series in values.items()})
+def _note(run: Run, metrics: dict[str, np.ndarray]) -> None:
+    """Take in the metrics of one turn, [n, seeds], up to the first step at which the median loss is not finite."""
+    count = run.stream.record(run.step, metrics)
     run.step += count
-    if broken.size:
+    if count < len(metrics["loss"]):
         run.status, run.message = "diverged", f"diverged at step {run.step}"
 
 

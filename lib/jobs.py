@@ -18,7 +18,6 @@ import numpy as np
 from lib.job import ACTIVE, Job, Speed, State
 from lib.settings import Config, replace, settings_of
 from lib.store import RunRecord, Store
-from lib.stream import seed_series
 
 LOG = logging.getLogger(__name__)
 
@@ -374,12 +373,10 @@ class Jobs:
         started = time.perf_counter()
         carry, metrics = job.engine.run(before, steps, live)
         seconds = time.perf_counter() - started
-        series = seed_series(metrics["loss"])
-        bad = np.flatnonzero(~np.isfinite(series["loss"]))
-        if len(bad):
-            series = {name: values[: bad[0]] for name, values in series.items()}
-            carry = _run_exactly(job.engine, before, int(bad[0]), live)
-        done = carry.step - before.step
+        done = job.stream.record(before.step, metrics)
+        diverged = done < carry.step - before.step
+        if diverged:
+            carry = _run_exactly(job.engine, before, done, live)
         with self._changed:
             job.carry, job.step = carry, carry.step
             job.seconds += seconds
@@ -387,10 +384,9 @@ class Jobs:
                 rate = done / max(seconds, 1e-6)
                 job.chunk_rate = min(rate, 4 * job.chunk_rate) if job.chunk_rate else rate
             if done:
-                job.stream.append(before.step, series)
                 job.mark_pace(done)
             job.version += 1
-            if len(bad) and job.active:
+            if diverged and job.active:
                 text = f"Diverged at step {carry.step:,}: the loss is no longer a number. The last good state is kept."
                 self._become(job, State.DIVERGED, text)
             elif carry.step >= job.steps and job.active:

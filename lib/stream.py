@@ -15,40 +15,45 @@ from tsdownsample import MinMaxDownsampler
 
 SPANS = (30, 300)  # steps of the smoothed loss
 RECENT = 100
+HIGHER_IS_BETTER = ("accuracy",)
 
 Delta = dict[str, dict[str, Any]]
 
 
-def seed_series(loss: np.ndarray) -> dict[str, np.ndarray]:
-    """The series of a loss [n, S]: `loss`, the median over seeds, and with several seeds the 10th and 90th percentile.
+def seed_series(metrics: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The series of metrics [n, S]: the median over seeds, and with several the 10th and 90th percentile.
 
-    A loss that is not finite counts as infinitely high, so the median is finite as long as most seeds are.
+    They are called NAME, NAME_low and NAME_high. A value that is not finite counts as infinitely high, so the median is
+    finite as long as most seeds are.
     """
-    if loss.shape[1] == 1:
-        return {"loss": loss[:, 0]}
-    ranked = np.sort(np.where(np.isfinite(loss), loss, np.inf), axis=1)
-    last = ranked.shape[1] - 1
-    low, high = round(0.1 * last), round(0.9 * last)
-    median = 0.5 * (ranked[:, last // 2] + ranked[:, (last + 1) // 2])
-    return {"loss": median, "loss_low": ranked[:, low], "loss_high": ranked[:, high]}
+    found = {}
+    for name, values in metrics.items():
+        if values.shape[1] == 1:
+            found[name] = values[:, 0]
+            continue
+        ranked = np.sort(np.where(np.isfinite(values), values, np.inf), axis=1)
+        last = ranked.shape[1] - 1
+        found[name] = 0.5 * (ranked[:, last // 2] + ranked[:, (last + 1) // 2])
+        found[f"{name}_low"], found[f"{name}_high"] = ranked[:, round(0.1 * last)], ranked[:, round(0.9 * last)]
+    return found
 
 
 class _Series:
     """One metric: its points, thinned, and what is told of the unthinned values."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray] | None = None) -> None:
+    def __init__(self, name: str, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         arrays = arrays or {}
+        self.better = np.fmax if name.startswith(HIGHER_IS_BETTER) else np.fmin
         self.steps = np.asarray(arrays.get("step", ()), np.int64)
         self.values = np.asarray(arrays.get("value", ()), np.float32)
         self.generation = int(arrays.get("generation", 0))
         self.recent = np.asarray(arrays.get("recent", ()), np.float32)
-        self.best = float(arrays.get("best", np.inf))
+        self.best = float(arrays.get("best", np.nan))
 
     def append(self, steps: np.ndarray, values: np.ndarray, capacity: int) -> None:
         self.recent = np.concatenate([self.recent, values])[-RECENT:]
         finite = np.isfinite(values)
-        if finite.any():
-            self.best = min(self.best, float(values[finite].min()))
+        self.best = float(self.better.reduce(values[finite], initial=self.best))
         self.steps = np.concatenate([self.steps, steps[finite]])
         self.values = np.concatenate([self.values, values[finite]])
         if len(self.steps) > capacity:
@@ -96,7 +101,23 @@ class MetricStream:
     def __init__(self, capacity: int = 4096) -> None:
         self.capacity = capacity
         self._series: dict[str, _Series] = {}
+        self._recent_by_seed = np.zeros((0, 0), np.float32)  # the last losses [n, S]
         self._lock = threading.Lock()
+
+    def record(self, first_step: int, metrics: Mapping[str, np.ndarray]) -> int:
+        """Add the metrics [n, S], "loss" among them, of the steps `first_step` and on: how many steps it added.
+
+        It stops before the first step at which the median loss is not finite.
+        """
+        series = seed_series(metrics)
+        broken = np.flatnonzero(~np.isfinite(series["loss"]))
+        count = int(broken[0]) if len(broken) else len(series["loss"])
+        self.append(first_step, {name: values[:count] for name, values in series.items()})
+        with self._lock:
+            loss = metrics["loss"][:count]
+            before = self._recent_by_seed if len(self._recent_by_seed) else loss[:0]
+            self._recent_by_seed = np.concatenate([before, loss])[-RECENT:]
+        return count
 
     def append(self, first_step: int, values: Mapping[str, np.ndarray]) -> None:
         """Add the values [n] of the steps `first_step` and on. The series `loss` is smoothed as well."""
@@ -104,7 +125,9 @@ class MetricStream:
             smoothed = self._smoothed(np.asarray(values["loss"], np.float32)) if "loss" in values else {}
             for name, points in {**values, **smoothed}.items():
                 steps = np.arange(first_step, first_step + len(points), dtype=np.int64)
-                self._series.setdefault(name, _Series()).append(steps, np.asarray(points, np.float32), self.capacity)
+                self._series.setdefault(name, _Series(name)).append(
+                    steps, np.asarray(points, np.float32), self.capacity
+                )
 
     def _smoothed(self, loss: np.ndarray) -> dict[str, np.ndarray]:
         """The exponential moving averages of the loss, going on from where each stands."""
@@ -131,26 +154,37 @@ class MetricStream:
         return {name: delta for name, delta in found.items() if delta is not None}
 
     def summary(self) -> dict[str, dict[str, float | None]]:
-        """Of each metric `last`, `best` (lowest) and `mean_last_100`, of the values before thinning; None if unknown."""
+        """Of each metric `last`, `best` and `mean_last_100`, of the values before thinning; None if unknown.
+
+        Best is the lowest, of an accuracy the highest.
+        """
         with self._lock:
             return {name: series.summary() for name, series in self._series.items() if "_smooth_" not in name}
+
+    def final_by_seed(self) -> list[float | None]:
+        """Each seed's mean loss over the last 100 steps, or over all where there are fewer; None if it is not finite."""
+        with self._lock:
+            recent = self._recent_by_seed
+        return [_finite(value) for value in recent.mean(axis=0, dtype=np.float64)] if len(recent) else []
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """The points of one series: steps [n] and values [n]."""
         with self._lock:
-            series = self._series.get(name) or _Series()
+            series = self._series.get(name) or _Series(name)
             return series.steps, series.values
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All of it as a flat dict of arrays, for the store."""
         with self._lock:
-            return {f"{name}/{part}": value for name, s in self._series.items() for part, value in s.arrays().items()}
+            parts = {f"{name}/{part}": value for name, s in self._series.items() for part, value in s.arrays().items()}
+            return parts | {"recent_by_seed": self._recent_by_seed}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], capacity: int = 4096) -> "MetricStream":
         """The stream that `arrays` wrote; it goes on bit for bit."""
         stream = cls(capacity)
-        for name in {key.rpartition("/")[0] for key in arrays}:
+        stream._recent_by_seed = np.asarray(arrays.get("recent_by_seed", stream._recent_by_seed))
+        for name in {key.rpartition("/")[0] for key in arrays} - {""}:
             parts = ("step", "value", "generation", "recent", "best")
-            stream._series[name] = _Series({part: arrays[f"{name}/{part}"] for part in parts})
+            stream._series[name] = _Series(name, {part: arrays[f"{name}/{part}"] for part in parts})
         return stream

@@ -38,6 +38,7 @@ class Task(Protocol):
     steps_per_epoch: int
     windows_per_block: int
     optimizer: str
+    metrics: tuple[str, ...]  # the names of what `loss` measures, "loss" among them
 
     @property
     def signature(self) -> Hashable: ...
@@ -51,8 +52,10 @@ class Task(Protocol):
     def block(self, index: int) -> Arrays:
         """The windows `index * windows_per_block` and on: arrays [N, ...]. `carry` [N] is 0 where the state is reset."""
 
-    def loss(self, params: Any, state: Any, window: dict[str, tf.Tensor]) -> tuple[tf.Tensor, Any]:
-        """The loss that is differentiated, [S], and the state after the window."""
+    def loss(
+        self, params: Any, state: Any, window: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, Any, dict[str, tf.Tensor]]:
+        """The loss that is differentiated, [S], the state after the window, and each of `metrics`, [S]."""
 
     def observe(self, params: Any, state: Any, window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What the pictures show of one window."""
@@ -96,12 +99,12 @@ class _Chunk:
 
     def train(
         self, carry: Carry, block: Arrays, window: int, steps: int, live: Mapping[str, float]
-    ) -> tuple[Carry, np.ndarray]:
-        """`steps` steps from window `window` of `block`: (new carry, loss [steps, S])."""
+    ) -> tuple[Carry, Arrays]:
+        """`steps` steps from window `window` of `block`: (new carry, each metric [steps, S])."""
         tree = (carry.params, carry.slots, carry.state)
         leaves = tf.nest.flatten((tree, block))
-        tree, loss = self._train(*leaves, window, carry.step, steps, *(live[name] for name in LIVE_SETTINGS))
-        return Carry(carry.step + steps, *tree), loss[:steps]
+        tree, metrics = self._train(*leaves, window, carry.step, steps, *(live[name] for name in LIVE_SETTINGS))
+        return Carry(carry.step + steps, *tree), {name: values[:steps] for name, values in metrics.items()}
 
     def observe(self, carry: Carry, block: Arrays, window: int) -> Arrays:
         """The picture of one window, before it is trained on."""
@@ -124,27 +127,31 @@ def _train(task: Task):
     """The chunk as a function of tensors."""
 
     def step(tree: Any, data: dict[str, tf.Tensor], window: tf.Tensor, count: tf.Tensor, live: Mapping[str, tf.Tensor]):
-        """One training step: (new tree, loss [S])."""
+        """One training step: (new tree, each metric [S])."""
         params, slots, state = tree
         state, batch = _window(task, state, data, window)
         with tf.GradientTape() as tape:
             tape.watch(params)
-            loss, state = task.loss(params, state, batch)
+            loss, state, metrics = task.loss(params, state, batch)
             total = tf.reduce_sum(loss)  # a seed's parameters act on no other seed's loss
         gradients = tape.gradient(total, params)
         gradients = optimizers.clip_by_global_norm(gradients, live["clip_norm"])
         params, slots = optimizers.update(task.optimizer, params, slots, gradients, live["learning_rate"], count)
-        return (params, slots, state), loss
+        return (params, slots, state), metrics
 
     def chunk(tree: Any, data: dict[str, tf.Tensor], at: Mapping[str, tf.Tensor], live: Mapping[str, tf.Tensor]):
-        losses = tf.zeros([task.windows_per_block, task.seeds])
+        measured = {name: tf.zeros([task.windows_per_block, task.seeds]) for name in task.metrics}
 
-        def body(i: tf.Tensor, tree: Any, losses: tf.Tensor):
-            tree, loss = step(tree, data, at["window"] + i, at["step"] + i + 1, live)
-            return i + 1, tree, tf.tensor_scatter_nd_update(losses, [[i]], loss[None])
+        def body(i: tf.Tensor, tree: Any, measured: dict[str, tf.Tensor]):
+            tree, metrics = step(tree, data, at["window"] + i, at["step"] + i + 1, live)
+            noted = {
+                name: tf.tensor_scatter_nd_update(values, [[i]], metrics[name][None])
+                for name, values in measured.items()
+            }
+            return i + 1, tree, noted
 
-        _, tree, losses = tf.while_loop(lambda i, *_: i < at["steps"], body, (tf.constant(0), tree, losses))
-        return tree, losses
+        _, tree, measured = tf.while_loop(lambda i, *_: i < at["steps"], body, (tf.constant(0), tree, measured))
+        return tree, measured
 
     return chunk
 
@@ -232,7 +239,7 @@ class Engine:
         return self._block[1], window
 
     def run(self, carry: Carry, steps: int, live: Mapping[str, float] | None = None) -> tuple[Carry, Arrays]:
-        """Train up to `steps` steps: (new carry, {"loss": float32 [n, S]}).
+        """Train up to `steps` steps: (new carry, each of the task's metrics float32 [n, S]).
 
         It may run fewer: never beyond the run's end, and at most to the end of a block of data. `live` overrides the
         config's learning rate and clip norm.
@@ -240,8 +247,7 @@ class Engine:
         block, window = self._at(carry.step)
         steps = max(0, min(steps, self.steps - carry.step, self.task.windows_per_block - window))
         settings = {name: getattr(self.config, name) for name in LIVE_SETTINGS} | dict(live or {})
-        carry, loss = self._compiled().train(carry, block, window, steps, settings)
-        return carry, {"loss": loss}
+        return self._compiled().train(carry, block, window, steps, settings)
 
     def observe(self, carry: Carry) -> Arrays:
         """What the network does on the batch that comes next, before it learns from it."""

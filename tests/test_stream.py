@@ -125,7 +125,7 @@ def test_reading_while_writing() -> None:
 @pytest.mark.parametrize("seeds", [2, 3, 10, 64])
 def test_the_series_of_many_seeds(seeds: int) -> None:
     loss = np.random.default_rng(6).random((50, seeds)).astype(np.float32)
-    series = seed_series(loss)
+    series = seed_series({"loss": loss})
     np.testing.assert_allclose(series["loss"], np.median(loss, axis=1), rtol=1e-6)
     inside = (loss >= series["loss_low"][:, None]) & (loss <= series["loss_high"][:, None])
     assert (inside.mean(axis=1) >= 0.75).all()
@@ -135,5 +135,31 @@ def test_the_series_of_many_seeds(seeds: int) -> None:
 
 def test_the_median_is_finite_while_most_seeds_are() -> None:
     loss = np.array([[np.nan, 0.1, 0.2], [np.nan, np.inf, 0.2]], np.float32)
-    assert np.isfinite(seed_series(loss)["loss"]).tolist() == [True, False]
-    assert not np.isfinite(seed_series(np.array([[np.nan]], np.float32))["loss"]).any()
+    assert np.isfinite(seed_series({"loss": loss})["loss"]).tolist() == [True, False]
+    assert not np.isfinite(seed_series({"loss": np.array([[np.nan]], np.float32)})["loss"]).any()
+
+
+def test_the_best_accuracy_is_the_highest_and_the_best_loss_the_lowest() -> None:
+    stream, values = MetricStream(), np.array([[0.5], [0.9], [0.7]], np.float32)
+    assert stream.record(0, {"loss": values, "accuracy": values}) == 3
+    assert stream.summary()["loss"]["best"] == pytest.approx(0.5)
+    assert stream.summary()["accuracy"]["best"] == pytest.approx(0.9)
+
+
+def test_recording_ends_before_the_first_loss_that_is_not_finite() -> None:
+    loss = np.array([[1.0], [2.0], [np.nan], [3.0]], np.float32)
+    stream = MetricStream()
+    assert stream.record(0, {"loss": loss, "accuracy": loss}) == 2
+    assert stream.curve("loss")[1].tolist() == stream.curve("accuracy")[1].tolist() == [1.0, 2.0]
+
+
+def test_the_final_loss_of_each_seed_is_the_mean_of_its_last_hundred_steps() -> None:
+    loss = np.random.default_rng(7).random((250, 3)).astype(np.float32)
+    loss[240, 2] = np.inf
+    stream = MetricStream()
+    for first in range(0, 250, 40):
+        stream.record(first, {"loss": loss[first : first + 40]})
+    again = MetricStream.from_arrays(stream.arrays())
+    for found in (stream.final_by_seed(), again.final_by_seed()):
+        assert found[:2] == pytest.approx(loss[150:, :2].mean(axis=0).tolist(), rel=1e-6)
+        assert found[2] is None

@@ -20,6 +20,8 @@ BITS_PER_BLOCK = 2_000_000
 class EchoTask:
     """Repeat the input `echo_step` steps later (see `lib.training.Task`)."""
 
+    metrics = ("loss",)
+
     def __init__(self, config: EchoConfig) -> None:
         self.config = config
         self.seeds = config.seeds
@@ -66,11 +68,14 @@ class EchoTask:
         logits = linear(hidden_states, params["output"]["weights"]) + params["output"]["bias"][:, None, :]
         return state, hidden_states, logits
 
-    def loss(self, params: Any, state: Any, window: dict[str, tf.Tensor]) -> tuple[tf.Tensor, Any]:
+    def loss(
+        self, params: Any, state: Any, window: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, Any, dict[str, tf.Tensor]]:
         """Softmax cross-entropy, averaged over steps and rows: [S]."""
         state, _, logits = self._logits(params, state, window["inputs"])
         labels = tf.cast(window["targets"], tf.int32)
-        return tf.reduce_mean(softmax_cross_entropy(logits, labels), axis=[0, 2]), state
+        loss = tf.reduce_mean(softmax_cross_entropy(logits, labels), axis=[0, 2])
+        return loss, state, {"loss": loss}
 
     def observe(self, params: Any, state: Any, window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The first seed's window: `inputs`, `targets`, `probabilities` of a 1 [T, B] and `hidden_state` [T, B, H]."""
