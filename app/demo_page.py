@@ -8,13 +8,14 @@ from typing import Any
 
 import streamlit as st
 
-from app import controls, lessons_panel, run_bar, runs_panel
+from app import controls, game_panel, lessons_panel, run_bar, runs_panel
 from app.frames import event_of
 from app.live import live_chart, live_status
 from app.service import jobs
 from app.visitor import visitor_id
 from demos.registry import Demo, get
 from lib import style
+from lib.curves import Curve
 from lib.settings import Config, SettingError, clamp, live_values, needs_new_network, settings_of
 
 SMOOTHINGS = {"off": "Off", "30": "30 steps", "300": "300 steps"}
@@ -46,18 +47,27 @@ def show(slug: str) -> None:
     if job is not None and job.error:
         _failure(job)
     _explain_settings(demo, job, config, error, watching)
+    shown = _config_of(demo, job) or config or demo.config()
+    loss, *others = demo.figures.CURVES
     left, right = st.columns([5, 2])
     with left:
-        _loss_chart(demo, job, config, visitor)
+        _curve(demo, loss, shown, job, visitor, **_loss_choices(demo, loss))
     with right:
         lessons_panel.experiment_result(demo, job)
         _coach(demo, job, visitor)
-    _pictures(demo, job, config)
+    for column, curve in zip(st.columns(len(others)) if others else (), others, strict=True):
+        with column:
+            st.subheader(curve.title, anchor=False)
+            st.caption(curve.caption)
+            _curve(demo, curve, shown, job, visitor)
+    _pictures(demo, shown, job)
+    if hasattr(demo.lessons, "GAME"):
+        game_panel.draw(demo, shown, job)
     tabs = st.tabs(["Try this", "How it works", "Your runs"])
     with tabs[0]:
         lessons_panel.experiments(demo, visitor)
     with tabs[1]:
-        lessons_panel.how_it_works(demo, _config_of(demo, job) or config or demo.config())
+        lessons_panel.how_it_works(demo, shown)
     with tabs[2]:
         runs_panel.table(demo, job, visitor)
 
@@ -143,11 +153,10 @@ def _coach(demo: Demo, job: Any, visitor: str) -> None:
     )
 
 
-def _loss_chart(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
-    shown = _config_of(demo, job) or config or demo.config()
-    run_id = job.id if job else None
+def _loss_choices(demo: Demo, curve: Curve) -> dict[str, str]:
+    """The loss chart's heading, with the controls for its smoothing and its axis."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.subheader("Loss", anchor=False, width="stretch")
+        st.subheader(curve.title, anchor=False, width="stretch")
         smooth = st.segmented_control(
             "Smoothing",
             list(SMOOTHINGS),
@@ -160,24 +169,29 @@ def _loss_chart(demo: Demo, job: Any, config: Config | None, visitor: str) -> No
             "Loss axis",
             list(SCALES),
             format_func=SCALES.__getitem__,
-            default="log",
+            default=demo.figures.SCALE,
             key=f"{demo.slug}/scale",
             required=True,
         )
-    figure = demo.figures.loss_figure(
-        shown, ghosts=runs_panel.ghosts(demo, job, visitor), smooth=smooth or "off", scale=scale or "log"
+    return {"smooth": smooth or "off", "scale": scale or demo.figures.SCALE}
+
+
+def _curve(demo: Demo, curve: Curve, shown: Config, job: Any, visitor: str, **choices: str) -> None:
+    """A metric against the step, with the earlier runs behind it."""
+    ghosts = runs_panel.ghosts(demo, job, visitor, curve.metric) if curve.metric else []
+    figure = curve.figure(shown, ghosts=ghosts, **choices)
+    live_chart(
+        curve.name, job.id if job else None, figure, key=f"{demo.slug}/{curve.name}", height=figure["layout"]["height"]
     )
-    live_chart("loss", run_id, figure, key=f"{demo.slug}/loss", height=figure["layout"]["height"])
 
 
-def _pictures(demo: Demo, job: Any, config: Config | None) -> None:
-    shown, run_id = _config_of(demo, job) or config or demo.config(), job.id if job else None
+def _pictures(demo: Demo, shown: Config, job: Any) -> None:
     snapshot = job.snapshot if job else None
     figures = demo.figures.live_figures(shown, snapshot) if snapshot else {}
-    columns = st.columns([3, 2])
-    for column, (name, title, caption) in zip(columns, demo.lessons.PICTURES, strict=True):
+    for column, (name, title, caption) in zip(st.columns([3, 2]), demo.lessons.PICTURES, strict=True):
         with column:
             st.subheader(title, anchor=False)
             st.caption(caption)
             figure = figures.get(name) or style.waiting_figure()
+            run_id = job.id if job else None
             live_chart(name, run_id, figure, key=f"{demo.slug}/{name}", height=figure["layout"]["height"])

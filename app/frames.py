@@ -57,7 +57,7 @@ def status(job: Job, demo: Demo) -> Json:
         "time_left": finite(job.time_left),
         "device": job.device,
         "speed": job.speed,
-        "loss": summary.get("loss", {}).get("last"),
+        "metrics": {name: values["last"] for name, values in summary.items()},
         "event": _event(job, demo, summary),
     }
 

@@ -38,7 +38,7 @@ def live_chart(name: str, run_id: str | None, figure: dict[str, Any], *, key: st
 
     Traces with `meta.series` or `meta.epochs` are filled from the run's stream, and a figure of this name in the stream
     replaces it. The text alternative is `layout.meta.alt`; once there is a loss, `layout.meta.alt_template` with "{step}"
-    and "{loss}" filled in.
+    and the metrics' names, such as "{loss}", filled in.
     """
     data = {"name": name, "run": run_id, "figure": figure, "height": height, "plotly": plotly_address()}
     _CHART(data=_strict(data), key=key, height=height)

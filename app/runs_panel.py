@@ -42,11 +42,11 @@ def _label(demo: Demo, record: Any, job: Any) -> str:
     return ", ".join(shown) + (" …" if len(differing) > 2 else "")
 
 
-def ghosts(demo: Demo, job: Any, visitor: str) -> list[Ghost]:
-    """The earlier runs' curves, for `loss_figure`."""
+def ghosts(demo: Demo, job: Any, visitor: str, metric: str) -> list[Ghost]:
+    """The earlier runs' curves of a metric."""
     found = []
     for record in _earlier(demo, job, visitor):
-        steps, values = jobs().curve(record.id, "loss")
+        steps, values = jobs().curve(record.id, metric)
         if len(steps):
             found.append(Ghost(_label(demo, record, job), steps, values))
     return found

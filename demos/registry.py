@@ -76,6 +76,15 @@ DEMOS: tuple[Demo, ...] = (
         icon=":material/graphic_eq:",
         package="demos.echo",
     ),
+    Demo(
+        slug="binary-rule",
+        title="Binary rule",
+        summary="A network reads random bits and must find the hidden rule by which two of them decide a target.",
+        see="Loss and accuracy fall and rise to the exact best that theory allows, and the rule is found context by context.",
+        minutes=8,
+        icon=":material/rule:",
+        package="demos.binary_rule",
+    ),
 )
 
 

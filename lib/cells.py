@@ -19,6 +19,7 @@ Params = Mapping[str, Any]
 # Up to this many weights a product written as multiply and sum, which XLA fuses into the step's one kernel, is faster
 # than a matmul call (python -m benchmarks width measures where the two cross).
 NARROW = 32 * 32
+FEW = 2**16  # and only up to this many products: with thousands of rows, matmul wins again
 
 
 class HiddenState(NamedTuple):
@@ -36,7 +37,8 @@ class LSTMState(NamedTuple):
 
 def linear(inputs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """`inputs @ weights`, [..., B, I] by [..., I, O] to [..., B, O], written the way that is fast at this width."""
-    if weights.shape[-2] * weights.shape[-1] <= NARROW:
+    size = weights.shape[-2] * weights.shape[-1]
+    if size <= NARROW and size * inputs.shape[-2] <= FEW:
         return tf.reduce_sum(inputs[..., :, None] * weights[..., None, :, :], axis=-2)
     return tf.matmul(inputs, weights)
 

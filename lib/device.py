@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from lib.tf import tf
 
+NO_MEMORY_OPTIMIZATION = 1  # RewriterConfig.NO_MEM_OPT, which tf does not export
+
 
 class Device(NamedTuple):
     """A device's TensorFlow `name` ("/GPU:0") and the `label` that people read ("GPU: NVIDIA H100")."""
@@ -52,6 +54,8 @@ def choose(wanted: str | None = None) -> Device:
 def session_config() -> "tf.compat.v1.ConfigProto":
     """GPU memory grows as it is needed, and every logical CPU can be used."""
     config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
+    # It would put operations into large graphs that XLA then refuses ("TemporaryVariable").
+    config.graph_options.rewrite_options.memory_optimization = NO_MEMORY_OPTIMIZATION
     config.gpu_options.allow_growth = True
     config.device_count["CPU"] = len(tf.config.list_logical_devices("CPU"))
     return config

@@ -53,6 +53,28 @@ class Experiment(NamedTuple):
         return next(i for i, choice in enumerate(self.choices) if choice.low <= outcome < choice.high)
 
 
+class Round(NamedTuple):
+    """One step of a game that a person plays against the network: bits, and probabilities of what is right.
+
+    `probability` is the network's for a 1, None without a network; `certainty` how likely the best possible answer is
+    right; `why` tells what decided the target.
+    """
+
+    bit: int
+    target: int
+    probability: float | None
+    certainty: float
+    why: str
+
+
+class Game(NamedTuple):
+    """A demo's task for the person. The demo's `rounds(config, snapshot, number)` gives each of so many `games`."""
+
+    title: str
+    introduction: str
+    games: int
+
+
 class Source(NamedTuple):
     """A piece of this project's own source: a function or method of a file, under a heading."""
 
@@ -76,3 +98,37 @@ def _source(path: str, name: str) -> str:
             raise LookupError(f"{path} has no {name}")
         node = found[0]
     return ast.get_source_segment(code, node, padded=True) or ""
+
+
+_CELL_EQUATIONS = {
+    "rnn": (r"h_t = \tanh(x_t W + h_{t-1} U + b)",),
+    "lstm": (
+        r"i, f, o = \sigma(x_t W + h_{t-1} U + b), \qquad g = \tanh(x_t W + h_{t-1} U + b)",
+        r"c_t = f \odot c_{t-1} + i \odot g, \qquad h_t = o \odot \tanh(c_t)",
+    ),
+    "gru": (
+        r"z, r = \sigma(x_t W + h_{t-1} U + b), \qquad n = \tanh(x_t W + (r \odot h_{t-1}) U + b)",
+        r"h_t = z \odot h_{t-1} + (1 - z) \odot n",
+    ),
+}
+_OWN_WEIGHTS = {
+    "rnn": "",
+    "lstm": "; each of the four gates has its own $W$, $U$ and $b$",
+    "gru": "; each of $z$, $r$ and $n$ has its own $W$, $U$ and $b$",
+}
+_BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}
+
+
+def cell_equations(cell: str, units: int, rows: int) -> list[str]:
+    """One step of a cell that reads one bit for each row: its equations and shapes, as Markdown paragraphs."""
+    shapes = (
+        f"$x_t$ is [{rows} × 1]: one bit for each of the {rows:,} rows; $h_t$ is [{rows} × {units}]; $W$ is [1 × {units}], "
+        f"$U$ is [{units} × {units}], $b$ is [{units}]"
+    )
+    lines = (f"$${line}$$" for line in _CELL_EQUATIONS[cell])
+    return ["**One step of the cell**", *lines, f"{shapes}{_OWN_WEIGHTS[cell]}."]
+
+
+def parameter_count(cell: str, units: int) -> int:
+    """How many numbers training changes in a network that reads one bit and answers with two logits."""
+    return _BLOCKS[cell] * (units + units * units + units) + 2 * units + 2

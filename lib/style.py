@@ -24,7 +24,7 @@ REFERENCE = "#A66F00"  # brown: a computed line
 GHOST = "#808080"  # an earlier run, and what does not count
 WRONG = "#C2408F"  # magenta
 
-DASHES = {"chance": "dash", "floor": "dot"}
+DASHES = {"chance": "dash", "rule": "dashdot", "floor": "dot"}
 GHOST_LOOKS = (("dash", 0.9), ("dot", 0.8), ("dashdot", 0.65), ("longdash", 0.55), ("longdashdot", 0.45))
 GHOST_POINTS = 600  # of each earlier run: more cannot be told apart on a screen
 TRANSPARENT = "rgba(0,0,0,0)"
@@ -32,6 +32,7 @@ TRANSPARENT = "rgba(0,0,0,0)"
 # The second cue of bars, beside their colour. The input's are solid.
 TARGET_HATCH: Json = {"shape": "/", "fgcolor": TARGET, "bgcolor": "#FBD3B4", "solidity": 0.45}
 PREDICTION_HATCH: Json = {"shape": "-", "fgcolor": "#FFFFFF", "bgcolor": PREDICTION, "solidity": 0.25}
+FORCED_HATCH: Json = {"shape": "/", "fgcolor": TARGET, "bgcolor": TRANSPARENT, "solidity": 0.12}
 UNKNOWABLE_HATCH: Json = {"shape": "\\", "fgcolor": GHOST, "bgcolor": TRANSPARENT, "solidity": 0.18}
 
 # From -1 over 0 to 1. The ends differ in lightness as well as in hue, and neither is a colour of the bits.
@@ -133,52 +134,47 @@ def layout(*, alt: str, height: int, revision: str, **settings: Any) -> Json:
 
 def curve(name: str, **settings: Any) -> Json:
     """A line against the training step, whose hover text has 4 significant digits."""
-    look = {"type": "scatter", "mode": "lines", "hovertemplate": "step %{x:,}<br>loss %{y:.4g}"}
+    look = {"type": "scatter", "mode": "lines", "hovertemplate": "step %{x:,}<br>%{y:.4g}"}
     return {"name": name, **look, "x": [], "y": [], **settings}
 
 
-def loss_curves(seeds: int, smooth: str) -> list[Json]:
-    """The band of many seeds, the loss, and the smoothed loss, behind which the loss itself is faint.
+def metric_curves(metric: str, seeds: int, smooth: str, hover: str = "%{y:.4g}") -> list[Json]:
+    """The band of many seeds, the metric, and the smoothed loss, behind which the loss itself is faint.
 
-    All are empty, and `meta` of each names its series in the metric stream. Raises ValueError on another
-    `smooth`.
+    All are empty, and `meta` of each names its series in the metric stream. Only the loss is smoothed. Raises ValueError
+    on another `smooth`.
     """
     if smooth not in SMOOTHINGS:
         raise ValueError(f"smooth = {smooth!r} is not known: choose one of {', '.join(SMOOTHINGS)}.")
-    name = "loss" if seeds == 1 else f"median loss of {seeds} seeds"
-    width, opacity = (1.75, 1.0) if smooth == "off" else (1, 0.4)
-    line = {"color": LOSS, "width": width}
-    curves = [curve(name, line=line, opacity=opacity, meta={"series": "loss"})]
+    name = metric if seeds == 1 else f"median {metric} of {seeds} seeds"
+    smoothed = smooth != "off" and metric == "loss"
+    width, opacity = (1, 0.4) if smoothed else (1.75, 1.0)
+    said = {"hovertemplate": f"step %{{x:,}}<br>{metric} {hover}"}
+    curves = [curve(name, line={"color": LOSS, "width": width}, opacity=opacity, meta={"series": metric}, **said)]
     if seeds > 1:
-        curves = [*_band(f"middle 80 % of {seeds} seeds"), *curves]
-    if smooth != "off":
+        curves = [*_band(metric, f"middle 80 % of {seeds} seeds", hover), *curves]
+    if smoothed:
         line = {"color": LOSS, "width": 2.5}
-        curves.append(curve(SMOOTHINGS[smooth], line=line, meta={"series": f"loss_smooth_{smooth}"}))
+        curves.append(curve(SMOOTHINGS[smooth], line=line, meta={"series": f"loss_smooth_{smooth}"}, **said))
     return curves
 
 
-def _band(name: str) -> list[Json]:
+def _band(metric: str, name: str, hover: str) -> list[Json]:
     """The area between the 10th and the 90th percentile, as two curves that the legend switches together."""
     edge = {"line": {"width": 0, "color": LOSS}, "legendgroup": "band"}
     area = {"fill": "tonexty", "fillcolor": translucent(LOSS, 0.22)}
-    low = curve(name, **edge, showlegend=False, meta={"series": "loss_low"})
-    high = curve(name, **edge, **area, meta={"series": "loss_high"})
+    low = curve(name, **edge, showlegend=False, meta={"series": f"{metric}_low"})
+    high = curve(name, **edge, **area, meta={"series": f"{metric}_high"})
     for percentile, side in ((10, low), (90, high)):
-        side["hovertemplate"] = f"step %{{x:,}}<br>{percentile} % of seeds below %{{y:.4g}}<extra></extra>"
+        side["hovertemplate"] = f"step %{{x:,}}<br>{percentile} % of seeds below {hover}<extra></extra>"
     return [low, high]
 
 
-def loss_axis(floor: float, scale: str) -> tuple[Json, Json]:
-    """The y axis of a loss in nats, and an invisible shape that keeps its range still at first.
-
-    Chance (ln 2) and the floor are in view, with room for their labels. Raises ValueError on another `scale`.
-    """
+def loss_axis(scale: str) -> Json:
+    """The y axis of a loss in nats. Raises ValueError on another `scale`."""
     if scale not in LOSS_AXES:
         raise ValueError(f"scale = {scale!r} is not known: choose one of {', '.join(LOSS_AXES)}.")
-    lowest, highest = -0.17, 0.8
-    if scale == "log":
-        lowest, highest = min(floor / 10, 0.01) if floor > 0 else 1e-4, 3
-    return axis("loss (nats)", uirevision=scale, **LOSS_AXES[scale]), in_view(lowest, highest)
+    return axis("loss (nats)", uirevision=scale, **LOSS_AXES[scale])
 
 
 def shortened(name: str) -> str:

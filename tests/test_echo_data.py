@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from demos.echo.config import EchoConfig
-from demos.echo.data import series, windows
+from demos.echo.data import series
 from demos.echo.task import EchoTask
+from lib.batches import windows
 
 
 @pytest.mark.parametrize("echo_step", [1, 3, 16, 40])

@@ -1,10 +1,8 @@
 """The echo's charts: legal Plotly JSON, that says what the arrays say, in numbers that JSON can hold."""
 
-import itertools
 import json
 import math
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from demos.echo import figures, theory
 from demos.echo.config import EchoConfig
 from lib import style
 from lib.style import Ghost
+from tests.figure_checks import check, set_colors
 
 TINY = EchoConfig(series_length=300, epochs=10)  # rows of 60 bits: 4 windows an epoch
 BACKGROUNDS = ("#FFFFFF", "#0E1117")  # Streamlit's light and dark
@@ -51,33 +50,6 @@ def by_name(figure: dict[str, Any], name: str, kind: str = "") -> dict[str, Any]
     """The one trace of this name, and of this type where there are two."""
     (trace,) = [t for t in figure["data"] if t["name"] == name and t["type"].startswith(kind)]
     return trace
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """Every value inside nested dicts and lists, and every key."""
-    if isinstance(value, dict):
-        yield from itertools.chain.from_iterable(leaves(item) for pair in value.items() for item in pair)
-    elif isinstance(value, list | tuple):
-        yield from itertools.chain.from_iterable(leaves(item) for item in value)
-    else:
-        yield value
-
-
-def check(figure: dict[str, Any]) -> None:
-    """Every key is legal, every value is plain, it survives JSON, and it has a text alternative."""
-    go.Figure(figure)
-    assert {type(leaf) for leaf in leaves(figure)} <= {str, int, float, bool, type(None)}
-    assert json.loads(json.dumps(figure, allow_nan=False)) == figure
-    alt = figure["layout"]["meta"]["alt"]
-    assert any(character.isdigit() for character in alt)
-    assert alt.endswith(".")
-    assert len(alt) < 400
-
-
-def set_colors(figure: dict[str, Any]) -> list[str]:
-    """The layout's settings for text, grid and background, which are the theme's alone."""
-    text = json.dumps({name: part for name, part in figure["layout"].items() if name != "shapes"})
-    return [name for name in ("color", "template", "bgcolor", "gridcolor") if f'"{name}"' in text]
 
 
 # The loss curve

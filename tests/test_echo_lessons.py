@@ -6,38 +6,17 @@ import pytest
 from demos.echo import lessons, theory
 from demos.echo.config import EchoConfig
 from demos.echo.task import build
-from lib.lessons import Source
-from lib.stream import MetricStream, seed_series
+from demos.registry import get
+from lib.lessons import Source, parameter_count
+from tests.training import trained
 
-
-def trained(config: EchoConfig, steps: int | None = None) -> dict:
-    """Train as a job does; returns the stream's summary."""
-    engine, stream = build(config), MetricStream()
-    carry = engine.initial()
-    while carry.step < (steps or engine.steps):
-        first = carry.step
-        carry, metrics = engine.run(carry, (steps or engine.steps) - first)
-        stream.append(first, seed_series(metrics["loss"]))
-    return stream.summary()
-
-
-@pytest.mark.parametrize("experiment", lessons.EXPERIMENTS, ids=lambda experiment: experiment.slug)
-def test_the_claim_of_every_experiment_comes_true(experiment) -> None:
-    loss = trained(experiment.config)["loss"]["mean_last_100"]
-    assert experiment.choice_of(loss) == experiment.answer, f"the loss was {loss}"
+ECHO = get("echo")
 
 
 def test_the_number_in_the_five_bits_text_is_right() -> None:
     experiment = next(e for e in lessons.EXPERIMENTS if e.slug == "five-bits")
     assert "near 0.38" in experiment.explanation
-    assert trained(experiment.config)["loss"]["mean_last_100"] == pytest.approx(0.38, abs=0.02)
-
-
-def test_every_outcome_has_exactly_one_choice() -> None:
-    for experiment in lessons.EXPERIMENTS:
-        for outcome in np.concatenate([np.linspace(0, 2, 201), [1e9]]):
-            hits = [choice for choice in experiment.choices if choice.low <= outcome < choice.high]
-            assert len(hits) == 1
+    assert trained(ECHO, experiment.config)["loss"]["mean_last_100"] == pytest.approx(0.38, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -53,16 +32,16 @@ def test_every_outcome_has_exactly_one_choice() -> None:
 )
 def test_the_coach_sees_what_happens(change: dict, steps: int | None, advice: str) -> None:
     config = EchoConfig(**change)
-    found = lessons.advise(config, steps or config.steps, trained(config, steps))
+    found = lessons.advise(config, steps or config.steps, trained(ECHO, config, steps))
     assert found is not None and found.id == advice
     EchoConfig(**(config.model_dump() | found.change))  # what it offers is a valid setting
 
 
 def test_the_cure_for_too_few_units_cures() -> None:
     config = EchoConfig(echo_step=5, epochs=8)
-    found = lessons.advise(config, config.steps, trained(config))
+    found = lessons.advise(config, config.steps, trained(ECHO, config))
     assert found is not None
-    assert trained(EchoConfig(**(config.model_dump() | found.change)))["loss"]["mean_last_100"] < lessons.LEARNED
+    assert trained(ECHO, EchoConfig(**(config.model_dump() | found.change)))["loss"]["mean_last_100"] < lessons.LEARNED
 
 
 def test_the_coach_is_silent_at_the_start() -> None:
@@ -92,7 +71,7 @@ def test_how_it_works_counts_and_quotes_what_runs(cell: str) -> None:
     config = EchoConfig(cell=cell, state_size=7)
     weights = build(config).initial().params
     count = sum(leaf[0].size for part in weights.values() for leaf in part.values())
-    assert lessons.parameter_count(config) == count
+    assert parameter_count(config.cell, config.state_size) == count
     assert f"{count:,} weights" in lessons.equations(config)
     for source in lessons.sources(config):
         assert f"def {source.name.split('.')[-1]}(" in source.text()

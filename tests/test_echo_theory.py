@@ -9,7 +9,8 @@ import pytest
 
 from demos.echo import theory
 from demos.echo.config import EchoConfig
-from demos.echo.data import series, windows
+from demos.echo.data import series
+from lib.batches import windows
 
 # (series_length, batch_size, truncated_backprop_length, echo_step); echoes may be longer than the series.
 SMALL = [

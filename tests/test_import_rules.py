@@ -21,6 +21,7 @@ TRAINING_SIDE = {
     "lib.device",
     "lib.initializers",
     "lib.losses",
+    "lib.networks",
     "lib.optimizers",
     "lib.training",
 }

@@ -66,7 +66,7 @@ def test_the_next_frame_carries_only_what_is_new() -> None:
 def test_numbers_that_json_has_no_word_for_are_null() -> None:
     job = job_with(200)
     job.stream.append(200, {"loss": np.array([np.nan, np.inf], np.float32)})
-    assert json.loads(json.dumps(frame(job, DEMO, {}, 0)[0], allow_nan=False))["loss"] is None
+    assert json.loads(json.dumps(frame(job, DEMO, {}, 0)[0], allow_nan=False))["metrics"] == {"loss": None}
 
 
 def test_pictures_are_sent_once_for_each_snapshot() -> None:

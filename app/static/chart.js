@@ -3,7 +3,7 @@
 
 import { follow, unfollow } from "./stream.js"
 import { configFor, dressed, themeOf } from "./look.js"
-import { atStep, significant } from "./words.js"
+import { significant, whole } from "./words.js"
 
 const SHORTEST_MS = 100 // at most ten drawings a second
 const SHARE = 3 // and on a slow device, at most a third of its time for each chart
@@ -133,9 +133,9 @@ export class Chart {
     const meta = (this.run?.figures[this.data.name] ?? this.data.figure).layout.meta ?? {}
     const frame = this.run?.frame
     let text = meta.alt ?? ""
-    if (this.fed && frame?.loss != null) {
-      const values = { step: frame.step.toLocaleString("en"), loss: significant(frame.loss) }
-      text = meta.alt_template?.replace(/\{(step|loss)\}/g, (_, name) => values[name]) ?? `${text} ${atStep(values)}`
+    if (this.fed && frame?.step > 0 && meta.alt_template) {
+      const said = name => (name === "step" ? whole(frame.step) : significant(frame.metrics[name]))
+      text = meta.alt_template.replace(/\{(\w+)\}/g, (_, name) => said(name))
     }
     if (this.node.getAttribute("aria-label") !== text) this.node.setAttribute("aria-label", text)
   }

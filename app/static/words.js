@@ -4,10 +4,9 @@ export const whole = value => Math.round(value).toLocaleString("en")
 
 /** With four significant digits, as in 0.6931 or 1.2e-7. */
 export function significant(value) {
+  if (value == null) return "unknown"
   return value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(2) : String(Number(value.toPrecision(4)))
 }
-
-export const atStep = ({ step, loss }) => `Now ${loss} at step ${step}.`
 
 /** Steps per second with three digits, so that the last ones do not flicker. */
 export const pace = value => (value < 10 ? String(Number(value.toPrecision(2))) : whole(Number(value.toPrecision(3))))

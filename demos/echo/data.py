@@ -14,16 +14,3 @@ def series(length: int, echo_step: int, seed: int, epoch: int) -> tuple[np.ndarr
     targets = np.zeros_like(bits)
     targets[echo_step:] = bits[: max(length - echo_step, 0)]
     return bits, targets
-
-
-def windows(flat: np.ndarray, batch_size: int, window: int) -> np.ndarray:
-    """Cut flat series [S, length] into windows [W, T, S, B] of T = `window` steps and B = `batch_size` rows.
-
-    As in the tutorial the series is reshaped to B rows, and window w is the steps w*T to (w+1)*T of every row. What does
-    not fill a row or a window is left out.
-    """
-    seeds, length = flat.shape
-    row = length // batch_size
-    count = row // window
-    rows = flat[:, : batch_size * row].reshape(seeds, batch_size, row)[:, :, : count * window]
-    return rows.reshape(seeds, batch_size, count, window).transpose(2, 3, 0, 1)

@@ -11,10 +11,10 @@ import numpy as np
 from demos.echo import theory
 from demos.echo.config import EchoConfig
 from lib import style
+from lib.curves import Curve, Line, Points, metric_figure
 from lib.settings import settings_of
 from lib.style import Ghost, Json
 
-Points = Mapping[str, Any]  # "step" and "value", arrays [n]
 Snapshot = Mapping[str, np.ndarray]  # what `Engine.observe` returns
 
 A_RESET = "The state is reset to zero."
@@ -40,56 +40,40 @@ def loss_figure(
     scale: str = "linear",
     series: Mapping[str, Points] | None = None,
 ) -> Json:
-    """Loss against training step, with chance, the exact floor and up to five earlier runs.
+    """Loss against training step, with chance, the exact floor and up to five earlier runs (see `metric_figure`).
 
-    `ghosts` begins with the oldest run. `series` maps names of the metric stream to points; without it the
-    curves are empty. `meta` of each trace says what it shows: {"series": name} or {"epochs": True}.
     Raises ValueError on an unknown `smooth` (off, 30, 300) or `scale` (linear, log).
     """
-    points = (series or {}).get("loss")
-    last = int(points["step"][-1]) if points is not None and len(points["step"]) else 0
-    curves = style.loss_curves(config.seeds, smooth)
-    for trace in curves:
-        drawn = (series or {}).get(trace["meta"]["series"])
-        if drawn is not None:
-            trace |= {"x": style.numbers(drawn["step"]), "y": style.numbers(drawn["value"])}
-    spikes = theory.floor_of_first_window(config) > theory.floor(config)
-    marks = style.epoch_marks(range(0, last + 1, config.windows_per_epoch), A_SPIKE if spikes else A_RESET)
-    earlier = style.ghost_curves(ghosts)
-    return {"data": [*earlier, *curves, marks], "layout": _loss_layout(config, scale, len(earlier), points)}
-
-
-def _loss_layout(config: EchoConfig, scale: str, ghosts: int, points: Points | None) -> Json:
     chance, floor, notes = theory.chance(config), theory.floor(config), []
-    axis, in_view = style.loss_axis(floor, scale)
-    shapes = [in_view, style.reference_line(chance, "chance", f"chance: ln 2 = {chance:.3f}", "top right")]
+    lines = [Line(chance, "chance", f"chance: ln 2 = {chance:.3f}", "top right")]
+    in_view = (-0.17, 0.8)
+    if scale == "log":
+        in_view = (min(floor / 10, 0.01) if floor > 0 else 1e-4, 3)
     if floor > 0 or scale == "linear":
         # On a log scale single windows fall below the floor, which is a mean, but not at the left end.
         where = "bottom right" if scale == "linear" else "bottom left"
-        shapes.append(style.reference_line(floor, "floor", f"exact floor: {floor:.3g}", where))
+        lines.append(Line(floor, "floor", f"exact floor: {floor:.3g}", where))
     else:
         notes.append(style.bottom_note("exact floor: 0, below any log scale"))
-    height = 380 + 24 * ghosts  # on a phone each has a line of the legend
-    alt, axes = (
-        _loss_alt(config, scale, points),
-        {"xaxis": style.STEP_AXIS, "yaxis": axis, "yaxis2": style.EPOCH_AXIS},
+    spikes = theory.floor_of_first_window(config) > theory.floor(config)
+    return metric_figure(
+        "loss",
+        seeds=config.seeds,
+        lines=lines,
+        y_axis=style.loss_axis(scale),
+        in_view=in_view,
+        epochs=(config.windows_per_epoch, A_SPIKE if spikes else A_RESET),
+        ghosts=ghosts,
+        smooth=smooth,
+        series=series,
+        notes=notes,
+        about=f"in nats against the training step, on a {scale} scale",
+        compared=f"Chance is ln 2 = {chance:.3f}, the exact floor {floor:.3g}.",
     )
-    layout = style.layout(alt=alt, height=height, revision="loss", shapes=shapes, annotations=notes, **axes)
-    layout["meta"]["alt_template"] = _loss_alt(config, scale, {"step": ["{step}"], "value": ["{loss}"]})
-    return layout
 
 
-def _loss_alt(config: EchoConfig, scale: str, points: Points | None) -> str:
-    """The chart in words. With points of text, such as "{loss}", it is a template."""
-    what = "loss" if config.seeds == 1 else f"median loss of {config.seeds} seeds"
-    reached = ""
-    if points is not None and len(points["value"]):
-        last = points["value"][-1]
-        reached = f": {last if isinstance(last, str) else f'{last:.4g}'} at step {points['step'][-1]}"
-    return (
-        f"The {what} in nats against the training step, on a {scale} scale{reached}. "
-        f"Chance is ln 2 = {theory.chance(config):.3f}, the exact floor {theory.floor(config):.3g}."
-    )
+CURVES = (Curve("loss", "Loss", "loss", loss_figure),)
+SCALE = "log"  # of the loss, unless a person chooses
 
 
 def live_figures(config: EchoConfig, snapshot: Snapshot) -> dict[str, Json]:

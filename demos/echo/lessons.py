@@ -5,7 +5,7 @@ from typing import Any
 
 from demos.echo import theory
 from demos.echo.config import EchoConfig
-from lib.lessons import Advice, Choice, Experiment, Source, plain
+from lib.lessons import Advice, Choice, Experiment, Source, cell_equations, parameter_count, plain
 
 LEARNED = 0.01
 STUCK = 0.65
@@ -236,20 +236,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 def equations(config: EchoConfig) -> str:
     """The network's equations with the current shapes, in Markdown with LaTeX."""
     h, rows = config.state_size, config.batch_size
-    shapes = (
-        f"$x_t$ is [{rows} × 1]: one bit for each of the {rows} rows; $h_t$ is [{rows} × {h}]; $W$ is [1 × {h}], "
-        f"$U$ is [{h} × {h}], $b$ is [{h}]"
-    )
-    gates = {
-        "rnn": "",
-        "lstm": "; each of the four gates has its own $W$, $U$ and $b$",
-        "gru": "; each of $z$, $r$ and $n$ has its own $W$, $U$ and $b$",
-    }[config.cell]
     return "\n\n".join(
         [
-            "**One step of the cell**",
-            *(f"$${line}$$" for line in _CELL_EQUATIONS[config.cell]),
-            f"{shapes}{gates}.",
+            *cell_equations(config.cell, h, rows),
             "**Its answer**",
             r"$$p_t = \mathrm{softmax}(h_t V + c)$$",
             f"$V$ is [{h} × 2] and $c$ is [2]: one number for 0 and one for 1.",
@@ -259,28 +248,9 @@ def equations(config: EchoConfig) -> str:
             f"The mean over the window's {config.truncated_backprop_length} steps and the {rows} rows. Its gradient goes back to "
             "the window's start and no further; the state itself is carried on to the next window, and set to zero at each "
             "new epoch.",
-            f"In all, {parameter_count(config):,} weights are learned.",
+            f"In all, {parameter_count(config.cell, h):,} weights are learned.",
         ]
     )
-
-
-_CELL_EQUATIONS = {
-    "rnn": (r"h_t = \tanh(x_t W + h_{t-1} U + b)",),
-    "lstm": (
-        r"i, f, o = \sigma(x_t W + h_{t-1} U + b), \qquad g = \tanh(x_t W + h_{t-1} U + b)",
-        r"c_t = f \odot c_{t-1} + i \odot g, \qquad h_t = o \odot \tanh(c_t)",
-    ),
-    "gru": (
-        r"z, r = \sigma(x_t W + h_{t-1} U + b), \qquad n = \tanh(x_t W + (r \odot h_{t-1}) U + b)",
-        r"h_t = z \odot h_{t-1} + (1 - z) \odot n",
-    ),
-}
-
-
-def parameter_count(config: EchoConfig) -> int:
-    """How many numbers training changes."""
-    h = config.state_size
-    return {"rnn": 1, "lstm": 4, "gru": 3}[config.cell] * (h + h * h + h) + 2 * h + 2
 
 
 def sources(config: EchoConfig) -> tuple[Source, ...]:

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from demos.echo.config import EchoConfig
-from demos.echo.data import series, windows
-from lib.cells import CELLS, linear, unroll, zero_state
-from lib.initializers import WEIGHTS
+from demos.echo.data import series
+from lib.batches import windows
+from lib.cells import zero_state
 from lib.losses import softmax_cross_entropy
+from lib.networks import initial_network, logits_of, stacked
 from lib.tf import tf
 from lib.training import Arrays, Engine
 
@@ -20,7 +21,7 @@ BITS_PER_BLOCK = 2_000_000
 class EchoTask:
     """Repeat the input `echo_step` steps later (see `lib.training.Task`)."""
 
-    metrics = ("loss",)
+    metrics: tuple[str, ...] = ("loss",)
 
     def __init__(self, config: EchoConfig) -> None:
         self.config = config
@@ -37,10 +38,10 @@ class EchoTask:
         return ("echo", c.cell, c.state_size, c.truncated_backprop_length, c.batch_size)
 
     def initial_params(self) -> Any:
-        """One network for each seed: `cell` (see lib.cells) and `output`: weights [S, H, 2], bias [S, 2]."""
+        """One network for each seed (see lib.networks)."""
         c = self.config
-        networks = [initial_network(c, seed) for seed in range(c.seed, c.seed + c.seeds)]
-        return tf.nest.map_structure(lambda *leaves: np.stack(leaves), *networks)
+        seeds = range(c.seed, c.seed + c.seeds)
+        return stacked(initial_network(c.cell, 1, c.state_size, 2, c.initial_weights, seed) for seed in seeds)
 
     def initial_state(self) -> Any:
         c = self.config
@@ -64,9 +65,7 @@ class EchoTask:
 
     def _logits(self, params: Any, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
         """(state, hidden states [T, S, B, H], logits [T, S, B, 2]) of a window of bits [T, S, B]."""
-        state, hidden_states = unroll(self.config.cell, params["cell"], state, tf.cast(inputs, tf.float32)[..., None])
-        logits = linear(hidden_states, params["output"]["weights"]) + params["output"]["bias"][:, None, :]
-        return state, hidden_states, logits
+        return logits_of(self.config.cell, params, state, tf.cast(inputs, tf.float32)[..., None])
 
     def loss(
         self, params: Any, state: Any, window: dict[str, tf.Tensor]
@@ -86,21 +85,6 @@ class EchoTask:
             "probabilities": tf.nn.softmax(logits)[:, 0, :, 1],
             "hidden_state": hidden_states[:, 0],
         }
-
-
-def initial_network(config: EchoConfig, seed: int) -> Any:
-    """The weights that one seed starts from: `cell` (see lib.cells), and `output` with weights [H, 2] and bias [2]."""
-    rng = np.random.default_rng([seed, 2**32])  # a stream that no epoch's bits come from
-    draw = WEIGHTS[config.initial_weights]
-    units, width = config.state_size, CELLS[config.cell].gates * config.state_size
-    return {
-        "cell": {
-            "input_weights": draw(rng, (1, width)),
-            "recurrent_weights": draw(rng, (units, width)),
-            "bias": np.zeros(width, np.float32),
-        },
-        "output": {"weights": draw(rng, (units, 2)), "bias": np.zeros(2, np.float32)},
-    }
 
 
 def build(config: EchoConfig) -> Engine:

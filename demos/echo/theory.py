@@ -49,6 +49,14 @@ def learnable(config: EchoConfig) -> bool:
     return config.echo_step < config.truncated_backprop_length
 
 
+BOUNDARY = "the echo lies within the window, and the state has a unit for each bit that it must hold"
+
+
+def within_reach(config: EchoConfig) -> bool:
+    """Whether the echo can be expected to be learned: what a sweep's boundary separates."""
+    return learnable(config) and config.state_size >= memory_bits(config)
+
+
 def used_positions(config: EchoConfig) -> int:
     """The steps of a row that are trained on in an epoch: what is left after the last whole window is not."""
     return config.windows_per_epoch * config.truncated_backprop_length

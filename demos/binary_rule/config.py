@@ -1,0 +1,189 @@
+"""The settings of the binary-rule demo. The defaults are those of the tutorial of 2018 (see lessons.SOURCE)."""
+
+from typing import Self
+
+from pydantic import model_validator
+
+from lib.settings import Config, SettingError, setting
+from lib.values import Value
+
+
+class BinaryRuleConfig(Config):
+    """Which two bits decide the target, which network looks for them, trained how."""
+
+    first_lag: int = setting(
+        1,
+        group="Task",
+        label="First lag",
+        help="How many steps before the target the first of the rule's two bits stands.",
+        unit="steps back",
+        minimum=1,
+        maximum=20,
+    )
+    second_lag: int = setting(
+        2,
+        group="Task",
+        label="Second lag",
+        help="How many steps before the target the second of the rule's two bits stands.",
+        unit="steps back",
+        minimum=1,
+        maximum=20,
+    )
+    series_length: int = setting(
+        500_000,
+        group="Task",
+        label="Series length",
+        help="How many random bits one epoch has, shared out over the batch's rows.",
+        unit="bits",
+        minimum=1_000,
+        maximum=1_000_000,
+        step=1_000,
+    )
+    cell: str = setting(
+        "rnn",
+        group="Network",
+        label="Cell",
+        help="How the memory changes at each step: LSTM and GRU add gates that decide what to keep.",
+        options={"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"},
+    )
+    hidden_units: int = setting(
+        6,
+        group="Network",
+        label="Hidden units",
+        help="How many units, each holding one number, the network has to remember with.",
+        unit="units",
+        minimum=1,
+        maximum=64,
+    )
+    time_step: int = setting(
+        5,
+        group="Training",
+        label="Time step",
+        help="How many steps a training window has; nothing further back than this can be learned.",
+        unit="steps",
+        minimum=1,
+        maximum=20,
+    )
+    carry_state: bool = setting(
+        True,
+        group="Training",
+        label="Carry the state between windows",
+        help="Whether a window starts with the state that the one before it ended with, or with zeros.",
+    )
+    batch_size: int = setting(
+        2_000,
+        group="Training",
+        label="Batch size",
+        help="How many rows of the series are read side by side, each with its own memory.",
+        unit="rows",
+        minimum=10,
+        maximum=5_000,
+        step=10,
+    )
+    epochs: int = setting(
+        20,
+        group="Training",
+        label="Epochs",
+        help="How many series, each of new random bits, are trained on one after the other.",
+        unit="epochs",
+        minimum=1,
+        maximum=200,
+    )
+    optimizer: str = setting(
+        "adam",
+        group="Training",
+        label="Optimizer",
+        help="The rule by which the gradient, the direction in which the loss grows, changes the weights.",
+        options={
+            "adagrad": "Adagrad",
+            "momentum": "SGD with momentum",
+            "rmsprop": "RMSProp",
+            "adam": "Adam",
+        },
+    )
+    learning_rate: float = setting(
+        0.02,
+        group="Training",
+        label="Learning rate",
+        help="How far a training step moves the weights: too small is slow, too large never settles.",
+        minimum=1e-5,
+        maximum=10,
+        scale="log",
+        live=True,
+    )
+    clip_norm: float = setting(
+        0.0,
+        group="Training",
+        label="Gradient clip norm",
+        help="The length to which a longer gradient is cut, so that no batch can do much harm; 0 is off.",
+        minimum=0,
+        maximum=10,
+        step=0.1,
+        live=True,
+    )
+    seeds: int = setting(
+        1,
+        group="Training",
+        label="Seeds at once",
+        help="How many networks train at once, each from its own random start, to tell luck from rule.",
+        unit="networks",
+        minimum=1,
+        maximum=16,
+    )
+    seed: int = setting(
+        0,
+        group="Training",
+        label="Seed",
+        help="The number that all randomness is drawn from: the same seed gives the same run.",
+        minimum=0,
+        maximum=999_999,
+    )
+
+    @property
+    def lags(self) -> tuple[int, int]:
+        """Both lags, as the rule takes them."""
+        return self.first_lag, self.second_lag
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """Training steps in one epoch; what is left of a row after its last whole window is not used."""
+        return self.series_length // self.batch_size // self.time_step
+
+    @property
+    def steps(self) -> int:
+        """Training steps of the whole run."""
+        return self.epochs * self.windows_per_epoch
+
+    @model_validator(mode="after")
+    def _one_window_at_least(self) -> Self:
+        if self.windows_per_epoch < 1:
+            problem, need = _too_short(self.batch_size, self.time_step)
+            remedy = f"choose a series_length of {need} or more, fewer rows or a shorter window"
+            raise SettingError("series_length", self.series_length, problem, remedy)
+        return self
+
+    @classmethod
+    def repair(cls, values: dict[str, Value]) -> tuple[dict[str, Value], list[str]]:
+        """The series is lengthened to one whole window, which is at most 5,000 rows of 20 steps."""
+        rows, window, length = (int(values[name]) for name in ("batch_size", "time_step", "series_length"))
+        if length >= rows * window:
+            return values, []
+        problem, need = _too_short(rows, window)
+        return values | {"series_length": need}, [f"series_length = {length} {problem}, so {need} is used."]
+
+
+def _too_short(rows: int, window: int) -> tuple[str, int]:
+    return f"is less than one window of {window} steps for {rows} rows", rows * window
+
+
+CONFIG = BinaryRuleConfig
+
+PRESETS: dict[str, BinaryRuleConfig] = {
+    "Tutorial": BinaryRuleConfig(),
+    "No state carried": BinaryRuleConfig(carry_state=False),
+    "One bit out of reach": BinaryRuleConfig(second_lag=5),
+    "Both bits out of reach": BinaryRuleConfig(first_lag=6, second_lag=7),
+    "Twice the same bit": BinaryRuleConfig(second_lag=1),
+    "Further back": BinaryRuleConfig(first_lag=3, second_lag=6, time_step=10, hidden_units=12),
+    "Eight seeds": BinaryRuleConfig(seeds=8),
+}

@@ -1,0 +1,41 @@
+"""A recurrent network with a linear output: one cell, unrolled over a window, and logits at every step.
+
+Its parameters are `cell` (see lib.cells) and `output`: `weights` [S, H, O] and `bias` [S, O].
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from lib.cells import CELLS, linear, unroll
+from lib.initializers import WEIGHTS
+from lib.tf import tf
+
+NO_EPOCH = 2**32  # the stream of random numbers for weights: no epoch's data come from it
+
+
+def initial_network(cell: str, inputs: int, units: int, outputs: int, weights: str, seed: int) -> Any:
+    """The parameters that one seed starts from, without a seed axis. `weights` names one of lib.initializers.WEIGHTS."""
+    rng = np.random.default_rng([seed, NO_EPOCH])
+    draw, width = WEIGHTS[weights], CELLS[cell].gates * units
+    return {
+        "cell": {
+            "input_weights": draw(rng, (inputs, width)),
+            "recurrent_weights": draw(rng, (units, width)),
+            "bias": np.zeros(width, np.float32),
+        },
+        "output": {"weights": draw(rng, (units, outputs)), "bias": np.zeros(outputs, np.float32)},
+    }
+
+
+def stacked(networks: Iterable[Any]) -> Any:
+    """Networks of one shape as one, with the seed axis first."""
+    return tf.nest.map_structure(lambda *leaves: np.stack(leaves), *networks)
+
+
+def logits_of(cell: str, params: Any, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
+    """A window of inputs [T, S, B, I]: (state after it, hidden states [T, S, B, H], logits [T, S, B, O])."""
+    state, hidden_states = unroll(cell, params["cell"], state, inputs)
+    logits = linear(hidden_states, params["output"]["weights"]) + params["output"]["bias"][:, None, :]
+    return state, hidden_states, logits

@@ -1,0 +1,106 @@
+"""The exact best against brute force: every sequence of bits is written down, and the best predictor looked up."""
+
+import itertools
+import math
+from collections import defaultdict
+
+import pytest
+
+from demos.binary_rule import theory
+from demos.binary_rule.config import BinaryRuleConfig
+
+PAIRS = list(itertools.product(range(1, 7), repeat=2))
+
+
+def brute_force(lags: tuple[int, int], window: int, carried: bool, positions: int) -> tuple[float, float]:
+    """The loss and accuracy of the best predictor over a row's first positions.
+
+    For each position all sequences of the bits that could matter are written down. The predictor gets the list of those
+    bits that it may use, and says how often the target was 1 after exactly that list.
+    """
+    losses, accuracies = [], []
+    for position in range(positions):
+        since = position if carried else position % window  # bits read since the state was zero, before this one
+        usable = [lag for lag in range(since + 1) if lag < window]  # in this window, or learned from such windows
+        span = sorted({*lags, *[lag for lag in usable if lag in lags]})
+        counts: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for bits in itertools.product((0, 1), repeat=len(span)):
+            at = dict(zip(span, bits, strict=True))
+            for coin in (0, 1):
+                one, other = at[lags[0]], at[lags[1]]
+                target = 1 - one if one == other else coin
+                counts[tuple(at[lag] for lag in span if lag in usable)][target] += 1
+        total = sum(map(sum, counts.values()))
+        losses.append(-sum(n / total * math.log(n / sum(pair)) for pair in counts.values() for n in pair if n))
+        accuracies.append(sum(max(pair) for pair in counts.values()) / total)
+    return math.fsum(losses) / positions, math.fsum(accuracies) / positions
+
+
+@pytest.mark.parametrize("carried", [True, False])
+@pytest.mark.parametrize("window", range(1, 9))
+@pytest.mark.parametrize("lags", PAIRS)
+def test_the_exact_best_equals_brute_force(lags: tuple[int, int], window: int, carried: bool) -> None:
+    config = BinaryRuleConfig(
+        first_lag=lags[0], second_lag=lags[1], time_step=window, carry_state=carried, series_length=1000, batch_size=20
+    )
+    positions = theory.used_positions(config)
+    assert positions == 50 // window * window
+    assert theory.best(config) == pytest.approx(brute_force(lags, window, carried, positions), abs=1e-12)
+    first = brute_force(lags, window, carried, window)[0]
+    assert theory.floor_of_first_window(config) == pytest.approx(first, abs=1e-12)
+
+
+def test_the_lines_of_the_tutorial() -> None:
+    config = BinaryRuleConfig()
+    assert theory.chance(config) == pytest.approx(0.6931, abs=1e-4)
+    assert theory.rule_known(config) == pytest.approx((0.3466, 0.75), abs=1e-4)
+    one_bit = theory.best_knowing(config, (True, False))
+    assert one_bit == pytest.approx((theory.entropy(0.25), 0.75))  # half the rule has the whole rule's accuracy
+
+
+def test_without_the_state_the_first_positions_know_less() -> None:
+    """Position 1 of 5 knows no bit, position 2 one, the others both: less than if position 2 knew none."""
+    config = BinaryRuleConfig(carry_state=False)
+    expected = (math.log(2) + theory.entropy(0.25) + 3 * math.log(2) / 2) / 5
+    assert theory.floor(config) == pytest.approx(expected)
+    assert theory.floor(config) < (2 * math.log(2) + 3 * math.log(2) / 2) / 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ["0.3466", "0.75", "1 and 2 back", "0.3488", "every row"]),
+        ({"carry_state": False}, ["every window", "0.4590", "| 3 to 5 |"]),
+        (
+            {"second_lag": 5},
+            [
+                "Better than taught",
+                "never below 0.3514",
+                "the bit that lies 5 back",
+                "it was not there",
+                "2 to 250",
+                "0.5629",
+            ],
+        ),
+        ({"first_lag": 6, "second_lag": 7}, ["bits that lie 6 and 7 back", "none", "**0.6931**"]),
+        ({"second_lag": 1}, ["same bit", "a loss of 0"]),
+    ],
+)
+def test_the_derivation_has_the_current_numbers(changes: dict, words: list[str]) -> None:
+    text = theory.explain(BinaryRuleConfig(**changes))
+    for word in words:
+        assert word in text, text
+
+
+def test_what_the_state_may_carry_untaught() -> None:
+    for config in (BinaryRuleConfig(), BinaryRuleConfig(carry_state=False, second_lag=5)):
+        assert theory.carried_best(config) == theory.best(config)
+    beyond = BinaryRuleConfig(second_lag=5)
+    assert theory.carried_best(beyond).loss < theory.best(beyond).loss
+    assert "Better than taught" not in theory.explain(BinaryRuleConfig(first_lag=6, second_lag=7))
+
+
+def test_the_boundary_of_sweeps() -> None:
+    assert theory.within_reach(BinaryRuleConfig())
+    assert not theory.within_reach(BinaryRuleConfig(second_lag=5))
+    assert not theory.within_reach(BinaryRuleConfig(hidden_units=2))

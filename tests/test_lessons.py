@@ -1,0 +1,52 @@
+"""Every demo's lessons: each experiment is trained, and what its text claims must come true."""
+
+import ast
+import textwrap
+
+import numpy as np
+import pytest
+
+from demos.registry import DEMOS, Demo
+from lib.lessons import Experiment
+from tests.training import trained
+
+EXPERIMENTS = [
+    pytest.param(demo, experiment, id=f"{demo.slug}/{experiment.slug}")
+    for demo in DEMOS
+    for experiment in demo.lessons.EXPERIMENTS
+]
+
+
+@pytest.mark.parametrize(("demo", "experiment"), EXPERIMENTS)
+def test_the_claim_of_every_experiment_comes_true(demo: Demo, experiment: Experiment) -> None:
+    loss = trained(demo, experiment.config)["loss"]["mean_last_100"]
+    assert experiment.choice_of(loss) == experiment.answer, f"the loss was {loss}"
+
+
+@pytest.mark.parametrize(("demo", "experiment"), EXPERIMENTS)
+def test_every_outcome_has_exactly_one_choice(demo: Demo, experiment: Experiment) -> None:
+    for outcome in np.concatenate([np.linspace(0, 2, 201), [1e9]]):
+        assert len([choice for choice in experiment.choices if choice.low <= outcome < choice.high]) == 1
+
+
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.slug)
+def test_what_how_it_works_shows_is_there(demo: Demo) -> None:
+    for cell in ("rnn", "lstm", "gru"):
+        config = demo.config(cell=cell)
+        assert "$$" in demo.lessons.equations(config)
+        for source in demo.lessons.sources(config):
+            ast.parse(textwrap.dedent(source.text()))
+
+
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.slug)
+def test_every_offer_of_the_coach_is_a_valid_config(demo: Demo) -> None:
+    seen = set()
+    for preset in demo.presets.values():
+        for loss in (0.0001, 0.3, 0.35, 0.45, 0.56, 0.69, 5.0):
+            found = demo.lessons.advise(preset, preset.steps, {"loss": {"mean_last_100": loss}})
+            if found:
+                seen.add(found.id)
+                demo.config(**(preset.model_dump() | found.change))
+    assert len(seen) >= 4
+    assert demo.lessons.advise(demo.config(), 50, {"loss": {"mean_last_100": 0.7}}) is None
+    assert demo.lessons.advise(demo.config(), 5000, {}) is None
