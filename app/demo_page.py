@@ -8,8 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import controls, game_panel, lessons_panel, run_bar, runs_panel
-from app.frames import event_of
+from app import controls, frames, game_panel, lessons_panel, run_bar, runs_panel, sweep_panel
 from app.live import live_chart, live_status
 from app.service import jobs
 from app.visitor import visitor_id
@@ -39,9 +38,11 @@ def show(slug: str) -> None:
     _follow_live_settings(job, config, visitor)
 
     watching = job is not None and job.visitor != visitor
+    event = frames.event_of(job, demo)
     with st.container(border=True):
         run_bar.draw(demo, job, config, visitor)
-        live_status(job.id if job else None, event_of(job, demo), key=f"{slug}/status", on_event=_nothing)
+        status = frames.status(job, demo) if job else None
+        live_status(job.id if job else None, event, status, key=f"{slug}/status", on_event=_nothing)
     if watching:
         st.info(WATCHING, icon=":material/visibility:")
     if job is not None and job.error:
@@ -63,12 +64,14 @@ def show(slug: str) -> None:
     _pictures(demo, shown, job)
     if hasattr(demo.lessons, "GAME"):
         game_panel.draw(demo, shown, job)
-    tabs = st.tabs(["Try this", "How it works", "Your runs"])
+    tabs = st.tabs(["Try this", "How it works", "Sweep", "Your runs"])
     with tabs[0]:
         lessons_panel.experiments(demo, visitor)
     with tabs[1]:
         lessons_panel.how_it_works(demo, shown)
     with tabs[2]:
+        sweep_panel.draw(demo, visitor)
+    with tabs[3]:
         runs_panel.table(demo, job, visitor)
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from demos.registry import Demo
 from lib.job import Job
 from lib.settings import replace
+from lib.sweep_figure import sweep_figures
+from lib.sweeps import Sweep
 
 LOG = logging.getLogger(__name__)
 
@@ -39,6 +41,38 @@ def frame(job: Job, demo: Demo, have: Have, drawn: int, names: Sequence[str] | N
         content["figures"] = _tried(demo, "live_figures", demo.figures.live_figures, job.config, snapshot) or {}
         drawn = version
     return content, have, drawn
+
+
+def sweep_frame(sweep: Sweep, demo: Demo, drawn: int) -> tuple[Json, int]:
+    """One frame of a sweep, and the version of the maps that the reader has after it. Its steps are its cells."""
+    version = sweep.version
+    content: Json = {"version": version} | sweep_status(sweep) | {"series": {}}
+    if version != drawn:
+        content["figures"] = _tried(demo, "sweep_figures", sweep_maps, sweep, demo) or {}
+    return content, version
+
+
+def sweep_maps(sweep: Sweep, demo: Demo) -> dict[str, Json]:
+    """The maps of a sweep as it stands."""
+    ids = [sweep.cell_id(i) for i in range(len(sweep.cells))]
+    return sweep_figures(sweep.plan, dict(sweep.results), demo.theory, ids)
+
+
+def sweep_status(sweep: Sweep) -> Json:
+    """Where the sweep stands, in the words of `status`."""
+    device = next((job.device for job in list(sweep.under_way.values()) if job.device), "")
+    return {
+        "run": sweep.id,
+        "state": str(sweep.state),
+        "message": sweep.message,
+        "step": len(sweep.results),
+        "steps": len(sweep.cells),
+        "time_left": finite(sweep.time_left),
+        "elapsed": sweep.seconds,
+        "device": device,
+        "metrics": {},
+        "event": str(sweep.state),
+    }
 
 
 def status(job: Job, demo: Demo) -> Json:

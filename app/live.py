@@ -13,8 +13,6 @@ import streamlit as st
 
 from app import frames
 from app.routes import STATIC, address, plotly_address
-from app.service import jobs
-from demos.registry import get
 
 
 def _component(view: str) -> Any:
@@ -33,23 +31,48 @@ _CHART = _component("chart")
 _STATUS = _component("status")
 
 
-def live_chart(name: str, run_id: str | None, figure: dict[str, Any], *, key: str, height: int) -> None:
+def live_chart(
+    name: str,
+    run_id: str | None,
+    figure: dict[str, Any],
+    *,
+    key: str,
+    height: int,
+    on_click: Callable[[str], None] | None = None,
+) -> None:
     """A figure (plain Plotly JSON), `height` pixels high from the first moment on.
 
     Traces with `meta.series` or `meta.epochs` are filled from the run's stream, and a figure of this name in the stream
     replaces it. The text alternative is `layout.meta.alt`; once there is a loss, `layout.meta.alt_template` with "{step}"
-    and the metrics' names, such as "{loss}", filled in.
+    and the metrics' names, such as "{loss}", filled in. `on_click` is told the last custom value of a heatmap's cell that
+    was clicked on, unless it is empty.
     """
     data = {"name": name, "run": run_id, "figure": figure, "height": height, "plotly": plotly_address()}
-    _CHART(data=_strict(data), key=key, height=height)
+
+    def clicked() -> None:
+        chosen = st.session_state[key].get("click")
+        if chosen and on_click is not None:
+            on_click(chosen)
+
+    _CHART(data=_strict(data | {"clicks": on_click is not None}), key=key, height=height, on_click_change=clicked)
 
 
-def live_status(run_id: str | None, event: str, *, key: str, on_event: Callable[[], None]) -> None:
-    """The job's state, progress and pace. `on_event` is called, and the script runs again, when the stream's event is no
-    longer the one that the page was drawn with: `event`, which must be taken before anything is drawn."""
-    job = jobs().get(run_id) if run_id else None
-    status = frames.status(job, get(job.slug)) if job else None
-    _STATUS(data=_strict({"run": run_id, "event": event, "status": status}), key=key, on_event_change=on_event)
+def live_status(
+    run_id: str | None,
+    event: str,
+    status: dict[str, Any] | None,
+    *,
+    key: str,
+    on_event: Callable[[], None],
+    labels: dict[str, str | None] | None = None,
+) -> None:
+    """The state, progress and pace of a run or a sweep, at first as `status` says (see app/frames.py).
+
+    `on_event` is called, and the script runs again, when the stream's event is no longer the one that the page was drawn
+    with: `event`, which must be taken before anything is drawn. `labels` renames figures of the strip, or hides them (None).
+    """
+    data = {"run": run_id, "event": event, "status": status, "labels": labels or {}}
+    _STATUS(data=_strict(data), key=key, on_event_change=on_event)
 
 
 def _strict(data: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,7 @@ if ROOT not in sys.path:  # Streamlit puts this file's folder on the path, not t
 import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
-from app import routes, startup_check, warm_up  # noqa: E402
-from app.service import jobs  # noqa: E402
+from app import routes, service, startup_check, warm_up  # noqa: E402
 from app.visitor import VisitorCookie  # noqa: E402
 
 try:
@@ -26,13 +25,13 @@ except startup_check.UnsafeSettingsError as unsafe:
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Import TensorFlow beside the first visitors, and end streams and jobs in good order."""
     routes.end_streams_on_signals()
-    jobs()  # a data folder that cannot be written is told now, and not to the first visitor
+    service.sweeps()  # a data folder that cannot be written is told now, and not to the first visitor
     warm_up.start()
     try:
         yield
     finally:
         routes.stopping.set()
-        jobs().shutdown()
+        service.shutdown()
 
 
 app = st.App("entry.py", routes=routes.ROUTES, middleware=[Middleware(VisitorCookie)], lifespan=lifespan)

@@ -19,9 +19,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from app import frames
-from app.service import jobs
+from app.service import jobs, sweeps
 from demos.registry import get
 from lib.job import Job
+from lib.sweeps import Sweep
 
 STATIC = Path(__file__).resolve().parent / "static"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
@@ -35,17 +36,17 @@ stopping = threading.Event()
 
 
 async def events(request: Request) -> Response:
-    """The frames of one run, as server-sent events: at once when its state changes, else with news at most ten a second.
+    """The frames of one run or sweep, as server-sent events: at once when its state changes, else with news at most ten a second.
 
     With `?series=loss,loss_low` it has these series only. Whoever has a run's id, which is long and random, may watch it.
     """
-    job = await _job(request)
-    if job is None:
+    source = await _source(request)
+    if source is None:
         return Response("There is no such run.", 404)
     wanted = request.query_params.get("series")
     # nginx would hold the frames back until it has some kilobytes.
     return StreamingResponse(
-        _frames(job, wanted.split(",") if wanted is not None else None),
+        _frames(source, wanted.split(",") if wanted is not None else None),
         media_type="text/event-stream",
         headers=NEVER | {"x-accel-buffering": "no"},
     )
@@ -53,25 +54,37 @@ async def events(request: Request) -> Response:
 
 async def run(request: Request) -> Response:
     """One run as a single frame. A page asks it whether a run is still there whose stream was refused."""
-    job = await _job(request)
-    if job is None:
+    source = await _source(request)
+    if source is None:
         return Response("There is no such run.", 404)
-    content, _, _ = frames.frame(job, get(job.slug), {}, -1)
+    content, _, _ = _frame(source, {}, -1)
     return Response(frames.text(content), media_type="application/json", headers=NEVER)
 
 
-async def _job(request: Request) -> Job | None:
-    """The run, which may have to be read from the disk."""
-    return await asyncio.to_thread(jobs().get, request.path_params["run_id"])
+async def _source(request: Request) -> Job | Sweep | None:
+    """The run or the sweep, which may have to be read from the disk."""
+    wanted = request.path_params["run_id"]
+    return await asyncio.to_thread(lambda: jobs().get(wanted) or sweeps().get(wanted))
 
 
-async def _frames(job: Job, names: Sequence[str] | None = None) -> AsyncIterator[str]:
-    """The first frame has all that there is, each later one what is new. The end of a job does not end it: beats follow."""
-    demo, have, drawn, seen, state, sent_at = get(job.slug), frames.Have(), -1, -1, None, 0.0
+def _frame(
+    source: Job | Sweep, have: frames.Have, drawn: int, names: Sequence[str] | None = None
+) -> tuple[frames.Json, frames.Have, int]:
+    """One frame of a run or a sweep, and what the reader has after it."""
+    demo = get(source.slug)
+    if isinstance(source, Sweep):
+        content, drawn = frames.sweep_frame(source, demo, drawn)
+        return content, have, drawn
+    return frames.frame(source, demo, have, drawn, names)
+
+
+async def _frames(source: Job | Sweep, names: Sequence[str] | None = None) -> AsyncIterator[str]:
+    """The first frame has all that there is, each later one what is new. The end of a run does not end it: beats follow."""
+    have, drawn, seen, state, sent_at = frames.Have(), -1, -1, None, 0.0
     while not stopping.is_set():
         passed = time.monotonic() - sent_at
-        if job.state != state or (job.version != seen and passed >= FRAME_SECONDS):
-            content, have, drawn = frames.frame(job, demo, have, drawn, names)
+        if source.state != state or (source.version != seen and passed >= FRAME_SECONDS):
+            content, have, drawn = _frame(source, have, drawn, names)
             seen, state, sent_at = content["version"], content["state"], time.monotonic()
             yield f"data: {frames.text(content)}\n\n"
         elif passed > BEAT_SECONDS:

@@ -55,6 +55,16 @@ def _show_run(demo: Demo, run_id: str) -> None:
         del st.query_params["run"]
 
 
+def open_run(demo: Demo, run_id: str) -> None:
+    """Show a run of this visitor, with the controls set as it is."""
+    job = jobs().get(run_id)
+    if job is None:
+        st.toast("This run is not here any more.", icon=":material/error:")
+        return
+    _show_run(demo, run_id)
+    controls.apply(demo, job.config.model_dump() | job.live)
+
+
 def _settings_now(demo: Demo) -> Config:
     """The controls' values as a config. Raises SettingError."""
     return parse(demo.config, controls.values(demo))

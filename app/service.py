@@ -1,4 +1,4 @@
-"""The jobs of this server process, made when they are first asked for."""
+"""The jobs and sweeps of this server process, made when they are first asked for."""
 
 import sys
 import threading
@@ -8,6 +8,7 @@ from typing import Any
 from demos.registry import get
 from lib.jobs import Jobs
 from lib.store import Store, data_folder
+from lib.sweeps import Sweeps
 
 # When a file changes, `make dev` drops our modules and imports them anew, but not a module without a file: so there is
 # never a second Jobs beside the one that trains.
@@ -19,6 +20,25 @@ def jobs() -> Jobs:
     """The one `Jobs` of this process."""
     with _MAKING:
         return _jobs()
+
+
+def sweeps() -> Sweeps:
+    """The one `Sweeps` of this process."""
+    with _MAKING:
+        return _sweeps()
+
+
+def _sweeps() -> Sweeps:
+    if not hasattr(_PROCESS, "sweeps"):
+        _PROCESS.sweeps = Sweeps(_jobs(), config_of=lambda slug: get(slug).config)
+    found: Sweeps = _PROCESS.sweeps
+    return found
+
+
+def shutdown() -> None:
+    """End the threads of both, and write what they have."""
+    sweeps().shutdown()
+    jobs().shutdown()
 
 
 def _jobs() -> Jobs:

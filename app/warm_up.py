@@ -29,7 +29,7 @@ def _warm_up() -> None:
         return
     for demo in DEMOS:
         try:
-            demo.build(demo.config()).prepare()
+            demo.build(demo.config()).prepare(keep=True)
         except Exception:
             LOG.exception("%s could not be warmed up; its page will show the error", demo.slug)
 

@@ -1,4 +1,4 @@
-"""The demos without a page: `python -m demos list` and `python -m demos run SLUG`.
+"""The demos without a page: `python -m demos list`, `run SLUG` and `sweep SLUG`.
 
 Exit codes: 0 done; 1 the run diverged or failed; 2 a bad setting, slug or argument; 130 stopped with Ctrl-C.
 """
@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from tqdm import tqdm
 
 from demos.registry import DEMOS, Demo, UnknownDemoError, get
-from lib.settings import Config, SettingError, parse
-from lib.values import shown
+from lib.settings import Config, SettingError, parse, replace
+from lib.sweep import Plan, SweepError, plan
+from lib.values import as_text, shown
 
 if TYPE_CHECKING:
-    from demos.headless import Run
+    from demos.headless import Run, SweepRun
 
 DONE, BROKEN, BAD_ARGUMENT, INTERRUPTED = 0, 1, 2, 130
 
@@ -31,6 +32,10 @@ LIST_HELP = "list the demos"
 RUN_HELP = "train a demo"
 RUN_TEXT = """Train a demo to its end and report what it reached. Progress goes to standard error.
 Status is "finished", "stopped" (by --steps or Ctrl-C, before the end), "diverged" or "failed"."""
+SWEEP_HELP = "train a demo at every combination of one or two settings"
+SWEEP_TEXT = """Train a demo at every combination of the axes' values, several seeds at each, and report the median final loss
+(the mean of the last 100 steps). Values are written as 1:12, 1:12:2 or 2,4,8,16; of a setting with a logarithmic slider,
+0.001:1 goes by factors of 10. What is not set is as the demo's page sweeps it, with shorter runs than its defaults."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -52,6 +57,11 @@ def assignment(text: str) -> tuple[str, str]:
 def seed_assignment(text: str) -> tuple[str, str]:
     """--seed N is --set seed=N."""
     return "seed", text
+
+
+def seeds_assignment(text: str) -> tuple[str, str]:
+    """--seeds N is --set seeds=N."""
+    return "seeds", text
 
 
 def positive(text: str) -> int:
@@ -88,19 +98,40 @@ def parser() -> argparse.ArgumentParser:
         help="stop after N training steps, if the run is longer than that",
     )
     run.add_argument("--json", action="store_true", help="print one JSON object instead of a summary")
+    sweep = commands.add_parser("sweep", help=SWEEP_HELP, description=SWEEP_TEXT, allow_abbrev=False)
+    sweep.add_argument("slug", metavar="SLUG", help="the demo, as `python -m demos list` names it")
+    sweep.add_argument(
+        "--axis", type=assignment, metavar="NAME=VALUES", action="append", required=True, help="an axis; one or two",
+        dest="axes",
+    )  # fmt: skip
+    sweep.add_argument(
+        "--set", type=assignment, metavar="NAME=VALUE", help="a setting of all cells; may be repeated", **settings
+    )
+    sweep.add_argument(
+        "--seeds",
+        type=seeds_assignment,
+        metavar="N",
+        help="how many networks each cell trains: --set seeds=N",
+        **settings,
+    )
+    sweep.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say: the exit code."""
     options = parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
     if options.command == "list":
         print(table())
         return DONE
     try:
         demo = get(options.slug)
+        if options.command == "sweep":
+            base = replace(demo.sweep_base, **dict(options.settings))
+            return sweep(demo, plan(base, options.axes), options.json)
         config = parse(demo.config, dict(options.settings))
-    except (UnknownDemoError, SettingError) as error:
+    except (UnknownDemoError, SettingError, SweepError) as error:
         return refuse(error)
     return run(demo, config, options.steps, options.json)
 
@@ -120,8 +151,7 @@ def refuse(error: Exception) -> int:
 
 def run(demo: Demo, config: Config, steps: int | None, as_json: bool) -> int:
     """Train, report on standard output, and give the exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-    with contextlib.redirect_stdout(sys.stderr), StopOnInterrupt() as stop, progress_bar(demo) as bar:
+    with contextlib.redirect_stdout(sys.stderr), StopOnInterrupt() as stop, progress_bar(demo, "steps") as bar:
         with hidden_native_output():
             from demos.headless import Run, train
             from lib.device import DeviceError  # this one loads TensorFlow
@@ -141,6 +171,45 @@ def run(demo: Demo, config: Config, steps: int | None, as_json: bool) -> int:
     if stop.asked and result.status == "stopped":
         return INTERRUPTED
     return BROKEN if result.status in ("diverged", "failed") else DONE
+
+
+def sweep(demo: Demo, planned: Plan, as_json: bool) -> int:
+    """Train every cell, report on standard output, and give the exit code."""
+    with contextlib.redirect_stdout(sys.stderr), StopOnInterrupt() as stop, progress_bar(demo, "cells") as bar:
+        with hidden_native_output():
+            from demos import headless
+            from lib.device import DeviceError
+
+        bar.set_description(demo.slug, refresh=False)
+        bar.reset(planned.columns * planned.rows)
+        result = headless.SweepRun(demo, planned)
+        try:
+            headless.sweep(result, progress=lambda done: bar.update(done - bar.n), stopped=lambda: stop.asked)
+        except DeviceError as error:
+            return refuse(error)
+    report = headless.finite(result.report())
+    print(json.dumps(report, allow_nan=False) if as_json else sweep_table(planned, result))
+    if result.status == "stopped":
+        return INTERRUPTED
+    return BROKEN if any(cell.state in ("diverged", "failed") for cell in result.results.values()) else DONE
+
+
+def sweep_table(planned: Plan, result: "SweepRun") -> str:
+    """The median final losses as a table: the first axis across, the second downwards."""
+    first, *more = planned.axes
+    heads = [as_text(value) for value in more[0].values] if more else [""]
+    cells = [result.results.get(i) for i in range(planned.columns * planned.rows)]
+    shown = ["waiting" if cell is None else number(cell.median) for cell in cells]
+    corner = f"{more[0].name if more else ''} \\ {first.name}" if more else first.name
+    table = [[corner, *map(as_text, first.values)]]
+    table += [[head, *shown[r * planned.columns :][: planned.columns]] for r, head in enumerate(heads)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in table]
+    seeds = getattr(planned.base, "seeds", 1)
+    lines.append(f"Median final loss in nats, {seeds} seed{'s' if seeds > 1 else ''} a cell. ")
+    lines[-1] += f"{len(result.results)} of {len(cells)} cells in {result.seconds:.1f} s on {result.device}, "
+    lines[-1] += f"of which {result.compile_seconds:.1f} s of building and compiling."
+    return "\n".join(lines)
 
 
 @contextlib.contextmanager
@@ -186,11 +255,11 @@ class StopOnInterrupt:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def progress_bar(demo: Demo) -> "tqdm[NoReturn]":
+def progress_bar(demo: Demo, unit: str) -> "tqdm[NoReturn]":
     """A bar on standard error. A log file gets a line now and then."""
     pause = 0.1 if sys.stderr.isatty() else 10
     title = f"{demo.slug}: starting"
-    return tqdm(desc=title, unit=" steps", mininterval=pause, dynamic_ncols=True, file=sys.stderr)
+    return tqdm(desc=title, unit=f" {unit}", mininterval=pause, dynamic_ncols=True, file=sys.stderr)
 
 
 def show(bar: "tqdm[NoReturn]", run: "Run") -> None:

@@ -1,4 +1,4 @@
-"""A demo's training without a page: one run, from start to end, in the calling thread."""
+"""A demo's training without a page: one run, or a sweep of many, from start to end in the calling thread."""
 
 import math
 import time
@@ -11,6 +11,7 @@ import numpy as np
 from demos.registry import Demo
 from lib.settings import Config, live_values
 from lib.stream import MetricStream
+from lib.sweep import Plan, Result, rows_of
 
 TURN_SECONDS = 0.15  # one call into the compiled code: often enough for a progress bar and for Ctrl-C
 
@@ -121,3 +122,44 @@ def _note(run: Run, metrics: dict[str, np.ndarray]) -> None:
 def next_size(done: int, seconds: float) -> int:
     """The number of steps that should fill a turn, at most eight times more because the first are slow."""
     return max(1, min(8 * done, round(done * TURN_SECONDS / max(seconds, 1e-6))))
+
+
+@dataclass
+class SweepRun:
+    """What a sweep has reached: `status` is running, finished or stopped."""
+
+    demo: Demo
+    plan: Plan
+    results: dict[int, Result] = field(default_factory=dict)
+    status: str = "running"
+    seconds: float = 0.0  # all of it, compilation included
+    compile_seconds: float = 0.0
+    device: str = ""
+
+    def report(self) -> dict[str, Any]:
+        """The sweep as a JSON object. What is unknown or not finite is None."""
+        return {
+            "demo": self.demo.slug,
+            "config": self.plan.base.model_dump(),
+            "axes": {axis.name: list(axis.values) for axis in self.plan.axes},
+            "status": self.status,
+            "seconds": self.seconds,
+            "compile_seconds": self.compile_seconds,
+            "device": self.device,
+            "cells": rows_of(self.plan, self.results, self.demo.theory),
+        }
+
+
+def sweep(run: SweepRun, *, progress: Callable[[int], None], stopped: Callable[[], bool]) -> SweepRun:
+    """Train every cell, one after the other, all of its seeds at once. `progress` is told the cells that are done."""
+    began = time.perf_counter()
+    for index, config in enumerate(run.plan.cells):
+        if stopped():
+            break
+        cell = train(Run(run.demo, config), stopped=stopped)
+        run.results[index] = Result(cell.status, tuple(cell.stream.final_by_seed()))
+        run.compile_seconds += cell.compile_seconds
+        run.seconds, run.device = time.perf_counter() - began, cell.device
+        progress(index + 1)
+    run.status = "stopped" if stopped() else "finished"
+    return run

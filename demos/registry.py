@@ -1,7 +1,7 @@
 """The list of demos. Importing it, or asking for anything but `build`, loads no TensorFlow."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -19,8 +19,8 @@ class UnknownDemoError(LookupError):
 class Demo:
     """A demo's entry in the list. Its modules are imported when they are first asked for.
 
-    The package has the modules config (CONFIG, PRESETS), data, task (build), theory (chance, floor),
-    figures and lessons.
+    The package has the modules config (CONFIG, PRESETS, SWEEPS, SWEEP_BASE), data, task (build), theory (chance, floor,
+    explain, within_reach, BOUNDARY), figures and lessons.
     """
 
     slug: str  # the page's path and the command line's name
@@ -44,8 +44,20 @@ class Demo:
         return presets
 
     @property
+    def sweeps(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """The sweeps that the page offers: pairs of axes, each a setting's name and its values as a text."""
+        sweeps: Mapping[str, Sequence[tuple[str, str]]] = self._module("config").SWEEPS
+        return sweeps
+
+    @property
+    def sweep_base(self) -> Config:
+        """The settings that sweeps start from: shorter runs, and several seeds."""
+        base: Config = self._module("config").SWEEP_BASE
+        return base
+
+    @property
     def theory(self) -> ModuleType:
-        """chance(config) and floor(config): the loss before anything is learned, and the least possible."""
+        """The loss before anything is learned, the least possible, and which settings are within reach."""
         return self._module("theory")
 
     @property

@@ -40,12 +40,13 @@ class Job:
     doubles every second. `version` goes up at every change that a reader could see.
     """
 
-    def __init__(self, slug: str, config: Config, visitor: str, *, run_id: str | None = None) -> None:
+    def __init__(self, slug: str, config: Config, visitor: str, *, run_id: str | None = None, sweep: str = "") -> None:
         self.id = run_id or secrets.token_urlsafe(9)
-        self.slug, self.config, self.visitor = slug, config, visitor
+        self.slug, self.config, self.visitor, self.sweep = slug, config, visitor, sweep
         self.live: dict[str, float] = live_values(config)
         self.changes: list[Any] = []
         self.state, self.message, self.error = State.QUEUED, "", ""
+        self.deleted = False
         self.step = 0
         self.steps = int(getattr(config, "steps", 0))
         self.steps_per_epoch = int(getattr(config, "windows_per_epoch", 0)) or self.steps
@@ -127,7 +128,7 @@ class Job:
             id=self.id, visitor=self.visitor, slug=self.slug, config=self.config.model_dump(), live=dict(self.live),
             changes=list(self.changes), state=str(self.state), message=self.message, step=self.step, steps=self.steps,
             created=self.created, updated=time.time(), seconds=self.seconds, device=self.device,
-            summary=self.stream.summary(),
+            summary=self.stream.summary(), final_by_seed=self.stream.final_by_seed(), sweep=self.sweep,
         )  # fmt: skip
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -139,7 +140,7 @@ class Job:
     @classmethod
     def restored(cls, record: RunRecord, config: Config, arrays: Mapping[str, np.ndarray]) -> "Job":
         """The job that was stored. It has no engine: that is built when it goes on."""
-        job = cls(record.slug, config, record.visitor, run_id=record.id)
+        job = cls(record.slug, config, record.visitor, run_id=record.id, sweep=record.sweep)
         parts: dict[str, dict[str, np.ndarray]] = {"carry": {}, "stream": {}, "snapshot": {}}
         for key, array in arrays.items():
             part, _, name = key.partition(":")

@@ -1,9 +1,10 @@
-"""Background training: a compile thread, a few training threads, and fair turns for every job.
+"""Background training: two compile threads, a few training threads, and fair turns for every job.
 
 Whatever touches a job's engine or carry happens in the one thread that has the job's turn (`busy`). The commands (pause,
 stop, …) only set what is wanted, under the lock, and take effect after the chunk that is under way.
 """
 
+import dataclasses
 import logging
 import os
 import threading
@@ -11,6 +12,7 @@ import time
 import traceback
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,13 +47,17 @@ class Jobs:
         self._build, self._config_of = build, config_of
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._turns: deque[Job] = deque()
-        self._compilations: deque[Job] = deque()
+        self._compilations: dict[bool, deque[Job]] = {False: deque(), True: deque()}  # of visitors, of sweeps
         self._changed = threading.Condition(threading.RLock())
         self._closing = False
+        store.purge(time.time())
         self._adopt_unfinished()
         count = workers or max(1, (os.cpu_count() or 2) // 2)
-        names = [("compile", self._compile_loop), *((f"train-{i}", self._train_loop) for i in range(count))]
-        self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in names]
+        compiling = [(f"compile-{i}", partial(self._compile_loop, lane)) for i, lane in self._compilations.items()]
+        training: list[Any] = [(f"train-{i}", self._train_loop) for i in range(count)]
+        self._threads = [
+            threading.Thread(target=loop, name=name, daemon=True) for name, loop in [*compiling, *training]
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -67,25 +73,39 @@ class Jobs:
 
     # Commands
 
-    def start(self, slug: str, config: Config, visitor: str, *, paused: bool = False, speed: Speed = None) -> Job:
-        """Begin a run. It is queued, compiled where these shapes are new, and then runs, or waits at step 0."""
-        job = Job(slug, config, visitor)
+    def start(
+        self,
+        slug: str,
+        config: Config,
+        visitor: str,
+        *,
+        paused: bool = False,
+        speed: Speed = None,
+        sweep: str = "",
+        run_id: str | None = None,
+    ) -> Job:
+        """Begin a run. It is queued, compiled where these shapes are new, and then runs, or waits at step 0.
+
+        `sweep` is the sweep that it is a cell of: these are compiled in a thread of their own, behind which no visitor waits.
+        """
+        job = Job(slug, config, visitor, run_id=run_id, sweep=sweep)
         job.speed = speed
         job.target = State.PAUSED if paused or speed == 0 else State.RUNNING
         self.store.save(job.record())
-        self.store.prune(visitor, slug)
+        if not sweep:
+            self.store.prune(visitor, slug)
         with self._changed:
             self._jobs[job.id] = job
             self._queue_compilation(job)
         return job
 
     def get(self, run_id: str) -> Job | None:
-        """The job with this id, from memory or from the store."""
+        """The job with this id, from memory or from the store; None when it was deleted."""
         with self._changed:
             job = self._jobs.get(run_id)
             if job is None and (record := self.store.load(run_id)) is not None:
                 job = self._restore(record)
-            return job
+            return job if job is not None and not job.deleted else None
 
     def pause(self, run_id: str) -> None:
         """Hold it after the chunk that is under way."""
@@ -164,11 +184,31 @@ class Jobs:
             self.stop(run_id)
             return self.start(job.slug, replace(job.config, **job.live), job.visitor, paused=True, speed=job.speed)
 
-    def runs_of(self, visitor: str, slug: str, limit: int) -> list[RunRecord]:
-        """The visitor's runs of a demo, the newest first, as they stand now."""
-        records = self.store.runs_of(visitor, slug, limit)
+    def delete(self, run_id: str) -> None:
+        """Stop a run and put it away; for a day `restore` brings it back."""
         with self._changed:
-            return [self._jobs[r.id].record() if r.id in self._jobs else r for r in records]
+            self.stop(run_id)
+            self._put_away(run_id, time.time())
+
+    def restore(self, run_id: str) -> None:
+        """Bring back a deleted run."""
+        with self._changed:
+            self._put_away(run_id, 0.0)
+
+    def _put_away(self, run_id: str, when: float) -> None:
+        self.store.put_away(run_id, when)
+        if run_id in self._jobs:
+            self._jobs[run_id].deleted = bool(when)
+
+    def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
+        """The visitor's runs of a demo, or of all, the newest first, as they stand now (see `Store.runs_of`)."""
+        records = self.store.runs_of(visitor, slug, limit, cells=cells)
+        with self._changed:
+            return [self._now(record) for record in records]
+
+    def _now(self, record: RunRecord) -> RunRecord:
+        job = self._jobs.get(record.id)
+        return record if job is None else dataclasses.replace(job.record(), name=record.name)
 
     def curve(self, run_id: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         """The points of one of a run's series: steps [n] and values [n]."""
@@ -222,7 +262,7 @@ class Jobs:
 
     def _queue_compilation(self, job: Job) -> None:
         self._become(job, State.QUEUED)
-        self._compilations.append(job)
+        self._compilations[bool(job.sweep)].append(job)
         self._changed.notify_all()
 
     def _go_on(self, job: Job, state: State) -> None:
@@ -252,14 +292,14 @@ class Jobs:
 
     # Compiling
 
-    def _compile_loop(self) -> None:
+    def _compile_loop(self, lane: deque[Job]) -> None:
         while True:
             with self._changed:
-                while not self._compilations and not self._closing:
+                while not lane and not self._closing:
                     self._changed.wait()
                 if self._closing:
                     return
-                job = self._compilations.popleft()
+                job = lane.popleft()
                 if job.state is not State.QUEUED:
                     continue
                 self._become(job, State.COMPILING)
@@ -335,7 +375,8 @@ class Jobs:
             self._train(job, steps, live)
         now = time.monotonic()
         ended = job.state is not State.RUNNING
-        if job.carry is not None and (unsettled or ended or now - job.drawn_at >= DRAW_EVERY):
+        draws = not job.sweep and now - job.drawn_at >= DRAW_EVERY  # nobody watches the cells of a sweep
+        if job.carry is not None and (unsettled or ended or draws):
             snapshot = job.engine.observe(job.carry)
             with self._changed:
                 job.snapshot, job.drawn_at = snapshot, now

@@ -1,4 +1,4 @@
-"""Where runs are kept: one SQLite table and one file for each run, in one data folder."""
+"""Where runs and sweeps are kept: an SQLite table of each and one file for each run, in one data folder."""
 
 import json
 import logging
@@ -6,8 +6,8 @@ import os
 import sqlite3
 import threading
 import zipfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import platformdirs
 
 LOG = logging.getLogger(__name__)
 KEPT_PER_VISITOR = 200
+SWEEPS_PER_VISITOR = 20
+UNDO_SECONDS = 24 * 3600.0  # a deleted run is kept as long, in case its owner wants it back
 UNFINISHED = ("queued", "compiling", "running", "paused")
 
 
@@ -26,7 +28,11 @@ def data_folder() -> Path:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What is known of a run. Times are seconds since 1970, `seconds` is training time."""
+    """What is known of a run. Times are seconds since 1970, `seconds` is training time.
+
+    `sweep` is the id of the sweep that it is a cell of, or empty. `name` and `deleted` (when, or 0) are its owner's: saving
+    a run leaves them as they are.
+    """
 
     id: str
     visitor: str
@@ -43,10 +49,31 @@ class RunRecord:
     seconds: float
     device: str
     summary: dict[str, Any]
+    final_by_seed: list[float | None] = field(default_factory=list)
+    sweep: str = ""
+    name: str = ""
+    deleted: float = 0.0
 
 
-_COLUMNS = tuple(field.name for field in fields(RunRecord))
-_JSON = ("config", "live", "changes", "summary")
+@dataclass(frozen=True)
+class SweepRecord:
+    """What is known of a sweep: `axes` are pairs of a setting's name and its values. `seconds` is how long it ran."""
+
+    id: str
+    visitor: str
+    slug: str
+    base: dict[str, Any]
+    axes: list[Any]
+    state: str
+    message: str
+    created: float
+    seconds: float
+
+
+_TABLES: dict[str, type] = {"runs": RunRecord, "sweeps": SweepRecord}
+_JSON = ("config", "live", "changes", "summary", "final_by_seed", "base", "axes")
+_OWNERS = ("name", "deleted")
+_ADDED = {"final_by_seed": "'[]'", "sweep": "''", "name": "''", "deleted": "0"}  # since the first version
 
 
 class Store:
@@ -74,8 +101,14 @@ class Store:
         try:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=NORMAL")
-            database.execute(f"CREATE TABLE IF NOT EXISTS runs ({', '.join(_COLUMNS)}, PRIMARY KEY (id))")
+            for table, kind in _TABLES.items():
+                columns = _columns(kind)
+                database.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)}, PRIMARY KEY (id))")
+                there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+                for column in set(columns) - there:
+                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} DEFAULT {_ADDED[column]}")
             database.execute("CREATE INDEX IF NOT EXISTS by_visitor ON runs (visitor, slug, created)")
+            database.execute("CREATE INDEX IF NOT EXISTS by_sweep ON runs (sweep)")
         except sqlite3.DatabaseError:
             database.close()
             raise
@@ -88,13 +121,18 @@ class Store:
 
     def save(self, record: RunRecord, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Write a run's record and, where given, its arrays (curves, checkpoint, last picture), each in one piece."""
-        values = asdict(record)
-        row = [json.dumps(values[name]) if name in _JSON else values[name] for name in _COLUMNS]
         if arrays is not None:
             self._write_arrays(record.id, arrays)
+        self._write("runs", record)
+
+    def _write(self, table: str, record: RunRecord | SweepRecord) -> None:
+        columns, values = _columns(type(record)), asdict(record)
+        row = [json.dumps(values[name]) if name in _JSON else values[name] for name in columns]
+        marks = ", ".join("?" for _ in columns)
+        kept = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in _OWNERS)
+        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         with self._lock:
-            marks = ", ".join("?" for _ in _COLUMNS)
-            self._database.execute(f"INSERT OR REPLACE INTO runs ({', '.join(_COLUMNS)}) VALUES ({marks})", row)
+            self._database.execute(f"{insert} ON CONFLICT (id) DO UPDATE SET {kept}", row)
 
     def _file(self, run_id: str) -> Path:
         return self.folder / "runs" / f"{run_id}.npz"
@@ -119,39 +157,103 @@ class Store:
 
     def load(self, run_id: str) -> RunRecord | None:
         """One run's record."""
-        return next(iter(self._select("id = ?", (run_id,), 1)), None)
+        return next(iter(self._runs("id = ? AND NOT deleted", (run_id,), 1)), None)
 
-    def runs_of(self, visitor: str, slug: str, limit: int) -> list[RunRecord]:
-        """The visitor's runs of a demo, the newest first."""
-        return self._select("visitor = ? AND slug = ?", (visitor, slug), limit)
+    def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
+        """The visitor's runs of a demo, or of all, the newest first; with `cells` those of sweeps as well."""
+        where, values = "visitor = ? AND NOT deleted", [visitor]
+        if slug is not None:
+            where, values = f"{where} AND slug = ?", [*values, slug]
+        return self._runs(where if cells else f"{where} AND sweep = ''", values, limit)
+
+    def cells_of(self, sweep_id: str) -> dict[str, RunRecord]:
+        """The runs of a sweep by their ids."""
+        return {record.id: record for record in self._runs("sweep = ?", (sweep_id,), -1)}
 
     def unfinished(self) -> list[RunRecord]:
         """The runs that were going on, or paused, when their server ended."""
-        return self._select(f"state IN {UNFINISHED}", (), -1)
+        return self._runs(f"state IN {UNFINISHED} AND NOT deleted", (), -1)
 
-    def _select(self, where: str, values: tuple[Any, ...], limit: int) -> list[RunRecord]:
-        query = f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE {where} ORDER BY created DESC, rowid DESC LIMIT ?"
+    def _runs(self, where: str, values: Sequence[Any], limit: int) -> list[RunRecord]:
+        return self._select("runs", where, values, limit)
+
+    def _select(self, table: str, where: str, values: Sequence[Any], limit: int) -> list[Any]:
+        columns = ", ".join(_columns(_TABLES[table]))
+        query = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY created DESC, rowid DESC LIMIT ?"
         with self._lock:
             rows = self._database.execute(query, (*values, limit)).fetchall()
-        return [record for row in rows if (record := _record(row)) is not None]
+        return [record for row in rows if (record := _record(_TABLES[table], row)) is not None]
+
+    # What an owner does with runs
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Give a run a name."""
+        self._change("UPDATE runs SET name = ? WHERE id = ?", name, run_id)
+
+    def put_away(self, run_id: str, when: float) -> None:
+        """Delete a run so that it can be brought back for a day; `when` = 0 brings it back."""
+        self._change("UPDATE runs SET deleted = ? WHERE id = ?", when, run_id)
+
+    def purge(self, now: float) -> None:
+        """Forget what was deleted more than a day before `now`."""
+        for record in self._runs("deleted AND deleted < ?", (now - UNDO_SECONDS,), -1):
+            self.delete(record.id)
+
+    def _change(self, statement: str, *values: Any) -> None:
+        with self._lock:
+            self._database.execute(statement, values)
 
     def prune(self, visitor: str, slug: str) -> None:
         """Delete what is older than the visitor's newest runs of a demo and has ended."""
-        for record in self._select("visitor = ? AND slug = ?", (visitor, slug), -1)[KEPT_PER_VISITOR:]:
+        for record in self.runs_of(visitor, slug, -1)[KEPT_PER_VISITOR:]:
             if record.state not in UNFINISHED:
                 self.delete(record.id)
 
     def delete(self, run_id: str) -> None:
         """Forget a run."""
-        with self._lock:
-            self._database.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+        self._change("DELETE FROM runs WHERE id = ?", run_id)
         self._file(run_id).unlink(missing_ok=True)
 
+    # Sweeps
 
-def _record(row: tuple[Any, ...]) -> RunRecord | None:
-    values = dict(zip(_COLUMNS, row, strict=True))
+    def save_sweep(self, record: SweepRecord) -> None:
+        """Write a sweep's record."""
+        self._write("sweeps", record)
+
+    def load_sweep(self, sweep_id: str) -> SweepRecord | None:
+        """One sweep's record."""
+        return next(iter(self._select("sweeps", "id = ?", (sweep_id,), 1)), None)
+
+    def sweeps_of(self, visitor: str, slug: str, limit: int) -> list[SweepRecord]:
+        """The visitor's sweeps of a demo, the newest first."""
+        return self._select("sweeps", "visitor = ? AND slug = ?", (visitor, slug), limit)
+
+    def unfinished_sweeps(self) -> list[SweepRecord]:
+        """The sweeps that were going on, or paused, when their server ended."""
+        return self._select("sweeps", f"state IN {UNFINISHED}", (), -1)
+
+    def prune_sweeps(self, visitor: str, slug: str) -> None:
+        """Delete what is older than the visitor's newest sweeps of a demo and has ended, with its runs."""
+        for record in self.sweeps_of(visitor, slug, -1)[SWEEPS_PER_VISITOR:]:
+            if record.state not in UNFINISHED:
+                self.delete_sweep(record.id)
+
+    def delete_sweep(self, sweep_id: str) -> None:
+        """Forget a sweep and its runs."""
+        for run_id in self.cells_of(sweep_id):
+            self.delete(run_id)
+        self._change("DELETE FROM sweeps WHERE id = ?", sweep_id)
+
+
+def _columns(kind: type) -> tuple[str, ...]:
+    return tuple(column.name for column in fields(kind))
+
+
+def _record(kind: type, row: tuple[Any, ...]) -> Any:
+    """A row as its record; None, and a line in the log, when it cannot be read."""
+    values = {name: value for name, value in zip(_columns(kind), row, strict=True) if value is not None}
     try:
-        return RunRecord(**{name: json.loads(value) if name in _JSON else value for name, value in values.items()})
+        return kind(**{name: json.loads(value) if name in _JSON else value for name, value in values.items()})
     except (TypeError, ValueError) as error:
-        LOG.error("the record of run %s cannot be read: %s", values.get("id"), error)
+        LOG.error("the record of %s cannot be read: %s", values.get("id"), error)
         return None

@@ -21,6 +21,7 @@ PREDICTION = "#009E73"  # green
 
 LOSS = "#7B61C9"  # purple: a measured curve
 REFERENCE = "#A66F00"  # brown: a computed line
+BOUNDARY = "#E6A100"  # amber: the edge of what theory allows, on a map
 GHOST = "#808080"  # an earlier run, and what does not count
 WRONG = "#C2408F"  # magenta
 

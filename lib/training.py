@@ -165,27 +165,43 @@ def _observe(task: Task):
     return observe
 
 
+class _Place:
+    """Where a compiled chunk stands, or will stand: whoever wants the same one meanwhile waits for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.chunk: _Chunk | None = None
+        self.kept = False
+
+
 class _ChunkCache:
     """The compiled chunks used last, at most `capacity`. What falls out is freed when no run uses it any more."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._chunks: OrderedDict[Hashable, _Chunk] = OrderedDict()
+        self._places: OrderedDict[Hashable, _Place] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, task: Task, device: Device) -> _Chunk:
-        """The chunk of this task, compiled now if it is not there. One compilation at a time."""
+    def get(self, task: Task, device: Device, *, keep: bool = False) -> _Chunk:
+        """The chunk of this task, compiled now if it is not there. One to `keep` never falls out."""
         key = (device.name, task.optimizer, task.seeds, task.windows_per_block, task.signature)
         with self._lock:
-            if key not in self._chunks:
-                self._chunks[key] = _Chunk(task, device)
-            self._chunks.move_to_end(key)
-            while len(self._chunks) > self.capacity:
-                self._chunks.popitem(last=False)
-            return self._chunks[key]
+            place = self._places.setdefault(key, _Place())
+            place.kept |= keep
+            self._places.move_to_end(key)
+            self._drop_oldest()
+        with place.lock:
+            if place.chunk is None:
+                place.chunk = _Chunk(task, device)
+            return place.chunk
+
+    def _drop_oldest(self) -> None:
+        loose = [key for key, place in self._places.items() if not place.kept]
+        for key in loose[: max(0, len(self._places) - self.capacity)]:
+            del self._places[key]
 
     def __len__(self) -> int:
-        return len(self._chunks)
+        return len(self._places)
 
 
 CHUNKS = _ChunkCache(capacity=16)
@@ -212,9 +228,9 @@ class Engine:
         self._chunk: _Chunk | None = None
         self._block: tuple[int, Arrays] | None = None
 
-    def prepare(self) -> None:
-        """Trace and compile, or take from the cache what these shapes were compiled to before."""
-        self._chunk = CHUNKS.get(self.task, self._device)
+    def prepare(self, *, keep: bool = False) -> None:
+        """Trace and compile, or take from the cache what these shapes were compiled to before, and `keep` it there."""
+        self._chunk = CHUNKS.get(self.task, self._device, keep=keep)
 
     def initial(self) -> Carry:
         """The carry at step 0: the same weights for the same seed."""

@@ -1,5 +1,6 @@
 """The run store: round trips, order, broken files, many threads."""
 
+import json
 import sqlite3
 import threading
 from contextlib import closing
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from lib import store as store_module
-from lib.store import RunRecord, Store, data_folder
+from lib.store import RunRecord, Store, SweepRecord, data_folder
 
 RECORD = RunRecord(
     id="a", visitor="me", slug="echo", config={"state_size": 4}, live={"learning_rate": 0.3}, changes=[[5, "clip_norm", 1.0]],
@@ -106,3 +107,72 @@ def test_the_data_folder_can_be_named(monkeypatch, tmp_path: Path) -> None:
     assert data_folder() == tmp_path / "runs here"
     monkeypatch.delenv("UNROLLED_HOME")
     assert "unrolled" in str(data_folder())
+
+
+def test_a_database_of_an_earlier_version_gets_the_new_columns(tmp_path: Path) -> None:
+    old = [
+        name for name in store_module._columns(RunRecord) if name not in ("final_by_seed", "sweep", "name", "deleted")
+    ]
+    with closing(sqlite3.connect(tmp_path / "runs.sqlite")) as database:
+        database.execute(f"CREATE TABLE runs ({', '.join(old)}, PRIMARY KEY (id))")
+        values = [getattr(RECORD, name) for name in old]
+        row = [json.dumps(value) if isinstance(value, dict | list) else value for value in values]
+        database.execute(f"INSERT INTO runs VALUES ({', '.join('?' for _ in old)})", row)
+        database.commit()
+    store = Store(tmp_path)
+    assert store.load("a") == RECORD
+    assert [record.id for record in store.runs_of("me", "echo", 9)] == ["a"]
+    store.close()
+
+
+def test_saving_a_run_leaves_its_name_and_its_deletion(store: Store) -> None:
+    store.save(RECORD)
+    store.rename("a", "my best")
+    store.save(replace(RECORD, step=11))
+    assert store.load("a") == replace(RECORD, step=11, name="my best")
+    store.put_away("a", 5.0)
+    store.save(replace(RECORD, step=12))
+    assert store.load("a") is None
+    assert store.runs_of("me", "echo", 9) == []
+    store.put_away("a", 0.0)
+    assert store.runs_of("me", None, 9) == [replace(RECORD, step=12, name="my best")]
+
+
+def test_what_was_deleted_is_forgotten_after_a_day(store: Store) -> None:
+    store.save(RECORD, {"x": np.zeros(1)})
+    store.put_away("a", 1000.0)
+    store.purge(1000.0 + store_module.UNDO_SECONDS - 1)
+    store.put_away("a", 0.0)
+    assert store.load("a") is not None
+    store.put_away("a", 1000.0)
+    store.purge(1000.0 + store_module.UNDO_SECONDS + 1)
+    store.put_away("a", 0.0)
+    assert store.load("a") is None
+    assert store.arrays("a") == {}
+
+
+SWEEP = SweepRecord("s", "me", "echo", {"epochs": 3}, [["echo_step", [1, 2]]], "running", "", 1.0, 0.5)
+
+
+def test_a_sweep_and_its_cells_are_kept_and_forgotten_together(store: Store) -> None:
+    store.save_sweep(SWEEP)
+    for number in range(3):
+        store.save(replace(RECORD, id=f"s-{number}", sweep="s"), {"x": np.zeros(1)})
+    store.save(RECORD)
+    assert store.load_sweep("s") == SWEEP
+    assert store.unfinished_sweeps() == [SWEEP]
+    assert set(store.cells_of("s")) == {"s-0", "s-1", "s-2"}
+    assert [record.id for record in store.runs_of("me", "echo", 9)] == ["a"]
+    assert len(store.runs_of("me", "echo", 9, cells=True)) == 4
+    store.delete_sweep("s")
+    assert store.load_sweep("s") is None and store.cells_of("s") == {}
+    assert store.arrays("s-0") == {}
+    assert store.load("a") == RECORD
+
+
+def test_old_sweeps_are_forgotten(store: Store, monkeypatch) -> None:
+    monkeypatch.setattr(store_module, "SWEEPS_PER_VISITOR", 1)
+    for number, state in enumerate(("finished", "paused", "finished")):
+        store.save_sweep(replace(SWEEP, id=str(number), created=float(number), state=state))
+    store.prune_sweeps("me", "echo")
+    assert [sweep.id for sweep in store.sweeps_of("me", "echo", 9)] == ["2", "1"]

@@ -46,8 +46,9 @@ export class Chart {
   }
 
   /** What the script wants: {name, run, figure, height, plotly}. Called at each of its runs and at a change of theme. */
-  update(data) {
+  update(data, setTriggerValue) {
     const before = this.run
+    this.trigger = setTriggerValue
     if (data.run !== (before?.id ?? null)) {
       this.run = data.run ? follow(data.run, this.hear) : null
       unfollow(before, this.hear)
@@ -100,6 +101,7 @@ export class Chart {
       const { data, layout } = this.figure()
       const wanted = dressed(layout, themeOf(this.root), this.width, this.data.height)
       await plotly.react(this.node, data, wanted, configFor(this.data.name))
+      this.listen()
       this.node.dataset.drawn = this.run?.id ?? "" // which run is to be seen, for tests and measurements
       this.node.dataset.draws = 1 + Number(this.node.dataset.draws ?? 0)
       this.root.classList.remove("waiting", "failed")
@@ -113,6 +115,19 @@ export class Chart {
       const now = performance.now()
       this.next = Math.max(this.next, started + SHORTEST_MS, now + (SHARE - 1) * Math.min(now - started, 1000))
     }
+  }
+
+  /** Tell the script of a click on a heatmap's cell: the last of its custom values. */
+  listen() {
+    if (this.listening || !this.data.clicks) return
+    this.listening = true
+    this.node.on("plotly_click", ({ points: [point] }) => {
+      const [row, column] = [point.pointNumber].flat()
+      const chosen = point.data.customdata?.[row]?.[column]?.at(-1)
+      if (!chosen) return
+      this.trigger("click", chosen)
+      document.querySelector("[data-testid=stMain]")?.scrollTo({ top: 0, behavior: "smooth" })
+    })
   }
 
   /** The stream's picture of this name or else the script's figure, its empty traces filled. */

@@ -44,7 +44,15 @@ export class Status {
     }
     this.data = data
     this.trigger = setTriggerValue
+    for (const [figure, label] of Object.entries(data.labels)) this.rename(figure, label)
     this.draw()
+  }
+
+  /** Another label for a figure; null hides it. */
+  rename(figure, label) {
+    const box = this.parts[figure].parentElement
+    box.hidden = label === null
+    if (label) box.querySelector("dt").textContent = label
   }
 
   request() {
@@ -69,7 +77,7 @@ export class Status {
     this.write("message", message || explained)
     this.parts.message.classList.toggle("hint", !message)
     this.progress(frame)
-    this.write("epoch", frame && `${whole(frame.epoch)} of ${whole(frame.epochs)}`)
+    this.write("epoch", frame?.epochs && `${whole(frame.epoch)} of ${whole(frame.epochs)}`)
     this.write("step", frame && `${whole(frame.step)} of ${whole(frame.steps)}`)
     this.write("loss", frame?.metrics?.loss == null ? null : significant(frame.metrics.loss))
     this.write("pace", frame?.steps_per_second == null ? null : pace(frame.steps_per_second))

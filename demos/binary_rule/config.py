@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from lib.lessons import parameter_count
 from lib.settings import Config, SettingError, setting
 from lib.values import Value
 
@@ -154,6 +155,16 @@ class BinaryRuleConfig(Config):
         """Training steps of the whole run."""
         return self.epochs * self.windows_per_epoch
 
+    @property
+    def shape(self) -> tuple[str | int, ...]:
+        """What the compiled code depends on, besides the number of seeds and the optimizer."""
+        return self.cell, self.hidden_units, self.time_step, self.batch_size
+
+    @property
+    def products(self) -> int:
+        """How many pairs of numbers one step multiplies for one seed, forwards."""
+        return self.batch_size * self.time_step * parameter_count(self.cell, self.hidden_units)
+
     @model_validator(mode="after")
     def _one_window_at_least(self) -> Self:
         if self.windows_per_epoch < 1:
@@ -177,6 +188,14 @@ def _too_short(rows: int, window: int) -> tuple[str, int]:
 
 
 CONFIG = BinaryRuleConfig
+
+# What the page offers to sweep over, and what its sweeps start from.
+SWEEP_BASE = BinaryRuleConfig(epochs=10, seeds=4)
+SWEEPS: dict[str, tuple[tuple[str, str], ...]] = {
+    "Second lag × time step": (("second_lag", "2:8"), ("time_step", "2:8")),
+    "Second lag × hidden units": (("second_lag", "2:4"), ("hidden_units", "1:6")),
+    "Learning rate × optimizer": (("learning_rate", "0.0001:1"), ("optimizer", "adagrad, momentum, rmsprop, adam")),
+}
 
 PRESETS: dict[str, BinaryRuleConfig] = {
     "Tutorial": BinaryRuleConfig(),

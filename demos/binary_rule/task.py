@@ -38,8 +38,7 @@ class BinaryRuleTask:
 
     @property
     def signature(self) -> Hashable:
-        c = self.config
-        return ("binary_rule", c.cell, c.hidden_units, c.time_step, c.batch_size)
+        return ("binary_rule", *self.config.shape)
 
     def initial_params(self) -> Any:
         """One network for each seed (see lib.networks), with weights around zero."""

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from lib.lessons import parameter_count
 from lib.settings import Config, SettingError, setting
 from lib.values import Value
 
@@ -140,6 +141,16 @@ class EchoConfig(Config):
         """Training steps of the whole run."""
         return self.epochs * self.windows_per_epoch
 
+    @property
+    def shape(self) -> tuple[str | int, ...]:
+        """What the compiled code depends on, besides the number of seeds and the optimizer."""
+        return self.cell, self.state_size, self.truncated_backprop_length, self.batch_size
+
+    @property
+    def products(self) -> int:
+        """How many pairs of numbers one step multiplies for one seed, forwards."""
+        return self.batch_size * self.truncated_backprop_length * parameter_count(self.cell, self.state_size)
+
     @model_validator(mode="after")
     def _one_window_at_least(self) -> Self:
         if self.windows_per_epoch < 1:
@@ -163,6 +174,15 @@ class EchoConfig(Config):
 
 
 CONFIG = EchoConfig
+
+# What the page offers to sweep over, and what its sweeps start from.
+# With weights around zero, because with the tutorial's large networks start out saturated and the map would show only that.
+SWEEP_BASE = EchoConfig(epochs=3, seeds=8, initial_weights="glorot")
+SWEEPS: dict[str, tuple[tuple[str, str], ...]] = {
+    "Echo step × state size": (("echo_step", "1:12"), ("state_size", "2, 4, 8, 16")),
+    "Echo step × window": (("echo_step", "1:10"), ("truncated_backprop_length", "2, 4, 6, 8, 10, 12")),
+    "Learning rate × optimizer": (("learning_rate", "0.001:10"), ("optimizer", "adagrad, momentum, rmsprop, adam")),
+}
 
 PRESETS: dict[str, EchoConfig] = {
     "Tutorial": EchoConfig(),

@@ -34,8 +34,7 @@ class EchoTask:
 
     @property
     def signature(self) -> Hashable:
-        c = self.config
-        return ("echo", c.cell, c.state_size, c.truncated_backprop_length, c.batch_size)
+        return ("echo", *self.config.shape)
 
     def initial_params(self) -> Any:
         """One network for each seed (see lib.networks)."""

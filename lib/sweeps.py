@@ -1,0 +1,215 @@
+"""Sweeps in the background: each cell is a job of its own, a few at a time, so that everybody else's runs go on beside it.
+
+What a sweep has come to is always read from its cells' records, so a restart needs nothing special: the cells that have
+ended stay, and the others go on or begin.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from lib.job import ACTIVE, Job, State
+from lib.jobs import Jobs
+from lib.settings import Config
+from lib.store import SweepRecord
+from lib.sweep import Axis, Plan, Result
+
+LOG = logging.getLogger(__name__)
+AT_ONCE = 2  # cells under way, of all sweeps together: while one trains, the next compiles
+LOOK_SECONDS = 0.02
+KEPT_IN_MEMORY = 16  # ended sweeps
+
+
+class Sweep:
+    """One sweep. Pages read its attributes; only `Sweeps` writes them. `version` goes up at every change."""
+
+    def __init__(self, slug: str, plan: Plan, visitor: str, *, sweep_id: str | None = None) -> None:
+        self.id = sweep_id or secrets.token_urlsafe(9)
+        self.slug, self.plan, self.visitor = slug, plan, visitor
+        self.cells = plan.cells
+        self.state, self.message = State.RUNNING, ""
+        self.results: dict[int, Result] = {}  # of the cells that have ended
+        self.under_way: dict[int, Job] = {}
+        self.created, self.seconds = time.time(), 0.0
+        self.version = 0
+
+    def cell_id(self, index: int) -> str:
+        """The id of the run of a cell."""
+        return f"{self.id}-{index:03d}"
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds to the end at the pace so far, None when that is unknown."""
+        done = len(self.results)
+        if self.state is not State.RUNNING or not done or not self.seconds:
+            return None
+        return self.seconds / done * (len(self.cells) - done)
+
+    def record(self) -> SweepRecord:
+        """What the store keeps of it."""
+        axes = [[axis.name, list(axis.values)] for axis in self.plan.axes]
+        return SweepRecord(
+            id=self.id, visitor=self.visitor, slug=self.slug, base=self.plan.base.model_dump(), axes=axes,
+            state=str(self.state), message=self.message, created=self.created, seconds=self.seconds,
+        )  # fmt: skip
+
+
+class Sweeps:
+    """All sweeps of the process. Every method may be called from any thread."""
+
+    def __init__(self, jobs: Jobs, *, config_of: Callable[[str], type[Config]]) -> None:
+        self._jobs, self._store, self._config_of = jobs, jobs.store, config_of
+        self._sweeps: OrderedDict[str, Sweep] = OrderedDict()
+        self._changed = threading.Condition(threading.RLock())
+        self._closing = False
+        for record in self._store.unfinished_sweeps():
+            if (sweep := self._restored(record)) is not None:
+                sweep.state = State.PAUSED
+                sweep.message = "The server was restarted. Resume goes on where it was."
+                self._store.save_sweep(sweep.record())
+        self._thread = threading.Thread(target=self._loop, name="sweeps", daemon=True)
+        self._thread.start()
+
+    def start(self, slug: str, plan: Plan, visitor: str) -> Sweep:
+        """Begin a sweep."""
+        sweep = Sweep(slug, plan, visitor)
+        with self._changed:
+            self._sweeps[sweep.id] = sweep
+            self._forget_oldest()
+            self._store.save_sweep(sweep.record())
+            self._store.prune_sweeps(visitor, slug)
+            self._changed.notify_all()
+        return sweep
+
+    def get(self, sweep_id: str) -> Sweep | None:
+        """The sweep with this id, from memory or from the store."""
+        with self._changed:
+            sweep = self._sweeps.get(sweep_id)
+            if sweep is None and (record := self._store.load_sweep(sweep_id)) is not None:
+                sweep = self._restored(record)
+            return sweep
+
+    def latest(self, visitor: str, slug: str, limit: int = 10) -> list[SweepRecord]:
+        """The visitor's sweeps of a demo, the newest first."""
+        return self._store.sweeps_of(visitor, slug, limit)
+
+    def pause(self, sweep_id: str) -> None:
+        """Hold it; cells under way are held after their chunk."""
+        self._become(sweep_id, {State.RUNNING}, State.PAUSED, self._jobs.pause)
+
+    def resume(self, sweep_id: str) -> None:
+        """Let a paused sweep go on."""
+        self._become(sweep_id, {State.PAUSED}, State.RUNNING, self._jobs.resume)
+
+    def stop(self, sweep_id: str) -> None:
+        """End it. The cells that have ended are kept, and what those under way have learned."""
+        self._become(sweep_id, {State.RUNNING, State.PAUSED}, State.STOPPED, self._jobs.stop)
+
+    def shutdown(self) -> None:
+        """End the thread. Call it before the jobs' own shutdown, which writes the cells under way."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout=5)
+        with self._changed:
+            for sweep in self._sweeps.values():
+                if sweep.state in ACTIVE:
+                    self._store.save_sweep(sweep.record())
+
+    # Below, all is called with the lock held.
+
+    def _become(self, sweep_id: str, when: set[State], state: State, command: Callable[[str], Any]) -> None:
+        with self._changed:
+            sweep = self.get(sweep_id)
+            if sweep is None or sweep.state not in when:
+                return
+            sweep.state, sweep.message = state, ""
+            for job in sweep.under_way.values():
+                command(job.id)
+            self._publish(sweep)
+            self._changed.notify_all()
+
+    def _forget_oldest(self) -> None:
+        """Sweeps that have ended are dropped from memory, except the latest; the store has them."""
+        ended = [sweep.id for sweep in self._sweeps.values() if not (sweep.state in ACTIVE or sweep.under_way)]
+        for sweep_id in ended[:-KEPT_IN_MEMORY]:
+            del self._sweeps[sweep_id]
+
+    def _publish(self, sweep: Sweep) -> None:
+        sweep.version += 1
+        self._store.save_sweep(sweep.record())
+
+    def _restored(self, record: SweepRecord) -> Sweep | None:
+        """A sweep from the store. One whose settings are no longer valid is not shown."""
+        try:
+            base = self._config_of(record.slug)(**record.base)
+            plan = Plan(base, tuple(Axis(name, tuple(values)) for name, values in record.axes))
+            sweep = Sweep(record.slug, plan, record.visitor, sweep_id=record.id)
+        except (ValueError, LookupError) as error:
+            LOG.error("sweep %s cannot be restored: %s", record.id, error)
+            return None
+        sweep.state, sweep.message = State(record.state), record.message
+        sweep.created, sweep.seconds = record.created, record.seconds
+        cells = self._store.cells_of(sweep.id)
+        for index in range(len(sweep.cells)):
+            cell = cells.get(sweep.cell_id(index))
+            if cell is not None and cell.state not in ACTIVE:
+                sweep.results[index] = Result(cell.state, tuple(cell.final_by_seed))
+        self._sweeps[sweep.id] = sweep
+        return sweep
+
+    def _loop(self) -> None:
+        looked = time.monotonic()
+        while True:
+            with self._changed:
+                running = [sweep for sweep in self._sweeps.values() if sweep.state is State.RUNNING]
+                settling = [sweep for sweep in self._sweeps.values() if sweep.under_way]
+                if self._closing:
+                    return
+                if not running and not settling:
+                    self._changed.wait()
+                    looked = time.monotonic()
+                    continue
+                now = time.monotonic()
+                for sweep in running:
+                    sweep.seconds += now - looked
+                looked = now
+                for sweep in settling:
+                    self._collect(sweep)
+                self._launch(running)
+                self._changed.wait(LOOK_SECONDS)
+
+    def _collect(self, sweep: Sweep) -> None:
+        """Take in the cells that have ended. A cell that was stopped with its sweep may be begun again."""
+        for index, job in list(sweep.under_way.items()):
+            if job.active:
+                continue
+            del sweep.under_way[index]
+            sweep.results[index] = Result(str(job.state), tuple(job.stream.final_by_seed()))
+            if len(sweep.results) == len(sweep.cells) and sweep.state is State.RUNNING:
+                sweep.state = State.FINISHED
+            self._publish(sweep)
+
+    def _launch(self, running: list[Sweep]) -> None:
+        """Begin the next cells, of the sweeps in turn."""
+        while sum(len(sweep.under_way) for sweep in running) < AT_ONCE:
+            waiting = [s for s in running if len(s.results) + len(s.under_way) < len(s.cells)]
+            if not waiting:
+                return
+            sweep = min(waiting, key=lambda s: len(s.under_way))
+            index = next(i for i in range(len(sweep.cells)) if i not in sweep.results and i not in sweep.under_way)
+            sweep.under_way[index] = self._begin(sweep, index)
+
+    def _begin(self, sweep: Sweep, index: int) -> Job:
+        """The job of a cell: one that a restart interrupted goes on, else a new one."""
+        job = self._jobs.get(sweep.cell_id(index))
+        if job is not None and job.state is State.PAUSED:
+            self._jobs.resume(job.id)
+            return job
+        return self._jobs.start(
+            sweep.slug, sweep.cells[index], sweep.visitor, sweep=sweep.id, run_id=sweep.cell_id(index)
+        )
