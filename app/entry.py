@@ -5,13 +5,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import demo_page, home_page
+from app import demo_page, home_page, runs_page
 from demos.registry import DEMOS
 
 st.set_page_config(page_title="Unrolled", page_icon=str(Path(__file__).parent / "static" / "icon.png"), layout="wide")
 
 home = st.Page(home_page.show, title="Home", icon=":material/home:", url_path="home", default=True)
-pages = [
-    st.Page(partial(demo_page.show, demo.slug), title=demo.title, icon=demo.icon, url_path=demo.slug) for demo in DEMOS
-]
-st.navigation([home, *pages], position="top").run()
+runs = st.Page(runs_page.show, title="Runs", icon=":material/stacked_line_chart:", url_path="runs")
+pages = {
+    demo.slug: st.Page(partial(demo_page.show, demo.slug), title=demo.title, icon=demo.icon, url_path=demo.slug)
+    for demo in DEMOS
+}
+st.session_state["pages"] = pages | {"runs": runs}  # for links from page to page
+st.navigation([home, *pages.values(), runs], position="top").run()

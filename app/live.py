@@ -14,6 +14,8 @@ import streamlit as st
 from app import frames
 from app.routes import STATIC, address, plotly_address
 
+SAVE_HEIGHT = 44  # of the line with its buttons
+
 
 def _component(view: str) -> Any:
     html, css = ((STATIC / f"{view}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css"))
@@ -39,13 +41,14 @@ def live_chart(
     key: str,
     height: int,
     on_click: Callable[[str], None] | None = None,
+    save: str = "",
 ) -> None:
     """A figure (plain Plotly JSON), `height` pixels high from the first moment on.
 
     Traces with `meta.series` or `meta.epochs` are filled from the run's stream, and a figure of this name in the stream
     replaces it. The text alternative is `layout.meta.alt`; once there is a loss, `layout.meta.alt_template` with "{step}"
     and the metrics' names, such as "{loss}", filled in. `on_click` is told the last custom value of a heatmap's cell that
-    was clicked on, unless it is empty.
+    was clicked on, unless it is empty. With `save`, the name of a file, there are buttons that save it as SVG and PNG.
     """
     data = {"name": name, "run": run_id, "figure": figure, "height": height, "plotly": plotly_address()}
 
@@ -54,7 +57,12 @@ def live_chart(
         if chosen and on_click is not None:
             on_click(chosen)
 
-    _CHART(data=_strict(data | {"clicks": on_click is not None}), key=key, height=height, on_click_change=clicked)
+    _CHART(
+        data=_strict(data | {"clicks": on_click is not None, "save": save}),
+        key=key,
+        height=height + (SAVE_HEIGHT if save else 0),
+        on_click_change=clicked,
+    )
 
 
 def live_status(

@@ -1,13 +1,12 @@
 """The visitor's last runs: ghosts behind the loss curve, and a table of what differs."""
 
-from datetime import UTC, datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
 
 from app.service import jobs
+from app.visitor import clock
 from demos.registry import Demo
 from lib.settings import settings_of
 from lib.style import Ghost
@@ -52,15 +51,6 @@ def ghosts(demo: Demo, job: Any, visitor: str, metric: str) -> list[Ghost]:
     return found
 
 
-def _clock(seconds: float) -> str:
-    """A time of day on the visitor's clock."""
-    try:
-        zone: tzinfo = ZoneInfo(st.context.timezone or "UTC")
-    except (KeyError, ValueError):
-        zone = UTC
-    return f"{datetime.fromtimestamp(seconds, zone):%H:%M:%S}"
-
-
 def table(demo: Demo, job: Any, visitor: str) -> None:
     """The run that is shown and the last five before it: only the settings that differ, best and last loss."""
     records = [*_earlier(demo, job, visitor)[::-1]]
@@ -78,7 +68,7 @@ def table(demo: Demo, job: Any, visitor: str) -> None:
         loss = summary.get("loss", {})
         rows.append(
             {
-                "run": "shown above" if record is job else _clock(record.created),
+                "run": "shown above" if record is job else clock(record.created),
                 "state": str(record.state),
                 "steps": record.step,
             }
@@ -90,6 +80,9 @@ def table(demo: Demo, job: Any, visitor: str) -> None:
             }
         )
     number = st.column_config.NumberColumn(format="%.4g")
+    if "pages" in st.session_state:
+        text = "All your runs, to compare, name and export"
+        st.page_link(st.session_state["pages"]["runs"], label=text, icon=":material/stacked_line_chart:")
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,

@@ -2,7 +2,9 @@
 
 import re
 import secrets
+from datetime import UTC, datetime, tzinfo
 from http.cookies import SimpleCookie
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
@@ -61,3 +63,14 @@ def visitor_id() -> str:
     if valid(value):
         return str(value)
     return str(st.session_state.setdefault("visitor", secrets.token_urlsafe(24)))
+
+
+def clock(seconds: float) -> str:
+    """A moment on the visitor's clock: the time of day, and before today the date."""
+    try:
+        zone: tzinfo = ZoneInfo(st.context.timezone or "UTC")
+    except (KeyError, ValueError):
+        zone = UTC
+    moment = datetime.fromtimestamp(seconds, zone)
+    today = moment.date() == datetime.now(zone).date()
+    return f"{moment:%H:%M:%S}" if today else f"{moment:%Y-%m-%d %H:%M}"

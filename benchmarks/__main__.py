@@ -8,6 +8,7 @@ BENCHMARKS = {
     "width": "where the two ways to multiply in lib.cells.linear cross",
     "watched": "what a client that reads the stream costs a run at full speed",
     "memory": "how memory grows over 200 runs of varied shapes",
+    "sweep": "seconds of a sweep, of the same runs one at a time, and what others wait for meanwhile",
     "latency": "in a real browser: Start to the first point, Pause, updates a second, start of the server",
 }
 

@@ -70,6 +70,11 @@ class Demo:
         """The coach's advice and the guided experiments."""
         return self._module("lessons")
 
+    @property
+    def keras_script(self) -> ModuleType:
+        """script(config, changes, step): a run as a plain Keras program of its own."""
+        return self._module("keras_script")
+
     def build(self, config: Config) -> Any:
         """The engine that trains with these settings. The first call imports TensorFlow: seconds."""
         return self._module("task").build(config)

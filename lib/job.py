@@ -44,7 +44,8 @@ class Job:
         self.id = run_id or secrets.token_urlsafe(9)
         self.slug, self.config, self.visitor, self.sweep = slug, config, visitor, sweep
         self.live: dict[str, float] = live_values(config)
-        self.changes: list[Any] = []
+        self.changes: list[Any] = []  # [step, name, value]: from that step on it was trained with this value
+        self._used = dict(self.live)
         self.state, self.message, self.error = State.QUEUED, "", ""
         self.deleted = False
         self.step = 0
@@ -89,6 +90,13 @@ class Job:
     def epochs(self) -> int:
         """How many epochs the run has."""
         return -(-self.steps // max(1, self.steps_per_epoch))
+
+    def note_changes(self) -> None:
+        """Note the live settings that the next step is the first to be trained with."""
+        for name, value in self.live.items():
+            if value != self._used[name]:
+                self.changes.append([self.step, name, value])
+                self._used[name] = value
 
     def mark_pace(self, steps: int) -> None:
         """Note that `steps` steps have been done now."""
@@ -149,6 +157,7 @@ class Job:
         job.snapshot, job.checkpoint = parts["snapshot"] or None, parts["carry"] or None
         job.snapshot_version = int(job.snapshot is not None)
         job.live, job.changes = dict(record.live), list(record.changes)
+        job._used |= {name: value for _, name, value in record.changes}
         job.state, job.message = State(record.state), record.message
         job.step, job.steps, job.seconds = record.step, record.steps, record.seconds
         job.created, job.device = record.created, record.device

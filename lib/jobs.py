@@ -158,7 +158,6 @@ class Jobs:
                     raise ValueError(f"{name} is not a live setting: it needs a new network.")
                 new = getattr(checked, name)
                 if new != job.live[name]:
-                    job.changes.append([job.step, name, new])
                     job.live[name] = new
                     job.version += 1
 
@@ -371,6 +370,8 @@ class Jobs:
             unsettled, job.unsettled = job.unsettled, False
             steps = self._steps_due(job)
             live = dict(job.live)
+            if steps:
+                job.note_changes()
         if steps and job.carry is not None:
             self._train(job, steps, live)
         now = time.monotonic()

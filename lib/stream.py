@@ -167,6 +167,11 @@ class MetricStream:
             recent = self._recent_by_seed
         return [_finite(value) for value in recent.mean(axis=0, dtype=np.float64)] if len(recent) else []
 
+    def names(self) -> list[str]:
+        """The series that there are."""
+        with self._lock:
+            return list(self._series)
+
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """The points of one series: steps [n] and values [n]."""
         with self._lock:

@@ -27,7 +27,7 @@ WRONG = "#C2408F"  # magenta
 
 DASHES = {"chance": "dash", "rule": "dashdot", "floor": "dot"}
 GHOST_LOOKS = (("dash", 0.9), ("dot", 0.8), ("dashdot", 0.65), ("longdash", 0.55), ("longdashdot", 0.45))
-GHOST_POINTS = 600  # of each earlier run: more cannot be told apart on a screen
+MOST_POINTS = 600  # of a curve that does not grow: more cannot be told apart on a screen
 TRANSPARENT = "rgba(0,0,0,0)"
 
 # The second cue of bars, beside their colour. The input's are solid.
@@ -64,6 +64,12 @@ LEGEND_WIDTH = 44  # characters
 # A halo in the page's background keeps a text legible on a curve. The page's CSS resolves the variable.
 BACKGROUND = "var(--st-background-color, transparent)"
 HALO = {"size": FONT_SIZE, "shadow": ", ".join(f"0 0 {blur}px {BACKGROUND}" for blur in (1, 2, 3, 4))}
+
+# Of runs that are drawn over each other: none is a colour of the bits, and each has a dash too.
+RUNS = (
+    ("#7B61C9", "solid"), ("#B0781E", "dash"), ("#C2408F", "dot"), ("#4A7F8C", "dashdot"), ("#8C564B", "longdash"),
+    ("#6E7F2E", "longdashdot"), ("#A06CD5", "dash"), ("#808080", "solid"),
+)  # fmt: skip
 
 SMOOTHINGS = {"off": "raw", "30": "smoothed over 30 steps", "300": "smoothed over 300 steps"}
 LOSS_AXES: dict[str, Json] = {
@@ -183,14 +189,20 @@ def shortened(name: str) -> str:
     return name if len(name) <= LEGEND_WIDTH else name[: LEGEND_WIDTH - 1].rstrip(" ,") + "…"
 
 
+def thinned(steps: Any, values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """At most 600 of a curve's points, those that keep its shape."""
+    steps, values = np.asarray(steps), np.asarray(values, np.float64)
+    if len(steps) > MOST_POINTS:
+        kept = MinMaxLTTBDownsampler().downsample(steps, values, n_out=MOST_POINTS)
+        steps, values = steps[kept], values[kept]
+    return steps, values
+
+
 def ghost_curves(ghosts: Sequence[Ghost]) -> list[Json]:
     """The last five of some runs, the oldest first, as grey lines: the newest first and strongest."""
     curves = []
     for ghost, (dash, opacity) in zip(reversed(ghosts), GHOST_LOOKS, strict=False):
-        steps, values = np.asarray(ghost.step), np.asarray(ghost.value, np.float64)
-        if len(steps) > GHOST_POINTS:
-            kept = MinMaxLTTBDownsampler().downsample(steps, values, n_out=GHOST_POINTS)
-            steps, values = steps[kept], values[kept]
+        steps, values = thinned(ghost.step, ghost.value)
         line = {"color": GHOST, "width": 1.5, "dash": dash}
         curves.append(curve(shortened(ghost.name), x=numbers(steps), y=numbers(values), line=line, opacity=opacity))
     return curves

@@ -121,7 +121,7 @@ def _span(field: Setting, item: str) -> list[Value]:
     if count > MOST_CELLS:
         raise SettingError(field.name, item, f"has more than {MOST_CELLS} values", "choose a larger step")
     found = (low * step**i if by_factor else low + step * i for i in range(math.floor(count + 1e-9) + 1))
-    return [field.accept(float(f"{value:.10g}")) for value in found]
+    return [field.accept(f"{value:.10g}") for value in found]
 
 
 # Results

@@ -13,6 +13,18 @@ from lib.values import as_text
 
 MOST_TEXTS = 12  # columns up to which each cell has its number in it, also on a phone
 
+# Below the axis, as on a phone; the colour bar is above.
+LEGEND: Json = {
+    "orientation": "h",
+    "x": 0,
+    "xanchor": "left",
+    "xref": "container",
+    "y": 0,
+    "yanchor": "bottom",
+    "yref": "container",
+}
+MARGIN: Json = {"l": 48, "r": 12, "t": 8, "b": 84}
+
 # From little loss, pale, to much: the purple of the loss curve.
 LOSS_COLORS: list[list[Any]] = [
     [0.0, "#F3EFFC"],
@@ -140,11 +152,10 @@ def _layout(plan: Plan, name: str, alt: str) -> Json:
         ticks = {"tickvals": [*range(len(values))], "ticktext": [_short(field, value) for value in values]}
         return style.axis(f"{field.label.lower()}{unit}", showgrid=False, fixedrange=True, **ticks)
 
-    height = 190 + max(34, min(64, 420 // plan.rows)) * plan.rows
-    return style.layout(alt=alt, height=height, revision=name, xaxis=axis(0), yaxis=axis(1), legend=_LEGEND)
-
-
-_LEGEND: Json = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.02, "yanchor": "top", "yref": "container"}
+    height = 230 + max(34, min(64, 420 // plan.rows)) * plan.rows
+    return style.layout(
+        alt=alt, height=height, revision=name, xaxis=axis(0), yaxis=axis(1), legend=LEGEND, margin=MARGIN
+    )
 
 
 def _short(field: Any, value: Any) -> str:

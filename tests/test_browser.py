@@ -273,3 +273,120 @@ def test_a_run_survives_the_servers_restart_and_open_streams_do_not_hold_it_up(p
     finally:
         page.goto("about:blank")
         server.stop()
+
+
+# Sweeps and runs
+
+
+def fill(page: Page, label: str, at: int, text: str) -> None:
+    box = page.get_by_role("textbox", name=label).nth(at)
+    box.fill(text)
+    box.press("Enter")
+
+
+def test_a_sweep_fills_in_live_and_a_click_opens_a_cells_run(page: Page, server: Server) -> None:
+    open_echo(page, server, "")
+    page.get_by_role("tab", name="Sweep").click()
+    for at, values in enumerate(("1:2", "2, 4")):
+        fill(page, "Values", at, values)
+    expect(page.get_by_text("4 cells × 8 networks")).to_be_visible()
+    button(page, "Start the sweep").click()
+    strip = page.locator(".unrolled-status").last
+    expect(strip).to_have_attribute("data-state", "finished", timeout=60_000)
+    expect(strip.locator("[data-figure=step]")).to_have_text("4 of 4")
+    map_ = page.locator("[data-name=sweep_loss]")
+    map_.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "document.querySelector('[data-name=sweep_loss]').data?.[0].z.flat().every(value => value !== null)"
+    )
+    place = map_.evaluate("""node => {
+      const box = node.getBoundingClientRect(), { xaxis: x, yaxis: y } = node._fullLayout
+      return [box.x + x._offset + x.l2p(0), box.y + y._offset + y.l2p(1)]
+    }""")
+    page.mouse.click(*place)
+    expect(page.locator(".unrolled-status").first).to_have_attribute("data-state", "finished", timeout=30_000)
+    expect(page).to_have_url(re.compile("echo_step=1"))
+    expect(page.locator("[data-figure=step]").first).to_have_text("1,998 of 1,998")
+
+
+def test_a_sweep_is_paused_and_resumed_after_a_restart(browser: Browser, tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    try:
+        _sweep_over_a_restart(context.new_page(), server)
+    finally:
+        context.close()
+        server.stop()
+
+
+def _sweep_over_a_restart(page: Page, server: Server) -> None:
+    open_echo(page, server, "epochs=100")
+    page.get_by_role("tab", name="Sweep").click()
+    fill(page, "Values", 0, "1:3")
+    page.get_by_role("spinbutton", name="Epochs").last.fill("100")
+    page.get_by_role("spinbutton", name="Epochs").last.press("Enter")
+    expect(page.get_by_text("12 cells × 8 networks")).to_be_visible()
+    button(page, "Start the sweep").click()
+    strip = page.locator(".unrolled-status").last
+    expect(strip.locator("[data-figure=step]")).to_have_text(re.compile("^[1-9]"), timeout=60_000)
+    server.stop()
+    server.start()
+    page.reload()
+    page.get_by_role("tab", name="Sweep").click()
+    expect(strip).to_have_attribute("data-state", "paused", timeout=30_000)
+    expect(strip).to_contain_text("The server was restarted")
+    page.get_by_role("button", name="Resume").last.click()
+    expect(strip).to_have_attribute("data-state", "running", timeout=30_000)
+    page.get_by_role("button", name="Stop").last.click()
+    expect(strip).to_have_attribute("data-state", "stopped", timeout=30_000)
+
+
+def test_runs_are_compared_and_their_files_saved(page: Page, server: Server, tmp_path: Path) -> None:
+    for query in ("epochs=1&series_length=3000", "epochs=1&series_length=3000&echo_step=1"):
+        open_echo(page, server, query)
+        button(page, "Start").click()
+        wait_for_state(page, "finished")
+    page.goto(f"{server.url}/runs")
+    table = page.locator("[data-testid=stDataFrame]").first
+    table.wait_for(timeout=30_000)
+    box = table.bounding_box()
+    assert box is not None
+    for row in range(2):
+        page.mouse.click(box["x"] + 16, box["y"] + 52 + 35 * row)
+        expect(page.get_by_role("button", name="Delete th")).to_contain_text("this run" if row == 0 else "2 runs")
+    page.wait_for_function("document.querySelector('[data-name=runs]')?.data?.length === 2")
+    expect(page.locator("[data-name=runs]")).to_have_attribute("aria-label", re.compile("The losses in nats of 2 runs"))
+    saved = {}
+    for name in ("Save as SVG", "CSV", "JSON", "TensorBoard", "Keras script"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name, exact=True).click()
+        saved[name] = tmp_path / name
+        download.value.save_as(saved[name])
+    figure = saved["Save as SVG"].read_text()
+    assert "<svg" in figure and "training step" in figure and "loss (nats)" in figure and "Echo: echo_step 1" in figure
+    assert saved["CSV"].read_text().startswith("step,loss\n0,")
+    assert '"demo": "echo"' in saved["JSON"].read_text()
+    assert b"brain.Event:2" in saved["TensorBoard"].read_bytes()
+    compile(saved["Keras script"].read_text(), "script", "exec")
+    page.get_by_role("button", name="Delete these 2 runs").click()
+    expect(page.get_by_text("2 runs were deleted")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("2 runs were deleted")).to_have_count(0)
+
+
+def test_the_binary_rule_is_found_and_played_on_a_phone(browser: Browser, server: Server) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{server.url}/binary-rule?epochs=10")
+    expect(button(page, "Start")).to_be_enabled(timeout=30_000)
+    button(page, "Start").tap()
+    wait_for_state(page, "finished")
+    for name in ("loss", "accuracy", "belief_history", "strip", "belief"):
+        chart = page.locator(f"[data-name={name}]")
+        chart.scroll_into_view_if_needed()
+        expect(chart).to_have_attribute("data-drawn", re.compile(".+"))
+    page.get_by_role("button", name="1", exact=True).tap()
+    expect(page.get_by_text("of 1").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()

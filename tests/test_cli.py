@@ -336,3 +336,45 @@ def test_hidden_output_is_shown_when_something_is_raised(capfd: pytest.CaptureFi
     with pytest.raises(OSError, match="Bad file descriptor"), cli.hidden_native_output():
         os.write(os.write(1, b"why it failed") + 1000, b"there is no such file")
     assert capfd.readouterr().err == "why it failed"
+
+
+def test_a_sweep_reports_every_cell() -> None:
+    ran = demos("sweep", "echo", "--axis", "echo_step=1:2", "--axis", "state_size=2,4", "--seeds", "2",
+                "--set", "series_length=600", "--json")  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads(ran.stdout)
+    assert report["axes"] == {"echo_step": [1, 2], "state_size": [2, 4]}
+    assert report["status"] == "finished" and report["config"]["epochs"] == 3
+    assert [(c["echo_step"], c["state_size"]) for c in report["cells"]] == [(1, 2), (2, 2), (1, 4), (2, 4)]
+    for cell in report["cells"]:
+        assert len(cell["final_loss_by_seed"]) == 2
+        assert cell["median_final_loss"] == pytest.approx(sum(cell["final_loss_by_seed"]) / 2)
+    assert report["seconds"] > report["compile_seconds"] > 0
+
+
+def test_a_sweep_is_a_table() -> None:
+    ran = demos("sweep", "echo", "--axis", "echo_step=1:3", "--set", "series_length=600", "--seeds", "1")
+    assert ran.returncode == 0, ran.stderr
+    heads, values, total = ran.stdout.splitlines()
+    assert heads.split() == ["echo_step", "1", "2", "3"]
+    assert len(values.split()) == 3
+    assert "3 of 3 cells in" in total
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--axis", "echo_step=0:3"], "echo_step = 0 is below 1"),
+        (["--axis", "echo_stop=1:3"], "did you mean echo_step?"),
+        (["--axis", "seeds=1:3"], "seeds cannot be an axis"),
+        (["--axis", "echo_step=1", "--set", "epochs=0"], "epochs = 0 is below 1"),
+        ([*(["--axis", "echo_step=1"] * 3)], "one or two axes"),
+        ([], "the following arguments are required: --axis"),
+    ],
+)
+def test_a_bad_sweep_is_refused_in_one_line(arguments: list[str], message: str) -> None:
+    ran = demos("sweep", "echo", *arguments)
+    assert ran.returncode == 2
+    assert message in ran.stderr
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert ran.stdout == ""

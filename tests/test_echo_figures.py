@@ -193,7 +193,7 @@ def test_a_long_ghost_is_thinned_but_keeps_its_ends_and_peaks() -> None:
     value = np.full(5000, 0.1)
     value[[1234, 4321]] = 0.9, 0.001
     (trace, *_) = figures.loss_figure(TINY, ghosts=[Ghost("run", np.arange(5000), value)])["data"]
-    assert len(trace["x"]) <= style.GHOST_POINTS
+    assert len(trace["x"]) <= style.MOST_POINTS
     assert {0, 1234, 4321, 4999} <= set(trace["x"])
 
 

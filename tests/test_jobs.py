@@ -245,12 +245,35 @@ def test_live_settings_take_effect_are_checked_and_recorded(jobs: Jobs) -> None:
         jobs.set_live(job.id, learning_rate=-1)
     with pytest.raises(ValueError, match="seeds is not a live setting"):
         jobs.set_live(job.id, seeds=3)
-    assert job.changes == [[1, "learning_rate", 0.5]]
+    assert job.changes == []
+    jobs.set_live(job.id, learning_rate=0.25)
     jobs.resume(job.id)
     wait(lambda: not job.active)
+    assert job.changes == [[1, "learning_rate", 0.25]], "noted where it was first used"
     assert not np.array_equal(job.stream.curve("loss")[1], alone(200))
     jobs.set_live(job.id, learning_rate=0.1)
-    assert job.live["learning_rate"] == 0.5, "a run that has ended does not change"
+    assert job.live["learning_rate"] == 0.25, "a run that has ended does not change"
+
+
+def test_the_noted_changes_replay_the_run(jobs: Jobs) -> None:
+    """Trained again alone, with each value from its noted step on, the losses are the same bit for bit."""
+    job = start(jobs, steps=3000, nap=0.0005)
+    for rate in (0.02, 0.05, 0.03):
+        here = job.step
+        wait(lambda here=here: job.step > here + 200)
+        jobs.set_live(job.id, learning_rate=rate)
+    wait(lambda: len(job.changes) == 3)
+    jobs.pause(job.id)
+    wait(lambda: job.state is State.PAUSED and not job.busy)
+    engine, live, losses = Engine(job.config), {"learning_rate": 0.01, "clip_norm": 0.0}, []
+    carry = engine.initial()
+    changes = {step: (name, value) for step, name, value in job.changes}
+    while carry.step < job.step:
+        name, value = changes.get(carry.step, ("clip_norm", 0.0))
+        carry, metrics = engine.run(carry, 1, live | {name: value})
+        live[name] = value
+        losses.append(metrics["loss"][0, 0])
+    np.testing.assert_array_equal(job.stream.curve("loss")[1], losses)
 
 
 def test_divergence_keeps_the_last_finite_state(jobs: Jobs) -> None:

@@ -1,5 +1,6 @@
 """Every page by AppTest: what it shows and does without a browser."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,14 +9,20 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import service
+from app import runs_page, service, sweep_panel
+from demos.echo.config import EchoConfig
 from demos.registry import DEMOS, get
 from lib.jobs import Jobs
 from lib.store import Store
+from lib.sweeps import Sweeps
 
 ENTRY = """
 from app import demo_page
-demo_page.show("echo")
+demo_page.show("{slug}")
+"""
+RUNS = """
+from app import runs_page
+runs_page.show()
 """
 SMALL = {"series_length": "600", "epochs": "2"}
 
@@ -24,15 +31,22 @@ SMALL = {"series_length": "600", "epochs": "2"}
 def jobs(monkeypatch, tmp_path: Path) -> Iterator[Jobs]:
     """The server's jobs, in a data folder of their own."""
     made = Jobs(Store(tmp_path), build=lambda slug, config: get(slug).build(config), config_of=lambda s: get(s).config)
+    sweeps = Sweeps(made, config_of=lambda slug: get(slug).config)
     monkeypatch.setattr(service, "_jobs", lambda: made)
+    monkeypatch.setattr(service, "_sweeps", lambda: sweeps)
     yield made
+    sweeps.shutdown()
     made.shutdown()
 
 
-def echo(**query: str) -> AppTest:
-    page = AppTest.from_string(ENTRY, default_timeout=60)
+def demo_page(slug: str, **query: str) -> AppTest:
+    page = AppTest.from_string(ENTRY.format(slug=slug), default_timeout=60)
     page.query_params.update(query)
     return page.run()
+
+
+def echo(**query: str) -> AppTest:
+    return demo_page("echo", **query)
 
 
 def control(page: AppTest, field: str) -> Any:
@@ -173,6 +187,7 @@ def test_a_live_setting_reaches_the_running_job(jobs: Jobs) -> None:
     job = job_of(page, jobs)
     control(page, "learning_rate").set_value(0.1).run()
     assert job.live["learning_rate"] == 0.1
+    wait_until(lambda: bool(job.changes))
     assert job.changes[-1][1:] == ["learning_rate", 0.1]
     assert job_of(page, jobs) is job, "no new network"
     jobs.stop(job.id)
@@ -189,3 +204,163 @@ def test_every_experiment_can_be_chosen_and_sets_the_controls(jobs: Jobs, experi
     assert job_of(page, jobs).config == experiment.config
     assert experiment.title in " ".join(str(box.proto) for box in page.info)
     jobs.stop(job_of(page, jobs).id)
+
+
+# Every demo
+
+QUICK = {"echo": SMALL, "binary-rule": {"series_length": "2000", "batch_size": "20", "epochs": "2"}}
+
+
+@pytest.mark.parametrize("slug", [demo.slug for demo in DEMOS])
+def test_every_demo_trains_and_draws(jobs: Jobs, slug: str) -> None:
+    page = press(demo_page(slug, **QUICK[slug]), f"{slug}/Start")
+    job = jobs.get(page.session_state[f"{slug}/run"])
+    assert job is not None
+    jobs.set_speed(job.id, None)
+    wait_until(lambda: not job.active)
+    page.run()
+    assert not page.exception and not page.error
+    assert str(job.state) == "finished"
+
+
+# The game
+
+GAME = """
+from app import game_panel
+from demos.registry import get
+demo = get("binary-rule")
+game_panel.draw(demo, demo.config(), None)
+"""
+
+
+def test_a_person_plays_and_the_score_stands_beside_the_rules(jobs: Jobs) -> None:
+    page = AppTest.from_string(GAME, default_timeout=60).run()
+    rounds = get("binary-rule").lessons.rounds(get("binary-rule").config(), None, 0)
+    for r in rounds[:5]:
+        page = page.button(key=f"binary-rule/say_{r.target}").click().run()
+    assert [metric.value for metric in page.metric] == ["5 of 5", "–", f"{sum(r.certainty for r in rounds[:5]):g} of 5"]
+    assert "Right: the target was" in page.expander[0].label
+    page = page.button(key=f"binary-rule/say_{1 - rounds[5].target}").click().run()
+    assert page.metric[0].value == "5 of 6"
+    page = page.button(key="binary-rule/new_game").click().run()
+    assert page.metric[0].value == "0 of 0"
+
+
+# Sweeps
+
+
+def sweep_key(name: str) -> str:
+    return f"echo/sweep/{name}"
+
+
+def small_sweep(page: AppTest) -> AppTest:
+    page.text_input(key=sweep_key("values_0")).set_value("1:2")
+    page.text_input(key=sweep_key("values_1")).set_value("2, 4")
+    page.number_input(key=sweep_key("epochs")).set_value(2)
+    return page.run()
+
+
+def test_a_sweep_is_described_started_and_shown(jobs: Jobs) -> None:
+    page = small_sweep(echo(**SMALL))
+    page.segmented_control(key=sweep_key("base")).set_value("As in the controls on the left")
+    page = page.run()
+    assert any("4 cells × 8 networks = **32 runs**, about" in text.value for text in page.markdown)
+    page = press(page, sweep_key("start"))
+    assert not page.exception and not page.error
+    sweep = service.sweeps().get(page.session_state[sweep_key("shown")])
+    assert sweep is not None
+    wait_until(lambda: str(sweep.state) == "finished")
+    assert all(cell.series_length == 600 for cell in sweep.cells)
+    page = page.run()
+    assert not page.exception
+    assert jobs.runs_of(sweep.visitor, "echo", 9) == []
+    rows = sweep_panel.as_csv(get("echo"), sweep).splitlines()
+    assert len(rows) == 5 and rows[0].startswith("echo_step,state_size,state,median_final_loss")
+    assert json.loads(sweep_panel.as_json(get("echo"), sweep))["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [("0:3", "echo_step = 0"), ("abc", "echo_step = abc"), ("1:50", "200 cells"), ("", "echo_step")],
+)
+def test_a_bad_axis_is_explained_and_typed_text_survives(jobs: Jobs, values: str, words: str) -> None:
+    page = echo()
+    page.text_input(key=sweep_key("values_0")).set_value(values)
+    page = page.run()
+    if words == "200 cells":
+        assert any(words in text.value for text in page.markdown)
+        return
+    assert words in page.error[0].value
+    assert page.button(key=sweep_key("start")).disabled
+    assert page.text_input(key=sweep_key("values_0")).value == values
+
+
+def test_every_offered_map_fills_in_the_form(jobs: Jobs) -> None:
+    page = echo()
+    for title, axes in get("echo").sweeps.items():
+        page = page.selectbox(key=sweep_key("map")).set_value(title).run()
+        for at, (name, values) in enumerate(axes):
+            assert page.selectbox(key=sweep_key(f"name_{at}")).value == name
+            assert page.text_input(key=sweep_key(f"values_{at}")).value == values
+        assert not page.error
+
+
+# Runs
+
+
+def test_the_runs_page_without_runs_says_what_to_do(jobs: Jobs) -> None:
+    page = AppTest.from_string(RUNS, default_timeout=60).run()
+    assert not page.exception
+    assert "No runs yet" in page.info[0].value
+
+
+def runs_page_with(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, ticked: list[int]) -> AppTest:
+    """Two runs that have ended, and the page with some of them ticked."""
+    monkeypatch.setattr(runs_page, "visitor_id", lambda: "me")
+    for step in (1, 2):
+        job = jobs.start("echo", EchoConfig(series_length=600, epochs=2, echo_step=step), "me")
+        wait_until(lambda job=job: not job.active and not job.busy and not job.waiting)
+    table = runs_page._table  # AppTest cannot tick a row
+
+    def ticked_table(records: list) -> list:
+        table(records)
+        return [records[i] for i in ticked if i < len(records)]
+
+    monkeypatch.setattr(runs_page, "_table", ticked_table)
+    return AppTest.from_string(RUNS, default_timeout=60).run()
+
+
+def test_runs_are_listed_newest_first_with_results_and_curves(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = runs_page_with(jobs, monkeypatch, [])
+    table = page.dataframe[0].value
+    assert table["Run"].tolist()[0].startswith("Echo: echo_step 2")
+    assert table["State"].tolist() == ["finished", "finished"]
+    assert all(len(curve) == 16 for curve in table["Loss"])
+    assert table["Last loss"].notna().all()
+    page = page.text_input[0].set_value("echo_step 1").run()
+    assert len(page.dataframe[0].value) == 1
+    page = page.text_input[0].set_value("nothing like it").run()
+    assert "No run matches" in page.info[0].value
+
+
+def test_chosen_runs_are_compared_by_what_differs(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = runs_page_with(jobs, monkeypatch, [0, 1])
+    assert not page.exception
+    compared = page.dataframe[1].value
+    assert compared["Echo step"].tolist() == ["2", "1"]
+    assert set(compared) == {"run", "Echo step", "best (nats)", "last (nats)", "mean of last 100 (nats)"}
+
+
+def test_a_run_is_renamed_deleted_and_brought_back(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = runs_page_with(jobs, monkeypatch, [0])
+    newest = jobs.runs_of("me", None, 9)[0]
+    page = page.text_input(key=f"runs/name/{newest.id}").set_value("two steps back").run()
+    assert jobs.runs_of("me", None, 9)[0].name == "two steps back"
+    delete = next(button for button in page.button if button.label == "Delete this run")
+    page = delete.click().run()
+    assert len(jobs.runs_of("me", None, 9)) == 1
+    assert jobs.get(newest.id) is None
+    assert any("1 run was deleted" in text.value for text in page.markdown)
+    page = next(button for button in page.button if button.label == "Undo").click().run()
+    assert jobs.runs_of("me", None, 9)[0].name == "two steps back"
+    assert jobs.get(newest.id) is not None

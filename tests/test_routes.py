@@ -19,6 +19,7 @@ from demos.registry import get
 from lib.job import Job, State
 from lib.jobs import Jobs
 from lib.store import Store
+from lib.sweeps import Sweeps
 
 DEMO = get("echo")
 
@@ -27,8 +28,11 @@ DEMO = get("echo")
 def jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Jobs]:
     """Jobs that train nothing, with one run."""
     made = Jobs(Store(tmp_path), workers=1, build=lambda slug, config: None, config_of=lambda slug: DEMO.config)
+    sweeps = Sweeps(made, config_of=lambda slug: DEMO.config)
     monkeypatch.setattr(routes, "jobs", lambda: made)
+    monkeypatch.setattr(routes, "sweeps", lambda: sweeps)
     yield made
+    sweeps.shutdown()
     made.shutdown()
 
 

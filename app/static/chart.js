@@ -2,7 +2,7 @@
 // Plotly.react puts both on the same node, so zoom, hover and legend survive updates, reruns and a change of theme.
 
 import { follow, unfollow } from "./stream.js"
-import { configFor, dressed, themeOf } from "./look.js"
+import { configFor, dressed, PAPER, themeOf } from "./look.js"
 import { significant, whole } from "./words.js"
 
 const SHORTEST_MS = 100 // at most ten drawings a second
@@ -35,6 +35,8 @@ export class Chart {
     this.seen = false
     this.due = this.drawing = this.ended = false
     this.next = 0
+    this.buttons = root.parentElement.querySelector(".unrolled-save")
+    this.buttons.onclick = event => event.target.dataset.format && this.save(event.target.dataset.format)
     this.hear = news => this.heard(news)
     this.inView = new IntersectionObserver(entries => {
       this.seen = entries.at(-1).isIntersecting
@@ -57,6 +59,7 @@ export class Chart {
     this.run?.want(data.figure.data.map(trace => trace.meta?.series).filter(Boolean))
     this.root.style.height = `${data.height}px`
     this.node.dataset.name = data.name
+    this.buttons.hidden = !data.save
     this.request()
   }
 
@@ -134,6 +137,14 @@ export class Chart {
   figure() {
     const figure = this.run?.figures[this.data.name] ?? this.data.figure
     return { data: figure.data.map(trace => ({ ...trace, ...this.points(trace) })), layout: figure.layout }
+  }
+
+  /** The figure as a file, dark on white whatever the page's theme. */
+  save(format) {
+    const { data, layout } = this.figure()
+    const size = { width: 1000, height: this.data.height }
+    const wanted = { ...dressed(layout, PAPER, size.width, size.height), paper_bgcolor: PAPER.ground, plot_bgcolor: PAPER.ground }
+    window.Plotly.downloadImage({ data, layout: wanted }, { format, filename: this.data.save, ...size })
   }
 
   points(trace) {

@@ -4,6 +4,11 @@ export const CLEAR = "rgba(0,0,0,0)"
 const phone = window.matchMedia("(max-width: 500px)")
 const touch = window.matchMedia("(pointer: coarse)")
 
+/** The look of a figure in a file. */
+export const PAPER = {
+  text: "#202020", font: "sans-serif", ground: "#ffffff", raised: "#f4f4f4", line: "#a0a0a0", grid: "#e4e4e4",
+}
+
 /** What the theme of the page says now, as Streamlit's CSS variables have it. */
 export function themeOf(element) {
   const style = getComputedStyle(element)

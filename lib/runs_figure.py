@@ -1,0 +1,43 @@
+"""The curves of several runs over each other."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lib import style
+from lib.style import Json
+
+MOST = 8  # curves that can be told apart
+
+
+class Overlay(NamedTuple):
+    """One run's loss: its name in the legend, and arrays [n]."""
+
+    name: str
+    step: Sequence[int] | np.ndarray
+    loss: Sequence[float] | np.ndarray
+
+
+def runs_figure(runs: Sequence[Overlay], scale: str) -> Json:
+    """The losses of up to eight runs against the training step, each with a colour and a dash of its own.
+
+    Raises ValueError on an unknown `scale` (linear, log).
+    """
+    curves = []
+    for run, (color, dash) in zip(runs, style.RUNS, strict=False):
+        steps, losses = style.thinned(run.step, run.loss)
+        line = {"color": color, "width": 2, "dash": dash}
+        trace = style.curve(style.shortened(run.name), x=style.numbers(steps), y=style.numbers(losses), line=line)
+        trace["hovertemplate"] = "step %{x:,}<br>loss %{y:.4g}"
+        curves.append(trace)
+    lasts = ", ".join(f"{run.name} ends at {run.loss[-1]:.4g}" for run in runs[:MOST] if len(run.loss))
+    alt = f"The losses in nats of {len(curves)} runs against the training step, on a {scale} scale: {lasts or 'none'}."
+    layout = style.layout(
+        alt=alt[:380].rstrip(".") + ".",
+        height=400 + 22 * len(curves),
+        revision="runs",
+        xaxis=style.STEP_AXIS,
+        yaxis={name: value for name, value in style.loss_axis(scale).items() if name != "dtick"},  # 2 and 5 as well
+    )
+    return {"data": curves, "layout": layout}

@@ -1,0 +1,141 @@
+"""Background sweeps with the small engine of the jobs' tests: states, fairness, restarts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.job import State
+from lib.jobs import Jobs
+from lib.sweep import Plan, plan
+from lib.sweeps import AT_ONCE, Sweep, Sweeps
+from tests.test_jobs import QuadraticConfig, alone, make, wait
+
+
+class Process:
+    """Jobs and sweeps in one data folder, as a server has them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.jobs: Jobs = make(folder)
+        self.sweeps = Sweeps(self.jobs, config_of=lambda slug: QuadraticConfig)
+
+    def end(self) -> None:
+        self.sweeps.shutdown()
+        self.jobs.shutdown()
+
+    def start(self, made: Plan) -> Sweep:
+        return self.sweeps.start("quadratic", made, "me")
+
+
+@pytest.fixture
+def process(tmp_path: Path):
+    process = Process(tmp_path)
+    yield process
+    process.end()
+
+
+def small(axes: str = "0.01, 0.02, 0.03", **base) -> Plan:
+    return plan(QuadraticConfig(**({"steps": 120, "seeds": 3} | base)), [("learning_rate", axes)])
+
+
+def ended(sweep: Sweep) -> Callable[[], bool]:
+    return lambda: sweep.state is State.FINISHED
+
+
+def test_every_cell_is_trained_and_its_run_can_be_opened(process: Process) -> None:
+    sweep = process.start(small())
+    wait(ended(sweep))
+    assert set(sweep.results) == {0, 1, 2}
+    for index, config in enumerate(sweep.cells):
+        job = process.jobs.get(sweep.cell_id(index))
+        assert job is not None and job.state is State.FINISHED and job.config == config
+        losses = alone(120, seeds=3, learning_rate=config.learning_rate)
+        finals = sweep.results[index].final_by_seed
+        assert len(finals) == 3 and finals[0] == pytest.approx(float(np.mean(losses[-100:])), rel=0.9)
+    assert process.jobs.runs_of("me", "quadratic", 9) == []
+    assert len(process.jobs.runs_of("me", "quadratic", 9, cells=True)) == 3
+
+
+def test_a_cell_that_fails_or_diverges_is_a_result_too(process: Process) -> None:
+    sweep = process.start(plan(QuadraticConfig(steps=60), [("fail_at", "-1, 30, -2"), ("learning_rate", "0.01, 1e9")]))
+    wait(ended(sweep))
+    states = [sweep.results[i].state for i in range(6)]
+    assert states[:3] == ["finished", "failed", "failed"]
+    assert states[3] == "diverged"
+
+
+def test_pause_holds_it_and_resume_goes_on(process: Process) -> None:
+    sweep = process.start(small(nap=0.002, steps=200))
+    wait(lambda: len(sweep.results) == 1)
+    process.sweeps.pause(sweep.id)
+    assert sweep.state is State.PAUSED
+    wait(lambda: all(job.state is State.PAUSED and not job.busy for job in sweep.under_way.values()))
+    steps = {i: job.step for i, job in sweep.under_way.items()}
+    seconds = sweep.seconds
+    process.jobs.get("nobody")
+    assert {i: job.step for i, job in sweep.under_way.items()} == steps
+    process.sweeps.resume(sweep.id)
+    wait(ended(sweep))
+    assert sweep.seconds > seconds
+    assert {result.state for result in sweep.results.values()} == {"finished"}
+
+
+def test_stop_keeps_what_there_is(process: Process) -> None:
+    sweep = process.start(small(nap=0.005, steps=500))
+    wait(lambda: any(job.step > 0 for job in sweep.under_way.values()))
+    process.sweeps.stop(sweep.id)
+    wait(lambda: not sweep.under_way)
+    assert sweep.state is State.STOPPED
+    assert {result.state for result in sweep.results.values()} == {"stopped"}
+    assert any(result.final_by_seed for result in sweep.results.values())
+    assert len(sweep.results) <= AT_ONCE
+    process.sweeps.resume(sweep.id)
+    assert sweep.state is State.STOPPED
+
+
+def test_after_a_restart_it_waits_and_then_finishes_what_is_missing(tmp_path: Path) -> None:
+    first = Process(tmp_path)
+    sweep = first.start(small("0.01, 0.02, 0.03, 0.04", nap=0.002, steps=150))
+    wait(lambda: len(sweep.results) >= 1 and any(job.step > 0 for job in sweep.under_way.values()))
+    done = dict(sweep.results)
+    first.end()
+    second = Process(tmp_path)
+    again = second.sweeps.get(sweep.id)
+    assert again is not None and again.state is State.PAUSED
+    assert "restarted" in again.message
+    assert again.plan == sweep.plan
+    assert {i: again.results[i] for i in done} == done
+    second.sweeps.resume(again.id)
+    wait(ended(again))
+    whole = Process(tmp_path / "other")
+    undisturbed = whole.start(small("0.01, 0.02, 0.03, 0.04", steps=150))
+    wait(ended(undisturbed))
+    for index in range(4):
+        assert again.results[index].final_by_seed == pytest.approx(undisturbed.results[index].final_by_seed, rel=1e-5)
+    second.end(), whole.end()
+
+
+def test_at_most_two_cells_are_under_way_of_all_sweeps_together(process: Process) -> None:
+    sweeps = [process.start(small(nap=0.001, steps=60)) for _ in range(3)]
+    most = 0
+    while not all(ended(sweep)() for sweep in sweeps):
+        most = max(most, sum(len(sweep.under_way) for sweep in sweeps))
+    assert 1 <= most <= AT_ONCE
+
+
+def test_a_run_beside_a_sweep_has_its_turns(process: Process) -> None:
+    sweep = process.start(small(nap=0.01, steps=2000))
+    wait(lambda: any(job.step > 0 for job in sweep.under_way.values()))
+    job = process.jobs.start("quadratic", QuadraticConfig(steps=50), "you")
+    wait(lambda: job.state is State.FINISHED, seconds=5)
+    assert sweep.state is State.RUNNING
+    process.sweeps.stop(sweep.id)
+
+
+def test_the_latest_are_listed_and_an_unknown_one_is_none(process: Process) -> None:
+    ids = [process.start(small(steps=3)).id for _ in range(2)]
+    assert [record.id for record in process.sweeps.latest("me", "quadratic")] == ids[::-1]
+    assert process.sweeps.latest("you", "quadratic") == []
+    assert process.sweeps.get("nobody") is None
+    process.sweeps.pause("nobody")
