@@ -19,7 +19,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("UNROLLED_DEVICE", "cpu")
 
 from demos.echo.config import EchoConfig
-from demos.echo.data import series, windows
+from demos.echo.data import series
+from lib.batches import windows
 
 CONFIG = EchoConfig()
 T, B, H = CONFIG.truncated_backprop_length, CONFIG.batch_size, CONFIG.state_size

@@ -15,7 +15,7 @@ def main() -> None:
     for _ in range(ROUNDS):
         for name, results in found.items():
             if not any("missing" in result for result in results):
-                results.append(_one(name))
+                results.append(one(name))
     medians = {
         name: sorted(r["microseconds"] for r in rs)[len(rs) // 2]
         for name, rs in found.items()
@@ -35,7 +35,8 @@ def main() -> None:
         )
 
 
-def _one(name: str) -> dict:
+def one(name: str) -> dict:
+    """One measurement of a way, in a process of its own."""
     done = subprocess.run([sys.executable, "-m", "benchmarks.peers", name], capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:

@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.latency import _seconds, _start
-from benchmarks.peers import tutorial
+from benchmarks.speed import one
 from demos.headless import SweepRun, sweep
 from demos.registry import get
 from lib.settings import replace
@@ -32,7 +32,7 @@ def main() -> None:
     print(f"48 cells of 8 seeds, all seeds of a cell at once: {together:.1f} s")
     singles = [replace(c, seeds=1, seed=seed) for c in whole.cells for seed in range(8)]
     print(f"the same 384 runs with our engine, one at a time: {_timed(singles, demo):.1f} s")
-    each = tutorial(1998)[0]
+    each = one("tutorial")["microseconds"]
     print(f"the tutorial's loop: {each:.0f} µs a step, so {384 * 1998 * each / 1e6:.0f} s for 384 runs (extrapolated)")
     _meanwhile()
 

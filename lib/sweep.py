@@ -176,7 +176,7 @@ def rows_of(plan: Plan, results: Mapping[int, Result], theory: Any) -> list[dict
 # How long it takes
 
 # Measured on two cores with `python -m benchmarks sweep`, to say beforehand about how long a sweep will take.
-SECONDS_PER_CELL, SECONDS_PER_STEP, SECONDS_PER_PRODUCT, SECONDS_PER_SHAPE = 0.06, 5e-6, 1.3e-9, 2.0
+SECONDS_PER_CELL, SECONDS_PER_STEP, SECONDS_PER_PRODUCT, SECONDS_PER_SHAPE = 0.03, 5e-6, 1.0e-9, 1.7
 
 
 def estimate(plan: Plan) -> float:
