@@ -19,6 +19,9 @@ from lib.settings import Config, SettingError, clamp, live_values, needs_new_net
 
 SMOOTHINGS = {"off": "Off", "30": "30 steps", "300": "300 steps"}
 WATCHING = "You are watching a run that somebody shared. Start trains one of your own, with the settings on the left."
+IN_A_SWEEP = (
+    "This run is part of a sweep that is under way. When it has ended you can rewind it, or start from its settings."
+)
 SILENT = "Here the coach says what it sees in the run: stuck, too fast, learned, and what would change it."
 SCALES = {"linear": "Linear", "log": "Logarithmic"}
 
@@ -37,14 +40,14 @@ def show(slug: str) -> None:
         controls.write_address(demo, config)
     _follow_live_settings(job, config, visitor)
 
-    watching = job is not None and job.visitor != visitor
+    watching = job is not None and not run_bar.may_steer(job, visitor)
     event = frames.event_of(job, demo)
     with st.container(border=True):
         run_bar.draw(demo, job, config, visitor)
         status = frames.status(job, demo) if job else None
         live_status(job.id if job else None, event, status, key=f"{slug}/status", on_event=_nothing)
     if watching:
-        st.info(WATCHING, icon=":material/visibility:")
+        st.info(WATCHING if job.visitor != visitor else IN_A_SWEEP, icon=":material/visibility:")
     if job is not None and job.error:
         _failure(job)
     _explain_settings(demo, job, config, error, watching)
@@ -89,7 +92,7 @@ def _config_of(demo: Demo, job: Any) -> Config | None:
 
 def _follow_live_settings(job: Any, config: Config | None, visitor: str) -> None:
     """Hand a moved live control on to the running job. A job that runs is moved only by what its owner changed."""
-    if job is None or config is None or job.visitor != visitor or not job.active:
+    if config is None or not run_bar.may_steer(job, visitor) or not job.active:
         return
     changed = {name: value for name, value in live_values(config).items() if job.live.get(name) != value}
     if changed:

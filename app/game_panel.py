@@ -9,7 +9,7 @@ from demos.registry import Demo
 from lib.lessons import Round
 from lib.settings import Config
 
-SHOWN = 12  # positions: what fits on a phone
+SHOWN = 12  # positions: what fits on a phone, unless the task looks further back
 
 
 @st.fragment
@@ -30,16 +30,16 @@ def draw(demo: Demo, config: Config, job: Any) -> None:
     with st.container(border=True):
         left, right = st.columns([3, 2])
         with left:
-            _sequence(rounds, answers)
+            _sequence(rounds, answers, max(SHOWN, demo.lessons.looks_back(config) + 1))
             _question(demo, rounds, answers, game.games)
         with right:
             _scores(rounds, answers)
 
 
-def _sequence(rounds: list[Round], answers: list[int]) -> None:
+def _sequence(rounds: list[Round], answers: list[int], shown: int) -> None:
     """The last positions: inputs, the targets that are told, and one's answers."""
     end = min(len(answers) + 1, len(rounds))
-    places = range(max(0, end - SHOWN), end)
+    places = range(max(0, end - shown), end)
     told = [str(rounds[i].target) if i < len(answers) else "**?**" for i in places]
     said = [_mark(answers[i], rounds[i].target) if i < len(answers) else "" for i in places]
     rows = [
@@ -63,13 +63,14 @@ def _question(demo: Demo, rounds: list[Round], answers: list[int], games: int) -
         network = "" if last.probability is None else f" The network's probability of a 1 was {last.probability:.2f}."
         with st.expander(f"{right}: the target was {last.target}. Why?"):
             st.markdown(f"The target of position {len(answers)} is {last.why}.{network}")
+    if len(answers) < len(rounds):
+        st.markdown(f"The target of position {len(answers) + 1} is …")
+    else:
+        st.markdown("That was the last one.")
     with st.container(horizontal=True, vertical_alignment="center"):
         if len(answers) < len(rounds):
-            st.markdown(f"The target of position {len(answers) + 1} is", width="content")
             for bit in (0, 1):
                 st.button(str(bit), key=f"{demo.slug}/say_{bit}", on_click=answers.append, args=(bit,), width=64)
-        else:
-            st.markdown("That was the last one.", width="content")
         st.button(
             "New sequence",
             key=f"{demo.slug}/new_game",
@@ -104,5 +105,6 @@ def _scores(rounds: list[Round], answers: list[int]) -> None:
             "On average: coins are right half of the time.",
         ),
     )
-    for label, value, help_text in scores:
-        st.metric(label, value, help=help_text)
+    with st.container(horizontal=True):
+        for label, value, help_text in scores:
+            st.metric(label, value, help=help_text, width="content")

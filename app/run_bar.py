@@ -45,6 +45,11 @@ def current_job(demo: Demo, visitor: str) -> Any:
     return jobs().get(run_id) if run_id else None
 
 
+def may_steer(job: Any, visitor: str) -> bool:
+    """Whether this visitor may pause, stop or change a run: it is theirs, and not a cell of a sweep that is under way."""
+    return job is not None and job.visitor == visitor and not (job.sweep and job.active)
+
+
 def _run_key(demo: Demo) -> str:
     return f"{demo.slug}/run"
 
@@ -82,7 +87,7 @@ def start(demo: Demo, visitor: str, *, paused: bool = False) -> Any:
         st.toast(str(error), icon=":material/error:")
         return None
     before = st.session_state.get(_run_key(demo))
-    if before and (job := jobs().get(before)) is not None and job.visitor == visitor and job.active:
+    if before and (job := jobs().get(before)) is not None and may_steer(job, visitor) and job.active:
         jobs().stop(before)
     job = jobs().start(demo.slug, config, visitor, paused=paused, speed=_speed())
     _show_run(demo, job.id)
@@ -125,7 +130,7 @@ def take_advice(demo: Demo, visitor: str, change: dict[str, Any]) -> None:
     fields = settings_of(demo.config)
     run_id = st.session_state.get(_run_key(demo))
     job = jobs().get(run_id) if run_id else None
-    if job is not None and job.active and all(fields[name].live for name in change):
+    if job is not None and job.active and may_steer(job, visitor) and all(fields[name].live for name in change):
         jobs().set_live(job.id, **change)
     else:
         start(demo, visitor)
@@ -138,7 +143,7 @@ def _set_speed(run_id: str | None) -> None:
 
 def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
     """The buttons and the speed control."""
-    mine = job is not None and job.visitor == visitor
+    mine = may_steer(job, visitor)
     state = str(job.state) if mine else ""
     moving, paused = state in ("queued", "compiling", "running"), state == "paused"
     run_id = job.id if mine else None

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -23,7 +22,6 @@ from lib.store import RunRecord
 from lib.values import as_text
 
 LISTED = 500
-SPARK_POINTS = 40
 
 
 def show() -> None:
@@ -109,7 +107,7 @@ def _table(records: list[RunRecord]) -> list[RunRecord]:
             "Last loss": record.summary.get("loss", {}).get("last"),
             "Best loss": record.summary.get("loss", {}).get("best"),
             "Mean of last 100": record.summary.get("loss", {}).get("mean_last_100"),
-            "Loss": _spark(record.id, record.step),
+            "Loss": record.spark,
         }
         for record in records
     ]
@@ -139,16 +137,6 @@ def _table(records: list[RunRecord]) -> list[RunRecord]:
 def _table_key(records: Sequence[RunRecord]) -> str:
     """Rows are ticked by their places: another list of runs must begin with nothing ticked."""
     return f"runs/table/{hash(tuple(record.id for record in records))}"
-
-
-@st.cache_data(max_entries=5000, show_spinner=False)
-def _spark(run_id: str, step: int) -> list[float]:
-    """A few points of the run's loss, evenly along it, as they were at a step."""
-    _, losses = jobs().curve(run_id, "loss")
-    if not len(losses):
-        return []
-    places = np.linspace(0, len(losses) - 1, min(SPARK_POINTS, len(losses))).astype(int)
-    return [round(float(loss), 4) for loss in losses[places]]
 
 
 # Rename and delete

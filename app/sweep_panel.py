@@ -11,6 +11,7 @@ import streamlit as st
 from app import controls, frames, run_bar
 from app.live import live_chart, live_status
 from app.service import sweeps
+from app.visitor import clock
 from demos.registry import Demo
 from lib.settings import Config, SettingError, parse, replace, settings_of
 from lib.sweep import Plan, SweepError, estimate, in_words, plan, rows_of
@@ -146,7 +147,7 @@ def _shown(demo: Demo, visitor: str) -> Sweep | None:
     if st.session_state.get(_key(demo, "shown")) not in ids:
         st.session_state[_key(demo, "shown")] = ids[0]
     if len(ids) > 1:
-        names = {record.id: _name(demo, record) for record in records}
+        names = {record.id: f"{clock(record.created)} · {_name(demo, record)}" for record in records}
         st.selectbox("Sweep", ids, format_func=names.__getitem__, key=_key(demo, "shown"))
     return sweeps().get(st.session_state[_key(demo, "shown")])
 
@@ -157,7 +158,7 @@ def _name(demo: Demo, record: Any) -> str:
     cells = 1
     for _, values in record.axes:
         cells *= len(values)
-    return f"{axes}: {cells} cells, {record.base.get('epochs')} epochs ({record.state})"
+    return f"{axes}: {cells} cells, {record.base.get('epochs')} epochs"
 
 
 def _map(demo: Demo, sweep: Sweep) -> None:
@@ -190,6 +191,7 @@ def _map(demo: Demo, sweep: Sweep) -> None:
         key=_key(demo, name),
         height=figure["layout"]["height"],
         on_click=lambda run_id: run_bar.open_run(demo, run_id),
+        save=f"unrolled-{demo.slug}-sweep",
     )
     st.caption(
         f"Each cell is the result of {getattr(sweep.plan.base, 'seeds', 1)} networks; click on one to open its run above. The "

@@ -136,7 +136,7 @@ class Job:
             id=self.id, visitor=self.visitor, slug=self.slug, config=self.config.model_dump(), live=dict(self.live),
             changes=list(self.changes), state=str(self.state), message=self.message, step=self.step, steps=self.steps,
             created=self.created, updated=time.time(), seconds=self.seconds, device=self.device,
-            summary=self.stream.summary(), final_by_seed=self.stream.final_by_seed(), sweep=self.sweep,
+            summary=self.stream.summary(), final_by_seed=self.stream.final_by_seed(), spark=self.stream.spark(), sweep=self.sweep,
         )  # fmt: skip
 
     def arrays(self) -> dict[str, np.ndarray]:

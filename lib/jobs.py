@@ -94,6 +94,7 @@ class Jobs:
         self.store.save(job.record())
         if not sweep:
             self.store.prune(visitor, slug)
+            self.store.purge(time.time())
         with self._changed:
             self._jobs[job.id] = job
             self._queue_compilation(job)
@@ -436,11 +437,11 @@ class Jobs:
 
     def _end(self, job: Job) -> None:
         """Write a job that has ended, and free what it trained with. This thread has the job's turn."""
-        self._save(job)
         with self._changed:
             if job.carry is not None:
-                job.checkpoint = job.carry.to_arrays()
+                job.checkpoint = job.carry.weights()
             job.engine = job.carry = None
+        self._save(job)
 
     def _save(self, job: Job) -> None:
         job.saved_at = time.monotonic()

@@ -68,7 +68,9 @@ class Round(NamedTuple):
 
 
 class Game(NamedTuple):
-    """A demo's task for the person. The demo's `rounds(config, snapshot, number)` gives each of so many `games`."""
+    """A demo's task for the person. The demo's `rounds(config, snapshot, number)` gives each of so many `games`, and
+    `looks_back(config)` how many steps of them one must see.
+    """
 
     title: str
     introduction: str

@@ -50,6 +50,7 @@ class RunRecord:
     device: str
     summary: dict[str, Any]
     final_by_seed: list[float | None] = field(default_factory=list)
+    spark: list[float] = field(default_factory=list)  # a few losses, evenly along the run
     sweep: str = ""
     name: str = ""
     deleted: float = 0.0
@@ -71,9 +72,15 @@ class SweepRecord:
 
 
 _TABLES: dict[str, type] = {"runs": RunRecord, "sweeps": SweepRecord}
-_JSON = ("config", "live", "changes", "summary", "final_by_seed", "base", "axes")
+_JSON = ("config", "live", "changes", "summary", "final_by_seed", "spark", "base", "axes")
 _OWNERS = ("name", "deleted")
-_ADDED = {"final_by_seed": "'[]'", "sweep": "''", "name": "''", "deleted": "0"}  # since the first version
+_ADDED = {
+    "final_by_seed": "'[]'",
+    "spark": "'[]'",
+    "sweep": "''",
+    "name": "''",
+    "deleted": "0",
+}  # since the first version
 
 
 class Store:

@@ -167,6 +167,12 @@ class MetricStream:
             recent = self._recent_by_seed
         return [_finite(value) for value in recent.mean(axis=0, dtype=np.float64)] if len(recent) else []
 
+    def spark(self, count: int = 40) -> list[float]:
+        """At most so many of the losses, evenly along the curve: enough for a thumbnail."""
+        _, values = self.curve("loss")
+        places = np.linspace(0, len(values) - 1, min(count, len(values))).astype(int)
+        return [round(float(value), 4) for value in values[places]]
+
     def names(self) -> list[str]:
         """The series that there are."""
         with self._lock:

@@ -19,7 +19,6 @@ from lib.values import Value, as_text, read_float
 
 MOST_CELLS = 400
 MOST_AXES = 2
-LEARNED_SHARE = 0.1  # of the way from the exact floor to chance: a seed below that has learned
 
 
 class SweepError(ValueError):
@@ -136,19 +135,16 @@ class Result(NamedTuple):
     @property
     def median(self) -> float | None:
         """The median over seeds of the final loss; None while there is none or when most seeds have diverged."""
-        if not self.final_by_seed:
+        if not self.final_by_seed or self.state == "diverged":
             return None
         value = statistics.median(math.inf if loss is None else loss for loss in self.final_by_seed)
         return value if math.isfinite(value) else None
 
     def learned(self, threshold: float) -> int:
         """How many seeds ended at or below a loss."""
+        if self.state == "diverged":
+            return 0
         return sum(loss is not None and loss <= threshold for loss in self.final_by_seed)
-
-
-def learned_below(chance: float, floor: float) -> float:
-    """The loss at or below which a seed has learned; -inf where there is nothing to learn."""
-    return floor + LEARNED_SHARE * (chance - floor) if chance - floor > 0.01 else -math.inf
 
 
 def rows_of(plan: Plan, results: Mapping[int, Result], theory: Any) -> list[dict[str, Any]]:
@@ -156,17 +152,16 @@ def rows_of(plan: Plan, results: Mapping[int, Result], theory: Any) -> list[dict
     found = []
     for index, config in enumerate(plan.cells):
         result = results.get(index, Result("waiting", ()))
-        chance, floor = theory.chance(config), theory.floor(config)
         found.append(
             plan.changes(index)
             | {
                 "state": result.state,
                 "median_final_loss": result.median,
-                "seeds_learned": result.learned(learned_below(chance, floor)),
+                "seeds_learned": result.learned(theory.learned_below(config)),
                 "seeds": len(result.final_by_seed),
                 "final_loss_by_seed": list(result.final_by_seed),
-                "chance": chance,
-                "floor": floor,
+                "chance": theory.chance(config),
+                "floor": theory.floor(config),
                 "within_theory": bool(theory.within_reach(config)),
             }
         )
@@ -182,11 +177,15 @@ SECONDS_PER_CELL, SECONDS_PER_STEP, SECONDS_PER_PRODUCT, SECONDS_PER_SHAPE = 0.0
 def estimate(plan: Plan) -> float:
     """About how many seconds a sweep takes on two cores that do nothing else.
 
-    A demo's config says how many `products` a step multiplies for one seed, and on what `shape` the compiled code depends.
+    A demo's config says how many `products` a step multiplies for one seed, and with `shape` which cells share their code.
     """
     cells: list[Any] = plan.cells
     training = sum(c.steps * (SECONDS_PER_STEP + c.seeds * c.products * SECONDS_PER_PRODUCT) for c in cells)
-    return training + len(cells) * SECONDS_PER_CELL + len({(c.shape, c.optimizer) for c in cells}) * SECONDS_PER_SHAPE
+    return (
+        training
+        + len(cells) * SECONDS_PER_CELL
+        + len({(c.shape, c.optimizer, c.windows_per_epoch) for c in cells}) * SECONDS_PER_SHAPE
+    )
 
 
 def in_words(seconds: float) -> str:

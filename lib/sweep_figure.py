@@ -8,7 +8,7 @@ import numpy as np
 from lib import style
 from lib.settings import settings_of
 from lib.style import Json
-from lib.sweep import Plan, Result, learned_below
+from lib.sweep import Plan, Result
 from lib.values import as_text
 
 MOST_TEXTS = 12  # columns up to which each cell has its number in it, also on a phone
@@ -49,9 +49,9 @@ def sweep_figures(plan: Plan, results: Mapping[int, Result], theory: Any, cell_i
     its run, or empty while that has not ended.
     """
     cells: list[Any] = plan.cells
-    thresholds = [learned_below(theory.chance(config), theory.floor(config)) for config in cells]
+    thresholds = [theory.learned_below(config) for config in cells]
     inside = np.array([theory.within_reach(config) for config in cells]).reshape(plan.rows, plan.columns)
-    highest = max(theory.chance(config) for config in cells)
+    lowest, highest = min(theory.floor(config) for config in cells), max(theory.chance(config) for config in cells)
     learned = [results[i].learned(thresholds[i]) if i in results else 0 for i in range(len(cells))]
     custom = [_custom(plan, results.get(i), i, learned[i], cell_ids[i]) for i in range(len(cells))]
     losses = [results[i].median if i in results else None for i in range(len(cells))]
@@ -61,7 +61,7 @@ def sweep_figures(plan: Plan, results: Mapping[int, Result], theory: Any, cell_i
     ]
     boundary = _boundary(inside, theory.BOUNDARY)
     maps = {
-        "sweep_loss": _map(plan, losses, custom, "median final loss (nats)", (0.0, highest), LOSS_COLORS, "~g"),
+        "sweep_loss": _map(plan, losses, custom, "median final loss (nats)", (lowest, highest), LOSS_COLORS, "~g"),
         "sweep_share": _map(plan, shares, custom, "share of seeds that learned", (0.0, 1.0), SHARE_COLORS, ".0%"),
     }
     alt = _alt(plan, results, inside, losses)
@@ -79,10 +79,10 @@ def _custom(plan: Plan, result: Result | None, index: int, learned: int, cell_id
     if result is None:
         return [settings, "not trained yet", "", ""]
     seeds = len(result.final_by_seed)
+    if not seeds:
+        return [settings, f"no step was trained ({result.state})", "click to open this run", cell_id]
     median = (
-        "the median loss is no longer a number"
-        if result.median is None
-        else f"median final loss {result.median:.4g} nats"
+        f"median final loss {result.median:.4g} nats" if result.median is not None else "the loss is no longer a number"
     )
     ended = "" if result.state == "finished" else f" ({result.state})"
     return [settings, f"{median}{ended}", f"{learned} of {seeds} seeds learned<br>click to open this run", cell_id]

@@ -4,6 +4,7 @@ What a sweep has come to is always read from its cells' records, so a restart ne
 ended stay, and the others go on or begin.
 """
 
+import hashlib
 import logging
 import secrets
 import threading
@@ -38,8 +39,8 @@ class Sweep:
         self.version = 0
 
     def cell_id(self, index: int) -> str:
-        """The id of the run of a cell."""
-        return f"{self.id}-{index:03d}"
+        """The id of the run of a cell. It does not tell the sweep's, so that one cell can be shared alone."""
+        return hashlib.blake2b(f"{self.id}/{index}".encode(), digest_size=12).hexdigest()
 
     @property
     def time_left(self) -> float | None:
@@ -66,6 +67,7 @@ class Sweeps:
         self._sweeps: OrderedDict[str, Sweep] = OrderedDict()
         self._changed = threading.Condition(threading.RLock())
         self._closing = False
+        self._launched: dict[str, float] = {}  # visitor -> when a cell of theirs was begun last
         for record in self._store.unfinished_sweeps():
             if (sweep := self._restored(record)) is not None:
                 sweep.state = State.PAUSED
@@ -159,6 +161,8 @@ class Sweeps:
             cell = cells.get(sweep.cell_id(index))
             if cell is not None and cell.state not in ACTIVE:
                 sweep.results[index] = Result(cell.state, tuple(cell.final_by_seed))
+            elif cell is not None and (job := self._jobs.get(cell.id)) is not None:
+                sweep.under_way[index] = job
         self._sweeps[sweep.id] = sweep
         return sweep
 
@@ -178,38 +182,50 @@ class Sweeps:
                 for sweep in running:
                     sweep.seconds += now - looked
                 looked = now
-                for sweep in settling:
-                    self._collect(sweep)
-                self._launch(running)
+                for sweep in {id(sweep): sweep for sweep in [*settling, *running]}.values():
+                    self._guarded(sweep, self._collect)
+                while (next_sweep := self._next(running)) is not None:
+                    self._guarded(next_sweep, self._begin)
                 self._changed.wait(LOOK_SECONDS)
 
+    def _guarded(self, sweep: Sweep, act: Callable[[Sweep], None]) -> None:
+        """A full disk, or whatever else goes wrong with one sweep, ends that one and no other."""
+        try:
+            act(sweep)
+        except Exception as error:
+            LOG.exception("sweep %s failed", sweep.id)
+            sweep.state, sweep.message = State.FAILED, f"{type(error).__name__}: {error}"
+            sweep.version += 1
+            for job in sweep.under_way.values():
+                self._jobs.stop(job.id)
+            sweep.under_way.clear()
+
     def _collect(self, sweep: Sweep) -> None:
-        """Take in the cells that have ended. A cell that was stopped with its sweep may be begun again."""
+        """Take in the cells that have ended."""
         for index, job in list(sweep.under_way.items()):
             if job.active:
                 continue
             del sweep.under_way[index]
             sweep.results[index] = Result(str(job.state), tuple(job.stream.final_by_seed()))
-            if len(sweep.results) == len(sweep.cells) and sweep.state is State.RUNNING:
-                sweep.state = State.FINISHED
+            self._publish(sweep)
+        if len(sweep.results) == len(sweep.cells) and sweep.state is State.RUNNING:
+            sweep.state = State.FINISHED
             self._publish(sweep)
 
-    def _launch(self, running: list[Sweep]) -> None:
-        """Begin the next cells, of the sweeps in turn."""
-        while sum(len(sweep.under_way) for sweep in running) < AT_ONCE:
-            waiting = [s for s in running if len(s.results) + len(s.under_way) < len(s.cells)]
-            if not waiting:
-                return
-            sweep = min(waiting, key=lambda s: len(s.under_way))
-            index = next(i for i in range(len(sweep.cells)) if i not in sweep.results and i not in sweep.under_way)
-            sweep.under_way[index] = self._begin(sweep, index)
+    def _next(self, running: list[Sweep]) -> Sweep | None:
+        """The sweep whose turn it is to begin a cell: of the visitor with the fewest under way, who has waited longest."""
+        waiting = [s for s in running if s.state is State.RUNNING and len(s.results) + len(s.under_way) < len(s.cells)]
+        under_way: dict[str, int] = {}
+        for sweep in running:
+            under_way[sweep.visitor] = under_way.get(sweep.visitor, 0) + len(sweep.under_way)
+        if not waiting or sum(under_way.values()) >= AT_ONCE:
+            return None
+        return min(waiting, key=lambda s: (under_way[s.visitor], self._launched.get(s.visitor, 0.0), len(s.under_way)))
 
-    def _begin(self, sweep: Sweep, index: int) -> Job:
-        """The job of a cell: one that a restart interrupted goes on, else a new one."""
-        job = self._jobs.get(sweep.cell_id(index))
-        if job is not None and job.state is State.PAUSED:
-            self._jobs.resume(job.id)
-            return job
-        return self._jobs.start(
+    def _begin(self, sweep: Sweep) -> None:
+        """Begin the next cell."""
+        self._launched[sweep.visitor] = time.monotonic()
+        index = next(i for i in range(len(sweep.cells)) if i not in sweep.results and i not in sweep.under_way)
+        sweep.under_way[index] = self._jobs.start(
             sweep.slug, sweep.cells[index], sweep.visitor, sweep=sweep.id, run_id=sweep.cell_id(index)
         )

@@ -71,8 +71,16 @@ class Carry(NamedTuple):
 
     def to_arrays(self) -> Arrays:
         """The same as a flat dict of arrays, for a checkpoint."""
-        leaves = tf.nest.flatten((self.params, self.slots, self.state))
-        return {"step": np.array(self.step), **{f"leaf_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}}
+        return _flat(self.step, (self.params, self.slots, self.state))
+
+    def weights(self) -> Arrays:
+        """The step and the parameters alone: what is kept of a run that has ended. Slots and state can be many times more."""
+        return _flat(self.step, self.params)
+
+
+def _flat(step: int, tree: Any) -> Arrays:
+    leaves = {f"leaf_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(tf.nest.flatten(tree))}
+    return {"step": np.array(step), **leaves}
 
 
 class _Chunk:

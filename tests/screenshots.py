@@ -1,6 +1,6 @@
 """Pictures of every page, wide and narrow, light and dark: `make screenshots` writes them to screenshots/.
 
-`python -m tests.screenshots FILE` writes the README's picture: the echo page while it learns.
+`python -m tests.screenshots docs` writes the README's pictures.
 """
 
 import sys
@@ -55,14 +55,34 @@ def all_pages(browser: Browser, url: str) -> None:
                 page.screenshot(path=folder / f"{demo.slug}-start-{name}-{scheme}.png")
                 train(page)
                 page.screenshot(path=folder / f"{demo.slug}-end-{name}-{scheme}.png")
+            page.goto(f"{url}/echo")
+            sweep(page)
+            page.screenshot(path=folder / f"sweep-{name}-{scheme}.png")
+            page.goto(f"{url}/runs")
+            page.locator("[data-testid=stDataFrame]").first.wait_for(timeout=60_000)
+            page.wait_for_timeout(1500)
+            page.screenshot(path=folder / f"runs-{name}-{scheme}.png")
     print(f"Written to {folder.relative_to(ROOT)}/")
 
 
-def readme_picture(browser: Browser, url: str, file: Path) -> None:
-    """The echo page after a short run of 16 seeds."""
+def sweep(page: Page) -> None:
+    """Sweep what the page offers first, and wait until the map is full."""
+    page.get_by_role("tab", name="Sweep").click()
+    page.get_by_role("button", name="Start the sweep").click()
+    status = page.locator(".unrolled-status").last
+    status.and_(page.locator("[data-state=finished]")).wait_for(timeout=300_000)
+    page.locator("[data-name=sweep_loss]").scroll_into_view_if_needed()
+    page.mouse.move(1, 1)
+    page.wait_for_timeout(1500)
+
+
+def readme_pictures(browser: Browser, url: str, folder: Path) -> None:
+    """The echo page after a short run of 16 seeds, and its map."""
     page = open_page(browser, f"{url}/echo?seeds=16&epochs=4", (1400, 1360), "light")
     train(page)
-    page.screenshot(path=file)
+    page.screenshot(path=folder / "echo.png")
+    sweep(page)
+    page.locator("[data-name=sweep_loss]").screenshot(path=folder / "sweep.png")
 
 
 def main() -> None:
@@ -73,7 +93,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=system_browser(), args=BROWSER_ARGUMENTS)
         try:
             if len(sys.argv) > 1:
-                readme_picture(browser, server.url, Path(sys.argv[1]))
+                readme_pictures(browser, server.url, Path(sys.argv[1]))
             else:
                 all_pages(browser, server.url)
         finally:

@@ -38,10 +38,13 @@ class QuadraticConfig(Config):
 
 class Carry(NamedTuple):
     step: int
-    weights: np.ndarray
+    values: np.ndarray
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        return {"step": np.array(self.step), "weights": self.weights}
+        return {"step": np.array(self.step), "weights": self.values}
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return self.to_arrays()
 
 
 class Engine:
@@ -77,7 +80,7 @@ class Engine:
         return Carry(step, weights), {"loss": loss}
 
     def observe(self, carry: Carry) -> dict[str, np.ndarray]:
-        return {"weights": carry.weights}
+        return {"weights": carry.values}
 
 
 def make(folder: Path, workers: int = 1) -> Jobs:

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demos.binary_rule import theory as rule_theory
+from demos.binary_rule.config import BinaryRuleConfig
 from demos.echo import theory
 from demos.echo.config import EchoConfig
 from demos.registry import DEMOS, Demo
@@ -19,7 +21,6 @@ from lib.sweep import (
     SweepError,
     estimate,
     in_words,
-    learned_below,
     parse_axis,
     plan,
     rows_of,
@@ -112,9 +113,17 @@ def test_the_median_counts_a_diverged_seed_as_the_worst() -> None:
     assert Result("finished", (0.1, 0.2, None)).learned(0.1) == 1
 
 
-def test_learned_is_near_the_floor_and_never_where_there_is_nothing_to_learn() -> None:
-    assert learned_below(0.69, 0.0) == pytest.approx(0.069)
-    assert learned_below(0.69, 0.69) == -math.inf
+def test_learned_is_near_the_goal_and_never_where_there_is_nothing_to_learn() -> None:
+    assert theory.learned_below(EchoConfig()) == pytest.approx(0.0695, abs=1e-3)
+    assert theory.learned_below(EchoConfig(echo_step=20)) == -math.inf
+    one_bit = BinaryRuleConfig(second_lag=5)
+    assert rule_theory.learned_below(one_bit) < rule_theory.floor(one_bit), "half of the rule is not the rule"
+    assert rule_theory.learned_below(BinaryRuleConfig()) == pytest.approx(0.383, abs=1e-3)
+
+
+def test_a_run_that_diverged_has_learned_nothing() -> None:
+    result = Result("diverged", (0.01, 0.02))
+    assert result.median is None and result.learned(0.1) == 0
 
 
 def test_the_rows_say_what_is_known_of_every_cell() -> None:

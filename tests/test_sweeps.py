@@ -139,3 +139,52 @@ def test_the_latest_are_listed_and_an_unknown_one_is_none(process: Process) -> N
     assert process.sweeps.latest("you", "quadratic") == []
     assert process.sweeps.get("nobody") is None
     process.sweeps.pause("nobody")
+
+
+def test_a_sweep_whose_last_cells_end_while_it_is_paused_finishes_when_it_goes_on(process: Process) -> None:
+    sweep = process.start(small(nap=0.002, steps=60))
+    wait(lambda: len(sweep.results) + len(sweep.under_way) == 3)
+    sweep.state = State.PAUSED  # its cells run on to their end, as those in their last chunk do
+    wait(lambda: len(sweep.results) == 3)
+    assert sweep.state is State.PAUSED
+    process.sweeps.resume(sweep.id)
+    wait(ended(sweep))
+
+
+def test_the_sweeps_of_all_visitors_have_their_turns(process: Process) -> None:
+    made = small(",".join(f"0.{n:03d}" for n in range(10, 22)), steps=3, nap=0.005)
+    sweeps = [process.sweeps.start("quadratic", made, visitor) for visitor in ("a", "a", "b", "c")]
+    wait(lambda: any(ended(sweep)() for sweep in sweeps))
+    assert all(len(sweep.results) >= 4 for sweep in sweeps[2:]), [len(sweep.results) for sweep in sweeps]
+
+
+def test_what_goes_wrong_with_one_sweep_ends_no_other(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = process.jobs.start
+
+    def start(slug: str, config: QuadraticConfig, visitor: str, **options):
+        if visitor == "unlucky":
+            raise OSError("disk full")
+        return real(slug, config, visitor, **options)
+
+    monkeypatch.setattr(process.jobs, "start", start)
+    unlucky = process.sweeps.start("quadratic", small(), "unlucky")
+    other = process.start(small())
+    wait(ended(other))
+    assert unlucky.state is State.FAILED
+    assert unlucky.message == "OSError: disk full"
+
+
+def test_stop_after_a_restart_keeps_what_the_cells_under_way_have_learned(tmp_path: Path) -> None:
+    first = Process(tmp_path)
+    sweep = first.start(small(nap=0.002, steps=2000))
+    wait(lambda: any(job.step > 0 for job in sweep.under_way.values()))
+    first.end()
+    second = Process(tmp_path)
+    again = second.sweeps.get(sweep.id)
+    assert again is not None and again.under_way
+    second.sweeps.stop(sweep.id)
+    wait(lambda: not again.under_way)
+    assert {result.state for result in again.results.values()} == {"stopped"}
+    assert any(result.final_by_seed for result in again.results.values())
+    wait(lambda: second.jobs.store.unfinished() == [])
+    second.end()

@@ -157,7 +157,7 @@ class BinaryRuleConfig(Config):
 
     @property
     def shape(self) -> tuple[str | int, ...]:
-        """What the compiled code depends on, besides the number of seeds and the optimizer."""
+        """What the compiled code depends on, besides seeds, optimizer and the windows of an epoch."""
         return self.cell, self.hidden_units, self.time_step, self.batch_size
 
     @property

@@ -46,7 +46,7 @@ def advise(config: BinaryRuleConfig, step: int, metrics: Mapping[str, Any]) -> A
         return _overshoots(config, loss)
     if not any(theory.reached(config)):
         return _out_of_reach(config)
-    if loss < best.loss - CLOSE:
+    if loss < best.loss - CLOSE and config.carry_state and not all(theory.reached(config)):
         return _better_than_taught(config, loss, best.loss)
     if loss < best.loss + CLOSE:
         return _at_the_best(config, loss, best.loss)
@@ -70,43 +70,48 @@ def _overshoots(config: BinaryRuleConfig, loss: float) -> Advice:
 
 
 def _out_of_reach(config: BinaryRuleConfig) -> Advice:
-    window = min(20, max(config.lags) + 1)
     text = (
         f"Both bits lie {min(config.lags)} or more steps back, and a window has {config.time_step}. The gradient is cut at "
         "the window's start, so no target is ever joined to the bits that decide it: the loss stays at 0.693."
     )
-    if max(config.lags) < 20:
-        return Advice("window", "warning", text, f"Use a window of {window} steps", {"time_step": window})
-    nearer = {"first_lag": 1, "second_lag": 2, "time_step": max(3, config.time_step)}
-    return Advice("window", "warning", text, "Bring the bits nearer: 1 and 2 back", nearer)
+    offer, change = _teach(config)
+    return Advice("window", "warning", text, f"Use {offer}", change)
+
+
+def _teach(config: BinaryRuleConfig) -> tuple[str, dict[str, Any]]:
+    """What would bring both bits within the window: a longer one, or nearer bits where it cannot be longer."""
+    longest = max(config.lags)
+    if longest < 20:
+        return f"a window of {longest + 1} steps", {"time_step": longest + 1}
+    return "bits 1 and 2 back", {"first_lag": 1, "second_lag": 2, "time_step": max(3, config.time_step)}
 
 
 def _better_than_taught(config: BinaryRuleConfig, loss: float, best: float) -> Advice:
-    window = min(20, max(config.lags) + 1)
+    offer, change = _teach(config)
     return Advice(
         "carried",
         "success",
         f"The loss is {plain(loss)}, less than {best:.3f}, the best with what a window of {config.time_step} teaches. The bit "
         f"{max(config.lags)} back has no gradient of its own, but the carried state still holds a trace of it, and the "
         "network has found that.",
-        f"Teach it properly: a window of {window} steps",
-        {"time_step": window},
+        f"Teach it properly: {offer}",
+        change,
     )
 
 
 def _at_the_best(config: BinaryRuleConfig, loss: float, best: float) -> Advice:
     start = f"The loss is {loss:.3f}; the exact best in this setting is {best:.3f}. "
     if not all(theory.reached(config)):
-        window = min(20, max(config.lags) + 1)
         text = f"It uses one of the two bits; the other lies beyond the window of {config.time_step} steps."
-        return Advice("one-bit", "info", start + text, f"Use a window of {window} steps", {"time_step": window})
+        offer, change = _teach(config)
+        return Advice("one-bit", "info", start + text, f"Use {offer}", change)
     if not config.carry_state:
         text = (
             "What is missing to the rule's own value are the first positions of each window: they start with no memory."
         )
         return Advice("carry", "info", start + text, "Carry the state between windows", {"carry_state": True})
     longest = max(config.lags)
-    change: dict[str, Any] = {"first_lag": longest, "second_lag": min(20, longest + 2)}
+    change = {"first_lag": longest, "second_lag": min(20, longest + 2)}
     if longest >= 18:
         return Advice("learned", "success", start + "It has found the rule.", "Try 8 seeds at once", {"seeds": 8})
     change |= {"time_step": max(config.time_step, longest + 4), "hidden_units": max(config.hidden_units, longest + 6)}
@@ -241,6 +246,11 @@ GAME = Game(
 )
 
 
+def looks_back(config: BinaryRuleConfig) -> int:
+    """How many steps back a person must see to play."""
+    return max(config.lags)
+
+
 def rounds(config: BinaryRuleConfig, snapshot: Mapping[str, Any] | None, game: int) -> list[Round]:
     """One game: the sequence's inputs and targets, what the network says, and what knowing the rule is worth."""
     strip, row = strips(config.lags, config.time_step, config.seed), 1 + game % GAMES
@@ -248,9 +258,11 @@ def rounds(config: BinaryRuleConfig, snapshot: Mapping[str, Any] | None, game: i
     found = []
     for position, (bit, target) in enumerate(zip(strip.inputs[row].tolist(), strip.targets[row].tolist(), strict=True)):
         one = theory.probability_of_one(*divmod(int(strip.contexts[row, position]), 2))
+        seen = (config.first_lag <= position, config.second_lag <= position)
+        certainty = max(one, 1 - one) if all(seen) else theory.best_knowing(config, seen).accuracy
         says = float(ones[position]) if ones is not None else None
         why = reason(config, strip, row, position).replace("<br>", " ")
-        found.append(Round(bit, target, says, max(one, 1 - one), why))
+        found.append(Round(bit, target, says, certainty, why))
     return found
 
 

@@ -132,7 +132,20 @@ def _mean(config: BinaryRuleConfig, positions: int, usable: Known) -> Best:
 
 # For sweeps
 
-BOUNDARY = "both bits lie within the window, and there is a unit for each bit back to the further one"
+
+def learned_below(config: BinaryRuleConfig) -> float:
+    """The loss at or below which a network counts as having found the whole rule.
+
+    It is a tenth of the way from the best with both bits, where these have been read, to chance.
+    """
+    goal = carried_best(config).loss
+    return goal + 0.1 * (LN_2 - goal)
+
+
+BOUNDARY = (
+    "both bits lie within the window, and there is a unit for each bit back to the further one. What is learned beyond it "
+    "has ridden along in the carried state"
+)
 
 
 def within_reach(config: BinaryRuleConfig) -> bool:

@@ -143,7 +143,7 @@ class EchoConfig(Config):
 
     @property
     def shape(self) -> tuple[str | int, ...]:
-        """What the compiled code depends on, besides the number of seeds and the optimizer."""
+        """What the compiled code depends on, besides seeds, optimizer and the windows of an epoch."""
         return self.cell, self.state_size, self.truncated_backprop_length, self.batch_size
 
     @property

@@ -49,6 +49,11 @@ def learnable(config: EchoConfig) -> bool:
     return config.echo_step < config.truncated_backprop_length
 
 
+def learned_below(config: EchoConfig) -> float:
+    """The loss at or below which a network counts as having learned the echo: a tenth of the way from floor to chance."""
+    return floor(config) + 0.1 * (chance(config) - floor(config)) if learnable(config) else -math.inf
+
+
 BOUNDARY = "the echo lies within the window, and the state has a unit for each bit that it must hold"
 
 
