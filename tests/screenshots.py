@@ -69,7 +69,7 @@ def sweep(page: Page) -> None:
     """Sweep what the page offers first, and wait until the map is full."""
     page.get_by_role("tab", name="Sweep").click()
     page.get_by_role("button", name="Start the sweep").click()
-    status = page.locator(".unrolled-status").last
+    status = page.locator(".unrolled-status").nth(1)
     status.and_(page.locator("[data-state=finished]")).wait_for(timeout=300_000)
     page.locator("[data-name=sweep_loss]").scroll_into_view_if_needed()
     page.mouse.move(1, 1)
