@@ -33,6 +33,7 @@ def apply(demo: Demo, changed: Mapping[str, Any]) -> None:
     """Set controls to these values. Call it before the controls are drawn: at a run's start or in a callback."""
     _keep(demo, values(demo) | dict(changed))
     st.session_state[f"{demo.slug}/round"] = st.session_state.get(f"{demo.slug}/round", 0) + 1
+    st.session_state[f"{demo.slug}/starts"] = {}
 
 
 def _keep(demo: Demo, now: Mapping[str, Any]) -> None:
@@ -128,41 +129,47 @@ def _preset_menu(demo: Demo) -> None:
     )
 
 
+def _start_value(demo: Demo, field: Setting) -> Any:
+    """What a control begins with, the same at every run as long as it is drawn.
+
+    It is not put into the session's state: from there it is sent only once, and is lost when that run is overtaken by
+    another, as happens while a page is opened on a busy machine.
+    """
+    starts, key = st.session_state.setdefault(f"{demo.slug}/starts", {}), key_of(demo, field.name)
+    if key not in st.session_state or field.name not in starts:
+        starts[field.name] = values(demo)[field.name]
+    return starts[field.name]
+
+
 def _control(demo: Demo, field: Setting) -> None:
     label = field.label if not field.unit or field.unit in field.label.lower() else f"{field.label} ({field.unit})"
-    key, help_text = key_of(demo, field.name), field.help + (" Takes effect at once." if field.live else "")
-    st.session_state.setdefault(key, values(demo)[field.name])
+    value = _start_value(demo, field)
+    look: dict[str, Any] = {
+        "key": key_of(demo, field.name),
+        "help": field.help + (" Takes effect at once." if field.live else ""),
+    }
+    low, high, step = (field.type(bound or 0) for bound in (field.minimum, field.maximum, field.step or 1))
     if field.options:
         options = field.options
-        st.selectbox(label, list(options), format_func=lambda value: options[value], key=key, help=help_text)
+        st.selectbox(label, list(options), list(options).index(value), format_func=options.__getitem__, **look)
     elif field.scale == "log":
-        grid = log_grid(field, st.session_state[key])
-        st.select_slider(label, grid, format_func=lambda value: f"{value:g}", key=key, help=help_text)
+        grid = log_grid(field, value, values(demo)[field.name])
+        st.select_slider(label, grid, value, format_func=lambda stop: f"{stop:g}", **look)
     elif field.type is bool:
-        st.toggle(label, key=key, help=help_text)
+        st.toggle(label, value, **look)
     elif field.type is float or _slidable(field):
-        kind = field.type
-        st.slider(
-            label,
-            kind(field.minimum or 0),
-            kind(field.maximum or 0),
-            step=kind(field.step or 1),
-            key=key,
-            help=help_text,
-        )
+        st.slider(label, low, high, value, step, **look)
     else:
-        st.number_input(
-            label, int(field.minimum or 0), int(field.maximum or 0), step=int(field.step or 1), key=key, help=help_text
-        )
+        st.number_input(label, low, high, value, step, **look)
 
 
 def _slidable(field: Setting) -> bool:
     return ((field.maximum or 0) - (field.minimum or 0)) / (field.step or 1) <= SLIDER_STEPS
 
 
-def log_grid(field: Setting, value: float) -> list[float]:
-    """The stops of a logarithmic slider, 1, 1.5, 2, 3, 5, 7, 10 …, and the value that it has now."""
+def log_grid(field: Setting, *values: float) -> list[float]:
+    """The stops of a logarithmic slider, 1, 1.5, 2, 3, 5, 7, 10 …, and the values that it has had."""
     low, high = float(field.minimum or 1e-6), float(field.maximum or 1.0)
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     stops = {float(f"{mantissa:g}e{decade}") for decade in decades for mantissa in MANTISSAS}
-    return sorted({stop for stop in stops if low <= stop <= high} | {low, high, float(value)})
+    return sorted({stop for stop in stops if low <= stop <= high} | {low, high, *map(float, values)})

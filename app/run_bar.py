@@ -75,8 +75,13 @@ def _settings_now(demo: Demo) -> Config:
     return parse(demo.config, controls.values(demo))
 
 
+def _speed_key() -> str:
+    """The key of the speed control: a new one puts it back to its default (see app/controls.py)."""
+    return f"speed.{st.session_state.setdefault('speed_round', 0)}"
+
+
 def _speed() -> Speed:
-    return SPEEDS[st.session_state.get("speed", DEFAULT_SPEED)]
+    return SPEEDS[st.session_state.get(_speed_key(), DEFAULT_SPEED)]
 
 
 def start(demo: Demo, visitor: str, *, paused: bool = False) -> Any:
@@ -112,7 +117,7 @@ def step(demo: Demo, visitor: str, run_id: str | None) -> None:
 def resume(run_id: str) -> None:
     """Go on. Where the pace was one step at a time, it becomes the usual one."""
     if _speed() == 0:
-        st.session_state["speed"] = DEFAULT_SPEED
+        st.session_state["speed_round"] += 1
     jobs().set_speed(run_id, _speed())
     jobs().resume(run_id)
 
@@ -214,11 +219,11 @@ def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
             enabled=config is not None,
             help="Start again from other random weights and other random data.",
         )
-        st.session_state.setdefault("speed", DEFAULT_SPEED)
         st.select_slider(
             "Speed",
             list(SPEEDS),
-            key="speed",
+            DEFAULT_SPEED,
+            key=_speed_key(),
             on_change=_set_speed,
             args=(run_id,),
             width=280,

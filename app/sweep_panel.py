@@ -17,7 +17,7 @@ from lib.settings import Config, SettingError, parse, replace, settings_of
 from lib.sweep import Plan, SweepError, estimate, in_words, plan, rows_of
 from lib.sweeps import Sweep
 
-OWN, NONE = "Your own", "(none)"
+NONE = "(none)"
 SUGGESTED, AS_SET = "As this map suggests", "As in the controls on the left"
 MEASURES = {"sweep_loss": "Median final loss", "sweep_share": "Share of seeds that learned"}
 LABELS = {"epoch": None, "loss": None, "pace": None, "step": "Cells"}
@@ -41,27 +41,10 @@ def _key(demo: Demo, name: str) -> str:
 
 
 def _form(demo: Demo, visitor: str) -> None:
-    offered = [*demo.sweeps, OWN]
-    st.selectbox("Map", offered, key=_key(demo, "map"), on_change=_take_offer, args=(demo,))
-    if _key(demo, "name_0") not in st.session_state:
-        _take_offer(demo)
-    names = [name for name in settings_of(demo.config) if name not in ("seeds", "seed")]
-    for at, label in enumerate(("Across", "Upwards")):
-        left, right = st.columns([2, 3])
-        left.selectbox(
-            label,
-            names if at == 0 else [*names, NONE],
-            format_func=lambda name: NONE if name == NONE else settings_of(demo.config)[name].label,
-            key=_key(demo, f"name_{at}"),
-            on_change=_now_own,
-            args=(demo,),
-        )
-        right.text_input(
-            "Values",
-            key=_key(demo, f"values_{at}"),
-            help="Such as 1:12, or 1:12:2 by twos, or 2, 4, 8, 16. With a logarithmic slider 0.001:1 goes by factors of 10.",
-            disabled=st.session_state.get(_key(demo, f"name_{at}")) == NONE,
-        )
+    offer = st.selectbox(
+        "Map", list(demo.sweeps), key=_key(demo, "map"), help="Fills in the axes, which you can change."
+    )
+    axes = [_axis(demo, offer, at) for at in (0, 1)]
     left, middle, right = st.columns([1, 1, 2])
     base: Any = demo.sweep_base
     fields = settings_of(demo.config)
@@ -77,7 +60,7 @@ def _form(demo: Demo, visitor: str) -> None:
     right.segmented_control(
         "All other settings", [SUGGESTED, AS_SET], default=SUGGESTED, key=_key(demo, "base"), required=True
     )
-    made, problem = _planned(demo)
+    made, problem = _planned(demo, [axis for axis in axes if axis[0] != NONE])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Start the sweep",
@@ -86,7 +69,7 @@ def _form(demo: Demo, visitor: str) -> None:
             disabled=made is None,
             key=_key(demo, "start"),
             on_click=_start,
-            args=(demo, visitor),
+            args=(demo, visitor, made),
         )
         if made is not None:
             st.markdown(_size(made), width="stretch")
@@ -94,30 +77,42 @@ def _form(demo: Demo, visitor: str) -> None:
         st.error(problem, icon=":material/error:")
 
 
-def _take_offer(demo: Demo) -> None:
-    """Fill in the axes of the chosen map."""
-    axes = demo.sweeps.get(st.session_state.get(_key(demo, "map"), ""))
-    if axes is None and _key(demo, "name_0") in st.session_state:
-        return
-    for at, (name, values) in enumerate(axes or next(iter(demo.sweeps.values()))):
-        st.session_state[_key(demo, f"name_{at}")] = name
-        st.session_state[_key(demo, f"values_{at}")] = values
+def _axis(demo: Demo, offer: str, at: int) -> tuple[str, str]:
+    """The controls of an axis: its setting and the values as a text. Each offered map has controls of its own.
+
+    What they begin with is their `value`: one that is put into the session's state can be lost on its way to a browser that
+    is still drawing the page.
+    """
+    fields = settings_of(demo.config)
+    names = [name for name in fields if name not in ("seeds", "seed")] + [NONE] * at
+    name, values = demo.sweeps[offer][at]
+    left, right = st.columns([2, 3])
+    chosen = left.selectbox(
+        ("Across", "Upwards")[at],
+        names,
+        names.index(name),
+        format_func=lambda name: NONE if name == NONE else fields[name].label,
+        key=_key(demo, f"{offer}/name_{at}"),
+    )
+    text = right.text_input(
+        "Values",
+        values,
+        key=_key(demo, f"{offer}/values_{at}"),
+        help="Such as 1:12, or 1:12:2 by twos, or 2, 4, 8, 16. With a logarithmic slider 0.001:1 goes by factors of 10.",
+        disabled=chosen == NONE,
+    )
+    return chosen, text
 
 
-def _now_own(demo: Demo) -> None:
-    st.session_state[_key(demo, "map")] = OWN
-
-
-def _planned(demo: Demo) -> tuple[Plan | None, str]:
+def _planned(demo: Demo, axes: list[tuple[str, str]]) -> tuple[Plan | None, str]:
     """What the form says as a plan, or None and what is wrong with it."""
     state = st.session_state
-    axes = [(state[_key(demo, f"name_{at}")], state[_key(demo, f"values_{at}")]) for at in (0, 1)]
     try:
         base: Config = demo.sweep_base
         if state.get(_key(demo, "base")) == AS_SET:
             base = parse(demo.config, controls.values(demo))
         own = {name: state.get(_key(demo, name), getattr(base, name)) for name in ("seeds", "epochs")}
-        return plan(replace(base, **own), [axis for axis in axes if axis[0] != NONE]), ""
+        return plan(replace(base, **own), axes), ""
     except (SettingError, SweepError) as error:
         return None, str(error)
 
@@ -130,11 +125,7 @@ def _size(made: Plan) -> str:
     )
 
 
-def _start(demo: Demo, visitor: str) -> None:
-    made, problem = _planned(demo)
-    if made is None:
-        st.toast(problem, icon=":material/error:")
-        return
+def _start(demo: Demo, visitor: str, made: Plan) -> None:
     st.session_state[_key(demo, "shown")] = sweeps().start(demo.slug, made, visitor).id
 
 

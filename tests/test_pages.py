@@ -253,9 +253,13 @@ def sweep_key(name: str) -> str:
     return f"echo/sweep/{name}"
 
 
+def axis_key(name: str) -> str:
+    return sweep_key(f"{next(iter(get('echo').sweeps))}/{name}")
+
+
 def small_sweep(page: AppTest) -> AppTest:
-    page.text_input(key=sweep_key("values_0")).set_value("1:2")
-    page.text_input(key=sweep_key("values_1")).set_value("2, 4")
+    page.text_input(key=axis_key("values_0")).set_value("1:2")
+    page.text_input(key=axis_key("values_1")).set_value("2, 4")
     page.number_input(key=sweep_key("epochs")).set_value(2)
     return page.run()
 
@@ -285,14 +289,14 @@ def test_a_sweep_is_described_started_and_shown(jobs: Jobs) -> None:
 )
 def test_a_bad_axis_is_explained_and_typed_text_survives(jobs: Jobs, values: str, words: str) -> None:
     page = echo()
-    page.text_input(key=sweep_key("values_0")).set_value(values)
+    page.text_input(key=axis_key("values_0")).set_value(values)
     page = page.run()
     if words == "200 cells":
         assert any(words in text.value for text in page.markdown)
         return
     assert words in page.error[0].value
     assert page.button(key=sweep_key("start")).disabled
-    assert page.text_input(key=sweep_key("values_0")).value == values
+    assert page.text_input(key=axis_key("values_0")).value == values
 
 
 def test_every_offered_map_fills_in_the_form(jobs: Jobs) -> None:
@@ -300,8 +304,8 @@ def test_every_offered_map_fills_in_the_form(jobs: Jobs) -> None:
     for title, axes in get("echo").sweeps.items():
         page = page.selectbox(key=sweep_key("map")).set_value(title).run()
         for at, (name, values) in enumerate(axes):
-            assert page.selectbox(key=sweep_key(f"name_{at}")).value == name
-            assert page.text_input(key=sweep_key(f"values_{at}")).value == values
+            assert page.selectbox(key=sweep_key(f"{title}/name_{at}")).value == name
+            assert page.text_input(key=sweep_key(f"{title}/values_{at}")).value == values
         assert not page.error
 
 
