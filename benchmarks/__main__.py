@@ -6,8 +6,10 @@ from importlib import import_module
 BENCHMARKS = {
     "speed": "µs per training step of the echo demo: the tutorial's way, Keras, PyTorch, JAX and ours",
     "width": "where the two ways to multiply in lib.cells.linear cross",
+    "unroll": "where the two ways to unroll a window in lib.cells cross",
     "watched": "what a client that reads the stream costs a run at full speed",
     "memory": "how memory grows over 200 runs of varied shapes",
+    "search": "seconds and memory of the signature search over a million characters",
     "sweep": "seconds of a sweep, of the same runs one at a time, and what others wait for meanwhile",
     "latency": "in a real browser: Start to the first point, Pause, updates a second, start of the server",
 }

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from lib.cells import CELLS, NARROW, linear, unroll, zero_state
+from lib.cells import CELLS, NARROW, linear, unroll, unroll_in_a_loop, unroll_written_out, zero_state
 from lib.tf import tf
 
 T, S, B, INPUTS, H = 7, 3, 2, 4, 5
@@ -146,3 +146,29 @@ def test_non_finite_inputs_are_not_hidden() -> None:
     assert np.isfinite(outputs[:2]).all()
     assert np.isnan(outputs[2:, 0, 0]).all()
     assert np.isfinite(outputs[:, 1]).all(), "one seed's numbers reached another's"
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("units", [1, 5, 40])
+@pytest.mark.parametrize("steps", [1, 7])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_loop_has_the_gradients_of_the_steps_written_out(name: str, units: int, steps: int, compiled: bool) -> None:
+    params, state, inputs = random_case(name, units, steps=steps)
+    rng = np.random.default_rng(0)
+    pulls = [rng.normal(size=(steps, S, B, units)), *(rng.normal(size=(S, B, units)) for _ in state)]
+
+    def gradients(way, params, state, inputs):
+        with tf.GradientTape() as tape:
+            tape.watch((params, state, inputs))
+            after, outputs = way(name, params, state, inputs)
+            pulled = zip(pulls, (outputs, *after), strict=True)  # by every output and by the state that is carried on
+            loss = sum(tf.reduce_sum(tf.constant(pull, tf.float32) * part) for pull, part in pulled)
+        return tape.gradient(loss, (params, state, inputs))
+
+    arguments = tf.nest.map_structure(tf.constant, (params, state, inputs))
+    one, other = (
+        tf.function(lambda *given, way=way: gradients(way, *given), jit_compile=compiled)(*arguments)
+        for way in (unroll_written_out, unroll_in_a_loop)
+    )
+    for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
