@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app import own_text
 from demos.registry import Demo
 from lib.settings import Config, Setting, SettingError, clamp, parse, settings_of, to_query
 
@@ -101,7 +102,9 @@ def settings_panel(demo: Demo) -> tuple[Config | None, SettingError | None]:
     for group, fields in groups.items():
         with st.expander(group, expanded=True):
             for field in fields:
-                _control(demo, field)
+                # What does not matter here keeps its value for when it does.
+                if field.matters(values(demo)):
+                    _control(demo, field)
     _keep(demo, values(demo))
     try:
         return parse(demo.config, values(demo)), None
@@ -149,7 +152,9 @@ def _control(demo: Demo, field: Setting) -> None:
         "help": field.help + (" Takes effect at once." if field.live else ""),
     }
     low, high, step = (field.type(bound or 0) for bound in (field.minimum, field.maximum, field.step or 1))
-    if field.options:
+    if field.text:
+        own_text.control(demo, field, value, apply)
+    elif field.options:
         options = field.options
         st.selectbox(label, list(options), list(options).index(value), format_func=options.__getitem__, **look)
     elif field.scale == "log":

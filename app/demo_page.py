@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from app import controls, frames, game_panel, lessons_panel, run_bar, runs_panel, sweep_panel
+from app import controls, frames, game_panel, inside_panel, lessons_panel, run_bar, runs_panel, sweep_panel
 from app.live import live_chart, live_status
 from app.service import jobs
-from app.visitor import visitor_id
+from app.visitor import clock, visitor_id
 from demos.registry import Demo, get
 from lib import style
 from lib.curves import Curve
@@ -52,19 +52,27 @@ def show(slug: str) -> None:
         _failure(job)
     _explain_settings(demo, job, config, error, watching)
     shown = _config_of(demo, job) or config or demo.config()
+    _origin(job)
     loss, *others = demo.figures.CURVES
     left, right = st.columns([5, 2])
     with left:
         _curve(demo, loss, shown, job, visitor, **_loss_choices(demo, loss))
+    beside, others = [c for c in others if c.beside], [c for c in others if not c.beside]
     with right:
         lessons_panel.experiment_result(demo, job)
         _coach(demo, job, visitor)
+        for curve in beside:
+            st.subheader(curve.title, anchor=False)
+            _curve(demo, curve, shown, job, visitor)
     for column, curve in zip(st.columns(len(others)) if others else (), others, strict=True):
         with column:
             st.subheader(curve.title, anchor=False)
             st.caption(curve.caption)
             _curve(demo, curve, shown, job, visitor)
-    _pictures(demo, shown, job)
+    if demo.lessons.PICTURES:
+        _pictures(demo, shown, job)
+    else:
+        inside_panel.draw(demo.slug, job.id if job else None, config, visitor, run_bar.speed(), event)
     if hasattr(demo.lessons, "GAME"):
         game_panel.draw(demo, shown, job)
     tabs = st.tabs(["Try this", "How it works", "Sweep", "Your runs"])
@@ -99,6 +107,17 @@ def _follow_live_settings(job: Any, config: Config | None, visitor: str) -> None
         jobs().set_live(job.id, **changed)
 
 
+def _origin(job: Any) -> None:
+    """What a forked run began with."""
+    if job is not None and job.origin:
+        parent, step = job.origin
+        found = jobs().get(parent)
+        whose = "an earlier run" if found is None else f"the run of {clock(found.created)}"
+        st.caption(
+            f":material/fork_right: Forked: it began with the weights of {whose}, as they were at step {step:,}."
+        )
+
+
 def _failure(job: Any) -> None:
     """What went wrong in this run. It is this run's alone: all others go on."""
     st.error(job.message, title="This run failed", icon=":material/error:")
@@ -118,6 +137,7 @@ def _explain_settings(demo: Demo, job: Any, config: Config | None, error: Settin
     changes = [
         f"**{fields[name].label}** {_shown(fields[name], getattr(running, name))} → {_shown(fields[name], getattr(config, name))}"
         for name in needs_new_network(running, config)
+        if fields[name].matters(config.model_dump()) or fields[name].matters(running.model_dump())
     ]
     if changes:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
@@ -134,6 +154,8 @@ def _explain_settings(demo: Demo, job: Any, config: Config | None, error: Settin
 def _shown(field: Any, value: Any) -> str:
     if field.options:
         return field.options[value]
+    if field.text:
+        return "your text" if value else "ours"
     return f"{value:,g}" if isinstance(value, float) else f"{value:,}"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import demo_page, home_page, runs_page
+from app import demo_page, home_page, inside_page, runs_page
 from demos.registry import DEMOS
 
 st.set_page_config(page_title="Unrolled", page_icon=str(Path(__file__).parent / "static" / "icon.png"), layout="wide")
@@ -16,5 +16,8 @@ pages = {
     demo.slug: st.Page(partial(demo_page.show, demo.slug), title=demo.title, icon=demo.icon, url_path=demo.slug)
     for demo in DEMOS
 }
-st.session_state["pages"] = pages | {"runs": runs}  # for links from page to page
-st.navigation([home, *pages.values(), runs], position="top").run()
+inside = st.Page(
+    inside_page.show, title="Look inside", icon=":material/frame_inspect:", url_path="inside", visibility="hidden"
+)
+st.session_state["pages"] = pages | {"runs": runs, "inside": inside}  # for links from page to page
+st.navigation([home, *pages.values(), runs, inside], position="top").run()

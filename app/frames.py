@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from demos.registry import Demo
+from lib.inside import Inside, View
+from lib.inside_figures import FIGURES
 from lib.job import Job
 from lib.settings import replace
 from lib.sweep_figure import sweep_figures
@@ -41,6 +43,30 @@ def frame(job: Job, demo: Demo, have: Have, drawn: int, names: Sequence[str] | N
         content["figures"] = _tried(demo, "live_figures", demo.figures.live_figures, job.config, snapshot) or {}
         drawn = version
     return content, have, drawn
+
+
+def inside_frame(job: Job, demo: Demo, view: View, names: Sequence[str]) -> Json:
+    """A frame with these pictures of what goes on inside the run's network now, under a view (see lib.inside_figures)."""
+    content: Json = {"version": job.version} | status(job, demo) | {"series": {}}
+    inside = _tried(demo, "inside", inside_of, job, demo, view)
+    figures = (
+        {name: _tried(demo, name, FIGURES[name], inside) for name in dict.fromkeys(names) if name in FIGURES}
+        if inside
+        else {}
+    )
+    return content | {"figures": {name: figure for name, figure in figures.items() if figure is not None}}
+
+
+def inside_of(job: Job, demo: Demo, view: View, at: int | None = None) -> Inside | None:
+    """The inside of a run's network, now or as it was kept at a training step; None while there is none.
+
+    Raises ReadingError for a text that it cannot read.
+    """
+    found = job.network(at)
+    if found is None or demo.inside is None:
+        return None
+    step, network = found
+    return Inside(demo.inside, replace(job.config, **job.live), network, step, view)
 
 
 def sweep_frame(sweep: Sweep, demo: Demo, drawn: int) -> tuple[Json, int]:

@@ -31,6 +31,7 @@ export default component => live.{view}(component)
 
 _CHART = _component("chart")
 _STATUS = _component("status")
+_CELL = _component("cell")
 
 
 def live_chart(
@@ -41,16 +42,22 @@ def live_chart(
     key: str,
     height: int,
     on_click: Callable[[str], None] | None = None,
+    leads: bool = False,
     save: str = "",
+    view: str = "",
+    group: str = "",
 ) -> None:
     """A figure (plain Plotly JSON), `height` pixels high from the first moment on.
 
     Traces with `meta.series` or `meta.epochs` are filled from the run's stream, and a figure of this name in the stream
     replaces it. The text alternative is `layout.meta.alt`; once there is a loss, `layout.meta.alt_template` with "{step}"
-    and the metrics' names, such as "{loss}", filled in. `on_click` is told the last custom value of a heatmap's cell that
-    was clicked on, unless it is empty. With `save`, the name of a file, there are buttons that save it as SVG and PNG.
+    and the metrics' names, such as "{loss}", filled in. `on_click` is told the last custom value of a heatmap's cell or a
+    point that was clicked on, unless it is empty; `leads` says that this leads to another picture, at the page's top. With
+    `save`, the name of a file, there are buttons that save it as SVG and PNG. With `view` (lib.inside.View.to_json) it gets
+    that view's pictures. Pictures of one `group` share a cursor over the steps of a sequence.
     """
     data = {"name": name, "run": run_id, "figure": figure, "height": height, "plotly": plotly_address()}
+    data |= {"view": view, "group": group, "leads": leads}
 
     def clicked() -> None:
         chosen = st.session_state[key].get("click")
@@ -81,6 +88,14 @@ def live_status(
     """
     data = {"run": run_id, "event": event, "status": status, "labels": labels or {}}
     _STATUS(data=_strict(data), key=key, on_event_change=on_event)
+
+
+def live_cell(
+    name: str, run_id: str | None, content: dict[str, Any], *, key: str, view: str = "", group: str = ""
+) -> None:
+    """A unit's cell, step by step: `content` is what `lib.inside_figures.cell_content` makes. See `live_chart`."""
+    data = {"name": name, "run": run_id, "content": content, "view": view, "group": group}
+    _CELL(data=_strict(data), key=key)
 
 
 def _strict(data: dict[str, Any]) -> dict[str, Any]:

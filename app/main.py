@@ -11,6 +11,7 @@ if ROOT not in sys.path:  # Streamlit puts this file's folder on the path, not t
 
 import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
+from threadpoolctl import threadpool_limits  # noqa: E402
 
 from app import routes, service, startup_check, warm_up  # noqa: E402
 from app.visitor import VisitorCookie  # noqa: E402
@@ -25,6 +26,8 @@ except startup_check.UnsafeSettingsError as unsafe:
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Import TensorFlow beside the first visitors, and end streams and jobs in good order."""
     routes.end_streams_on_signals()
+    # The pictures' matrix products are small, and visitors come side by side: threads of their own would fight for the cores.
+    threadpool_limits(1, user_api="blas")
     service.sweeps()  # a data folder that cannot be written is told now, and not to the first visitor
     warm_up.start()
     try:

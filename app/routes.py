@@ -21,12 +21,13 @@ from starlette.routing import Route
 from app import frames
 from app.service import jobs, sweeps
 from demos.registry import get
+from lib.inside import View
 from lib.job import Job
 from lib.sweeps import Sweep
 
 STATIC = Path(__file__).resolve().parent / "static"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
-FRAME_SECONDS, LOOK_SECONDS, BEAT_SECONDS = 0.1, 0.02, 10.0
+FRAME_SECONDS, LOOK_SECONDS, BEAT_SECONDS, INSIDE_SECONDS = 0.1, 0.02, 10.0, 0.5
 # A page tells a quiet stream from a dead one by it, and it cannot see comments.
 BEAT = "event: beat\ndata: 1\n\n"
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
@@ -44,6 +45,15 @@ async def events(request: Request) -> Response:
     if source is None:
         return Response("There is no such run.", 404)
     wanted = request.query_params.get("series")
+    if "view" in request.query_params and isinstance(source, Job):
+        try:
+            view = View.from_json(request.query_params["view"])
+        except ValueError as error:
+            return Response(str(error), 400, media_type="text/plain")
+        frames_of_it = _inside_frames(source, view, request.query_params.get("pictures", "").split(","))
+        return StreamingResponse(
+            frames_of_it, media_type="text/event-stream", headers=NEVER | {"x-accel-buffering": "no"}
+        )
     # nginx would hold the frames back until it has some kilobytes.
     return StreamingResponse(
         _frames(source, wanted.split(",") if wanted is not None else None),
@@ -89,6 +99,25 @@ async def _frames(source: Job | Sweep, names: Sequence[str] | None = None) -> As
             yield f"data: {frames.text(content)}\n\n"
         elif passed > BEAT_SECONDS:
             sent_at = time.monotonic()
+            yield BEAT
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _inside_frames(job: Job, view: View, names: Sequence[str]) -> AsyncIterator[str]:
+    """Pictures of what goes on inside, as a person has chosen to look: with each new picture of the run, but at most two
+    a second, and at most a tenth of the time for making them."""
+    drawn, due, beat_at = -1, 0.0, time.monotonic()
+    demo = get(job.slug)
+    while not stopping.is_set():
+        now = time.monotonic()
+        if job.snapshot_version != drawn and now >= due:
+            drawn = job.snapshot_version
+            content = await asyncio.to_thread(frames.inside_frame, job, demo, view, names)
+            took = time.monotonic() - now
+            due, beat_at = now + max(INSIDE_SECONDS, 10 * took), now
+            yield f"data: {frames.text(content)}\n\n"
+        elif now - beat_at > BEAT_SECONDS:
+            beat_at = now
             yield BEAT
         await asyncio.sleep(LOOK_SECONDS)
 

@@ -54,7 +54,8 @@ def _run_key(demo: Demo) -> str:
     return f"{demo.slug}/run"
 
 
-def _show_run(demo: Demo, run_id: str) -> None:
+def show_run(demo: Demo, run_id: str) -> None:
+    """Have the demo's page show this run from now on."""
     st.session_state[_run_key(demo)] = run_id
     if "run" in st.query_params:
         del st.query_params["run"]
@@ -66,7 +67,7 @@ def open_run(demo: Demo, run_id: str) -> None:
     if job is None:
         st.toast("This run is not here any more.", icon=":material/error:")
         return
-    _show_run(demo, run_id)
+    show_run(demo, run_id)
     controls.apply(demo, job.config.model_dump() | job.live)
 
 
@@ -80,7 +81,8 @@ def _speed_key() -> str:
     return f"speed.{st.session_state.setdefault('speed_round', 0)}"
 
 
-def _speed() -> Speed:
+def speed() -> Speed:
+    """The pace that the speed control says."""
     return SPEEDS[st.session_state.get(_speed_key(), DEFAULT_SPEED)]
 
 
@@ -94,8 +96,8 @@ def start(demo: Demo, visitor: str, *, paused: bool = False) -> Any:
     before = st.session_state.get(_run_key(demo))
     if before and (job := jobs().get(before)) is not None and may_steer(job, visitor) and job.active:
         jobs().stop(before)
-    job = jobs().start(demo.slug, config, visitor, paused=paused, speed=_speed())
-    _show_run(demo, job.id)
+    job = jobs().start(demo.slug, config, visitor, paused=paused, speed=speed())
+    show_run(demo, job.id)
     return job
 
 
@@ -116,9 +118,9 @@ def step(demo: Demo, visitor: str, run_id: str | None) -> None:
 
 def resume(run_id: str) -> None:
     """Go on. Where the pace was one step at a time, it becomes the usual one."""
-    if _speed() == 0:
+    if speed() == 0:
         st.session_state["speed_round"] += 1
-    jobs().set_speed(run_id, _speed())
+    jobs().set_speed(run_id, speed())
     jobs().resume(run_id)
 
 
@@ -126,7 +128,7 @@ def rewind(demo: Demo, run_id: str) -> None:
     """Go back to the start: the same initial weights and data. What was trained stays as a run of its own."""
     job = jobs().rewind(run_id)
     if job is not None:
-        _show_run(demo, job.id)
+        show_run(demo, job.id)
 
 
 def take_advice(demo: Demo, visitor: str, change: dict[str, Any]) -> None:
@@ -143,7 +145,7 @@ def take_advice(demo: Demo, visitor: str, change: dict[str, Any]) -> None:
 
 def _set_speed(run_id: str | None) -> None:
     if run_id is not None:
-        jobs().set_speed(run_id, _speed())
+        jobs().set_speed(run_id, speed())
 
 
 def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -152,14 +153,25 @@ def _actions(chosen: list[RunRecord]) -> None:
                 width=420,
             )  # fmt: skip
             st.button("Open", icon=":material/open_in_new:", on_click=_ask_to_open, args=(record,))
+            if get(record.slug).inside is not None:
+                st.button(
+                    "Look inside", icon=":material/frame_inspect:", on_click=_ask_to_look, args=(record,),
+                    help="Every gate and state of its network",
+                )  # fmt: skip
         many = "this run" if len(chosen) == 1 else f"these {len(chosen)} runs"
         st.button(
             f"Delete {many}", icon=":material/delete:", on_click=_delete, args=([record.id for record in chosen],)
         )
+    if looked_into := st.session_state.pop("runs/look", None):
+        st.switch_page(st.session_state["pages"]["inside"], query_params={"run": looked_into})
     if asked := st.session_state.pop("runs/open", None):
         slug, run_id = asked
         run_bar.open_run(get(slug), run_id)
         st.switch_page(st.session_state["pages"][slug])
+
+
+def _ask_to_look(record: RunRecord) -> None:
+    st.session_state["runs/look"] = record.id
 
 
 def _ask_to_open(record: RunRecord) -> None:
@@ -270,7 +282,7 @@ def _exports(chosen: list[RunRecord]) -> None:
     if job is None:
         st.caption("This run's files cannot be read any more.")
         return
-    files = (
+    files: list[tuple[str, str, Any, str]] = [
         ("CSV", f"{_file(record)}.csv", partial(export.as_csv, job), "Every measured series, one row for each step."),
         (
             "JSON",
@@ -284,13 +296,11 @@ def _exports(chosen: list[RunRecord]) -> None:
             partial(export.as_tensorboard, job),
             "An event file. Put it into a folder of its own, then: pip install tensorboard, tensorboard --logdir FOLDER.",
         ),
-        (
-            "Keras script",
-            f"{_file(record).replace('-', '_')}.py",
-            partial(_as_script, demo, job),
-            "A Python file of its own, in plain Keras, that trains the same network on the same data.",
-        ),
-    )
+    ]
+    if demo.keras_script is not None:
+        what = "A Python file of its own, in plain Keras, that trains the same network on the same data."
+        script = partial(_as_script, demo.keras_script, job)
+        files.append(("Keras script", f"{_file(record).replace('-', '_')}.py", script, what))
     with st.container(horizontal=True):
         for kind, name, make, what in files:
             st.download_button(
@@ -307,5 +317,5 @@ def _as_json(demo: Demo, job: Job, name: str) -> str:
     return export.as_json(job, name, demo.theory)
 
 
-def _as_script(demo: Demo, job: Job) -> str:
-    return str(demo.keras_script.script(job.config, plain(job.changes), job.step))
+def _as_script(module: ModuleType, job: Job) -> str:
+    return str(module.script(job.config, plain(job.changes), job.step))

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,8 @@ NONE = "(none)"
 SUGGESTED, AS_SET = "As this map suggests", "As in the controls on the left"
 MEASURES = {"sweep_loss": "Median final loss", "sweep_share": "Share of seeds that learned"}
 LABELS = {"epoch": None, "loss": None, "pace": None, "step": "Cells"}
+
+LENGTHS = ("epochs", "training_steps")  # what a demo calls how long a run trains
 
 
 def draw(demo: Demo, visitor: str) -> None:
@@ -48,7 +51,7 @@ def _form(demo: Demo, visitor: str) -> None:
     left, middle, right = st.columns([1, 1, 2])
     base: Any = demo.sweep_base
     fields = settings_of(demo.config)
-    for column, name in ((left, "seeds"), (middle, "epochs")):
+    for column, name in ((left, "seeds"), (middle, _length(demo))):
         field = fields[name]
         column.number_input(
             "Networks in each cell" if name == "seeds" else field.label,
@@ -75,6 +78,17 @@ def _form(demo: Demo, visitor: str) -> None:
             st.markdown(_size(made), width="stretch")
     if problem:
         st.error(problem, icon=":material/error:")
+
+
+def _length(demo: Demo) -> str:
+    """The setting that says how long a run trains."""
+    return next(name for name in LENGTHS if name in settings_of(demo.config))
+
+
+def _said(base: Mapping[str, Any]) -> str:
+    """How long the runs of a sweep train."""
+    name = next(name for name in LENGTHS if name in base)
+    return f"{base[name]:,} {name.replace('_', ' ')}"
 
 
 def _axis(demo: Demo, offer: str, at: int) -> tuple[str, str]:
@@ -111,7 +125,7 @@ def _planned(demo: Demo, axes: list[tuple[str, str]]) -> tuple[Plan | None, str]
         base: Config = demo.sweep_base
         if state.get(_key(demo, "base")) == AS_SET:
             base = parse(demo.config, controls.values(demo))
-        own = {name: state.get(_key(demo, name), getattr(base, name)) for name in ("seeds", "epochs")}
+        own = {name: state.get(_key(demo, name), getattr(base, name)) for name in ("seeds", _length(demo))}
         return plan(replace(base, **own), axes), ""
     except (SettingError, SweepError) as error:
         return None, str(error)
@@ -149,7 +163,7 @@ def _name(demo: Demo, record: Any) -> str:
     cells = 1
     for _, values in record.axes:
         cells *= len(values)
-    return f"{axes}: {cells} cells, {record.base.get('epochs')} epochs"
+    return f"{axes}: {cells} cells, {_said(record.base)}"
 
 
 def _map(demo: Demo, sweep: Sweep) -> None:
@@ -182,6 +196,7 @@ def _map(demo: Demo, sweep: Sweep) -> None:
         key=_key(demo, name),
         height=figure["layout"]["height"],
         on_click=lambda run_id: run_bar.open_run(demo, run_id),
+        leads=True,
         save=f"unrolled-{demo.slug}-sweep",
     )
     st.caption(

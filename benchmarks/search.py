@@ -4,6 +4,7 @@ import resource
 import time
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lib.signature import Index, build, search
 
@@ -12,6 +13,7 @@ LENGTH, TOKENS, UNITS, SPAN = 1_000_000, 64, 64, 5
 
 def main() -> None:
     """Print the seconds to build an index, then to search signatures of several sizes."""
+    threadpool_limits(1, user_api="blas")  # as the server has it (app/main.py)
     rng = np.random.default_rng(0)
     params, tokens = _network(rng), rng.integers(0, TOKENS, LENGTH)
     before = _peak()

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -71,9 +72,14 @@ class Demo:
         return self._module("lessons")
 
     @property
-    def keras_script(self) -> ModuleType:
-        """script(config, changes, step): a run as a plain Keras program of its own."""
-        return self._module("keras_script")
+    def keras_script(self) -> ModuleType | None:
+        """script(config, changes, step): a run as a plain Keras program of its own, where the demo has one."""
+        return self._optional("keras_script")
+
+    @property
+    def inside(self) -> ModuleType | None:
+        """What there is to look at inside a network (see lib.reading), where the demo has it."""
+        return self._optional("inside")
 
     def build(self, config: Config) -> Any:
         """The engine that trains with these settings. The first call imports TensorFlow: seconds."""
@@ -81,6 +87,9 @@ class Demo:
 
     def _module(self, name: str) -> ModuleType:
         return import_module(f"{self.package}.{name}")
+
+    def _optional(self, name: str) -> ModuleType | None:
+        return self._module(name) if find_spec(f"{self.package}.{name}") else None
 
 
 DEMOS: tuple[Demo, ...] = (
@@ -101,6 +110,15 @@ DEMOS: tuple[Demo, ...] = (
         minutes=8,
         icon=":material/rule:",
         package="demos.binary_rule",
+    ),
+    Demo(
+        slug="gates",
+        title="Inside the LSTM",
+        summary="A network must remember a symbol, follow brackets or read fables, and you look inside while it learns.",
+        see="Every gate of every unit at every step, with real numbers; then operate on it and see what breaks.",
+        minutes=15,
+        icon=":material/memory:",
+        package="demos.gates",
     ),
 )
 

@@ -21,7 +21,8 @@ class Line(NamedTuple):
 class Curve(NamedTuple):
     """A chart of a demo's page. `figure(config, ghosts=…, smooth=…, scale=…)` builds it.
 
-    `metric` is the series of earlier runs that are drawn behind it, or "" for none.
+    `metric` is the series of earlier runs that are drawn behind it, or "" for none. One `beside` stands at the side of the
+    first, the others below.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Curve(NamedTuple):
     metric: str
     figure: Callable[..., Json]
     caption: str = ""
+    beside: bool = False
 
 
 def metric_figure(
@@ -46,6 +48,7 @@ def metric_figure(
     series: Mapping[str, Points] | None = None,
     notes: Sequence[Json] = (),
     hover: str = "%{y:.4g}",
+    height: int = 380,
 ) -> Json:
     """A metric against the training step, with its lines, a mark at each new epoch and up to five earlier runs.
 
@@ -72,7 +75,7 @@ def metric_figure(
     shapes = [style.in_view(*in_view), *(style.reference_line(*line) for line in lines)]
     layout = style.layout(
         alt=alt(reached),
-        height=380 + 24 * len(earlier),  # on a phone each has a line of the legend
+        height=height + 24 * len(earlier),  # on a phone each has a line of the legend
         revision=metric,
         shapes=shapes,
         annotations=list(notes),

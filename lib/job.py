@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lib.history import History, Network, kept_count, kept_steps, leaves_of, network_of
 from lib.settings import Config, live_values
 from lib.store import RunRecord
 from lib.stream import MetricStream
@@ -37,12 +38,24 @@ class Job:
     """One run. Pages read its attributes; only `lib.jobs` writes them.
 
     `speed` is in steps per second: None for as fast as it goes, 0 for one step at a time, "ramp" for a slow start that
-    doubles every second. `version` goes up at every change that a reader could see.
+    doubles every second. `version` goes up at every change that a reader could see. A fork begins with the network `start`,
+    which the run `origin[0]` had at step `origin[1]`.
     """
 
-    def __init__(self, slug: str, config: Config, visitor: str, *, run_id: str | None = None, sweep: str = "") -> None:
+    def __init__(
+        self,
+        slug: str,
+        config: Config,
+        visitor: str,
+        *,
+        run_id: str | None = None,
+        sweep: str = "",
+        origin: tuple[str, int] | None = None,
+        start: Network | None = None,
+    ) -> None:
         self.id = run_id or secrets.token_urlsafe(9)
         self.slug, self.config, self.visitor, self.sweep = slug, config, visitor, sweep
+        self.origin, self.start = origin, start
         self.live: dict[str, float] = live_values(config)
         self.changes: list[Any] = []  # [step, name, value]: from that step on it was trained with this value
         self._used = dict(self.live)
@@ -56,6 +69,7 @@ class Job:
         self.device = ""
         self.speed: Speed = None
         self.stream = MetricStream()
+        self.history = History()
         self.snapshot: dict[str, np.ndarray] | None = None
         self.snapshot_version = 0
         self.version = 0
@@ -130,6 +144,29 @@ class Job:
         rate = self.steps_per_second if self.state is State.RUNNING else None
         return (self.steps - self.step) / rate if rate else None
 
+    def network(self, step: int | None = None) -> tuple[int, Network] | None:
+        """The first seed's network and its step: as it is now, or the latest one kept at `step` or before it.
+
+        None when none was kept, or the network has another form than lib.history keeps.
+        """
+        if step is not None:
+            return self.history.at(step)
+        source = self.carry or self.checkpoint or self.carry  # it moves from one to the other, either way
+        if source is None:
+            return None
+        leaves = source if isinstance(source, Mapping) else source.weights()
+        network = network_of(leaves)
+        return (int(leaves["step"]), network) if network is not None else None
+
+    def keep_network(self, carry: Any) -> None:
+        """Add a carry's network to the history; the first one plans it. Cells of a sweep have none."""
+        network = None if self.sweep else network_of(carry.weights())
+        if network is None:
+            return
+        if not self.history.steps():
+            self.history = History(kept_steps(self.steps, kept_count(network)))
+        self.history.add(carry.step, network)
+
     def record(self) -> RunRecord:
         """What the store keeps of it."""
         return RunRecord(
@@ -137,23 +174,28 @@ class Job:
             changes=list(self.changes), state=str(self.state), message=self.message, step=self.step, steps=self.steps,
             created=self.created, updated=time.time(), seconds=self.seconds, device=self.device,
             summary=self.stream.summary(), final_by_seed=self.stream.final_by_seed(), spark=self.stream.spark(), sweep=self.sweep,
+            origin=list(self.origin or ()),
         )  # fmt: skip
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Curves, checkpoint and last picture in one, so that they always belong to the same step."""
+        """Curves, checkpoint, history and last picture in one, so that they always belong to the same step."""
         carry = self.carry.to_arrays() if self.carry is not None else dict(self.checkpoint or {})
         parts = {"carry": carry, "stream": self.stream.arrays(), "snapshot": self.snapshot or {}}
+        parts |= {"history": self.history.to_arrays(), "start": leaves_of(self.start) if self.start else {}}
         return {f"{part}:{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     @classmethod
     def restored(cls, record: RunRecord, config: Config, arrays: Mapping[str, np.ndarray]) -> "Job":
         """The job that was stored. It has no engine: that is built when it goes on."""
         job = cls(record.slug, config, record.visitor, run_id=record.id, sweep=record.sweep)
-        parts: dict[str, dict[str, np.ndarray]] = {"carry": {}, "stream": {}, "snapshot": {}}
+        names = ("carry", "stream", "snapshot", "history", "start")
+        parts: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
         for key, array in arrays.items():
             part, _, name = key.partition(":")
             parts[part][name] = array
-        job.stream = MetricStream.from_arrays(parts["stream"])
+        if record.origin:
+            job.origin, job.start = (record.origin[0], record.origin[1]), network_of(parts["start"])
+        job.stream, job.history = MetricStream.from_arrays(parts["stream"]), History.from_arrays(parts["history"])
         job.snapshot, job.checkpoint = parts["snapshot"] or None, parts["carry"] or None
         job.snapshot_version = int(job.snapshot is not None)
         job.live, job.changes = dict(record.live), list(record.changes)

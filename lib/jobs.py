@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from lib.history import History
 from lib.job import ACTIVE, Job, Speed, State
-from lib.settings import Config, replace, settings_of
+from lib.settings import Config, SettingError, replace, settings_of
 from lib.store import RunRecord, Store
+from lib.values import shown
 
 LOG = logging.getLogger(__name__)
 
@@ -88,12 +90,36 @@ class Jobs:
 
         `sweep` is the sweep that it is a cell of: these are compiled in a thread of their own, behind which no visitor waits.
         """
-        job = Job(slug, config, visitor, run_id=run_id, sweep=sweep)
+        return self._begin(Job(slug, config, visitor, run_id=run_id, sweep=sweep), paused, speed)
+
+    def fork(
+        self, run_id: str, step: int | None, config: Config, visitor: str, *, paused: bool = False, speed: Speed = None
+    ) -> Job:
+        """Begin a run of the same demo with the weights that a run had at `step`, or at the last one kept before it.
+
+        `step` None stands for the weights of now. All else begins anew: step, data, carried state and the optimizer's slots.
+        Raises SettingError when the config has several networks, ValueError when there are no such weights. Whether they
+        fit the config's network is found when it is compiled: where not, the run fails and says so.
+        """
+        seeds = getattr(config, "seeds", 1)
+        if seeds != 1:
+            raise SettingError("seeds", seeds, "is more than the one network that a fork begins with", "choose 1")
+        parent = self.get(run_id)
+        found = parent.network(step) if parent is not None else None
+        if parent is None or found is None:
+            when = "now" if step is None else f"at step {step:,}"
+            raise ValueError(
+                f"The run {shown(run_id)} has no weights {when} to begin with: choose another run or step."
+            )
+        kept, network = found
+        return self._begin(Job(parent.slug, config, visitor, origin=(run_id, kept), start=network), paused, speed)
+
+    def _begin(self, job: Job, paused: bool, speed: Speed) -> Job:
         job.speed = speed
         job.target = State.PAUSED if paused or speed == 0 else State.RUNNING
-        self.store.save(job.record())
-        if not sweep:
-            self.store.prune(visitor, slug)
+        self.store.save(job.record(), job.arrays() if job.start else None)
+        if not job.sweep:
+            self.store.prune(job.visitor, job.slug)
             self.store.purge(time.time())
         with self._changed:
             self._jobs[job.id] = job
@@ -182,7 +208,9 @@ class Jobs:
             if job is None:
                 return None
             self.stop(run_id)
-            return self.start(job.slug, replace(job.config, **job.live), job.visitor, paused=True, speed=job.speed)
+            config = replace(job.config, **job.live)
+            again = Job(job.slug, config, job.visitor, origin=job.origin, start=job.start)
+            return self._begin(again, True, job.speed)
 
     def delete(self, run_id: str) -> None:
         """Stop a run and put it away; for a day `restore` brings it back."""
@@ -311,7 +339,7 @@ class Jobs:
         try:
             engine = self._build(job.slug, job.config)
             engine.prepare()
-            carry = engine.carry_from(job.checkpoint) if job.checkpoint else engine.initial()
+            carry = engine.carry_from(job.checkpoint) if job.checkpoint else _initial(engine, job)
             error = None
         except Exception as caught:  # whatever a demo raises is shown on its page, and harms no other job
             error = caught
@@ -322,6 +350,8 @@ class Jobs:
             else:
                 job.engine, job.carry, job.checkpoint = engine, carry, None
                 job.device, job.steps, job.steps_per_epoch = engine.device, engine.steps, engine.steps_per_epoch
+                if not job.history.steps():
+                    job.keep_network(carry)
                 if job.state is State.COMPILING:
                     self._become(job, job.target)
                     self._reset_pace(job)
@@ -414,12 +444,15 @@ class Jobs:
         """Run a chunk and publish it. This thread has the job's turn."""
         before = job.carry
         started = time.perf_counter()
-        carry, metrics = job.engine.run(before, steps, live)
+        carry, metrics, kept = _run(job.engine, before, steps, live, job.history)
         seconds = time.perf_counter() - started
         done = job.stream.record(before.step, metrics)
         diverged = done < carry.step - before.step
         if diverged:
             carry = _run_exactly(job.engine, before, done, live)
+        for passed in kept:
+            if passed.step <= carry.step:
+                job.keep_network(passed)
         with self._changed:
             job.carry, job.step = carry, carry.step
             job.seconds += seconds
@@ -439,6 +472,7 @@ class Jobs:
         """Write a job that has ended, and free what it trained with. This thread has the job's turn."""
         with self._changed:
             if job.carry is not None:
+                job.keep_network(job.carry)
                 job.checkpoint = job.carry.weights()
             job.engine = job.carry = None
         self._save(job)
@@ -446,6 +480,34 @@ class Jobs:
     def _save(self, job: Job) -> None:
         job.saved_at = time.monotonic()
         self.store.save(job.record(), job.arrays())
+
+
+def _initial(engine: Any, job: Job) -> Any:
+    """The carry at step 0."""
+    if job.origin is None:
+        return engine.initial()
+    if job.start is None:
+        raise ValueError("The weights that this run begins with are lost: fork once more.")
+    return engine.initial(job.start)
+
+
+def _run(
+    engine: Any, carry: Any, steps: int, live: dict[str, float], history: History
+) -> tuple[Any, dict[str, np.ndarray], list[Any]]:
+    """Train up to `steps` steps, as `engine.run`: (new carry, metrics, the carries on the way that `history` is to keep).
+
+    Each call of the engine ends where one is to be kept. A call that short tells nothing of the pace: measure all together.
+    """
+    target, pieces, kept = carry.step + steps, [], []
+    while carry.step < target:
+        stop = min(target, history.next_after(carry.step) or target)
+        carry, metrics = engine.run(carry, stop - carry.step, live)
+        pieces.append(metrics)
+        if carry.step < stop:  # the end of a block of data, or of the run
+            break
+        if carry.step in history.planned:
+            kept.append(carry)
+    return carry, {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}, kept
 
 
 def _run_exactly(engine: Any, carry: Any, steps: int, live: dict[str, float]) -> Any:

@@ -121,11 +121,12 @@ _OWN_WEIGHTS = {
 _BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
-def cell_equations(cell: str, units: int, rows: int) -> list[str]:
-    """One step of a cell that reads one bit for each row: its equations and shapes, as Markdown paragraphs."""
+def cell_equations(cell: str, units: int, rows: int, inputs: int = 1) -> list[str]:
+    """One step of a cell that reads one bit for each row, or one of `inputs` tokens: equations and shapes, in Markdown."""
+    read = "one bit" if inputs == 1 else f"a 1 at the place of one of {inputs} tokens"
     shapes = (
-        f"$x_t$ is [{rows} × 1]: one bit for each of the {rows:,} rows; $h_t$ is [{rows} × {units}]; $W$ is [1 × {units}], "
-        f"$U$ is [{units} × {units}], $b$ is [{units}]"
+        f"$x_t$ is [{rows} × {inputs}]: {read} for each of the {rows:,} rows; $h_t$ is [{rows} × {units}]; $W$ is "
+        f"[{inputs} × {units}], $U$ is [{units} × {units}], $b$ is [{units}]"
     )
     lines = (f"$${line}$$" for line in _CELL_EQUATIONS[cell])
     return ["**One step of the cell**", *lines, f"{shapes}{_OWN_WEIGHTS[cell]}."]

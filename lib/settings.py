@@ -10,6 +10,7 @@ what it changed.
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lib.values import KINDS, LONGEST_SHOWN, Value, alternatives, as_text, read_option, shown
 
 Scale = Literal["linear", "log"]
+TEXT_ID = re.compile(r"[0-9a-f]{16}|")
 
 
 class SettingError(ValueError):
@@ -51,12 +53,20 @@ class Setting:
     scale: Scale = "linear"
     live: bool = False  # takes effect in a running job
     options: Mapping[str, str] | None = None  # value -> what a person reads
+    text: bool = False  # the id of a stored text (see lib.texts), or "" for the demo's own
+    only: tuple[str, tuple[str, ...]] | None = None  # it matters only where another setting has one of these values
+
+    def matters(self, values: Mapping[str, Any]) -> bool:
+        """Whether it does anything beside these settings."""
+        return self.only is None or values[self.only[0]] in self.only[1]
 
     @property
     def limits(self) -> str:
         """The allowed values in words: "a whole number from 1 to 50 (steps)"."""
         if self.options:
             return alternatives(self.options)
+        if self.text:
+            return "the id of a stored text, or nothing for our own"
         if self.type is bool:
             return "true or false"
         unit = f" ({self.unit})" if self.unit else ""
@@ -67,6 +77,9 @@ class Setting:
         if self.options is not None:
             value: Value | None = read_option(raw, self.options)
             problem = "is not one of the options"
+        elif self.text:
+            value = raw if isinstance(raw, str) and TEXT_ID.fullmatch(raw) else None
+            problem = "is not the id of a text"
         else:
             value = KINDS[self.type].read(raw)
             problem = f"cannot be read as {KINDS[self.type].noun}"
@@ -105,11 +118,13 @@ def setting(
     scale: Scale = "linear",
     live: bool = False,
     options: Mapping[str, str] | None = None,
+    text: bool = False,
+    only: tuple[str, tuple[str, ...]] | None = None,
 ) -> Any:
     """A pydantic field that carries what its control needs. `options` maps each allowed text to its label."""
     extra: dict[str, Any] = {"group": group, "label": label, "help": help, "unit": unit}
     extra |= {"minimum": minimum, "maximum": maximum, "step": step, "scale": scale, "live": live}
-    extra["options"] = dict(options) if options else None
+    extra |= {"options": dict(options) if options else None, "text": text, "only": only}
     return Field(default, ge=minimum, le=maximum, json_schema_extra={"setting": extra})
 
 
@@ -125,8 +140,9 @@ class Config(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """A mistake in the table is found when the module is imported. Raises TypeError."""
         super().__pydantic_init_subclass__(**kwargs)
-        for field in settings_of(cls).values():
-            if fault := _fault(field):
+        table = settings_of(cls)
+        for field in table.values():
+            if fault := _fault(field) or _unknown_only(field, table):
                 raise TypeError(f"{cls.__name__}.{field.name} {fault}")
         try:
             _build(cls, {})
@@ -144,7 +160,7 @@ class Config(BaseModel):
     @model_validator(mode="after")
     def _check_options(self) -> Self:
         for name, field in settings_of(type(self)).items():
-            if field.options is not None:
+            if field.options is not None or field.text:
                 field.accept(getattr(self, name))
         return self
 
@@ -227,6 +243,8 @@ def live_values(config: Config) -> dict[str, float]:
 
 def _fault(field: Setting) -> str | None:
     """What is wrong with a field's declaration."""
+    if field.text:
+        return None if field.type is str else "is the id of a text: make it a str"
     if field.options is not None:
         lower = all(value == value.strip().lower() for value in field.options)
         return None if field.type is str and lower else "has options: make it a str, with options in lower case"
@@ -236,6 +254,17 @@ def _fault(field: Setting) -> str | None:
         return "is a number: give it a minimum and a maximum"
     if field.scale == "log" and not (field.minimum or 0) > 0:
         return "has a log scale: give it a minimum above 0"
+    return None
+
+
+def _unknown_only(field: Setting, table: Mapping[str, Setting]) -> str | None:
+    """What is wrong with the setting that it depends on."""
+    if field.only is None:
+        return None
+    name, wanted = field.only
+    known = table[name].options if name in table else None
+    if not known or not set(wanted) <= set(known):
+        return f"is only for {name} = {alternatives(wanted)}: name a setting with these options"
     return None
 
 
@@ -256,7 +285,8 @@ def _nearest_value(field: Setting, raw: object) -> tuple[Value, str | None]:
     try:
         value = field.read(raw)
     except SettingError as error:
-        note = f"{field.name} = {shown(raw)} {error.problem}, so the default {as_text(field.default)} is used."
+        default = "our own" if field.text else f"the default {as_text(field.default)}"
+        note = f"{field.name} = {shown(raw)} {error.problem}, so {default} is used."
         return field.default, note
     crossed = field.bound_crossed(value)
     if crossed is None:

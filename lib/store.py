@@ -30,8 +30,8 @@ def data_folder() -> Path:
 class RunRecord:
     """What is known of a run. Times are seconds since 1970, `seconds` is training time.
 
-    `sweep` is the id of the sweep that it is a cell of, or empty. `name` and `deleted` (when, or 0) are its owner's: saving
-    a run leaves them as they are.
+    `sweep` is the id of the sweep that it is a cell of, or empty. `origin` of a fork is the id of the run, and the step, whose
+    weights it began with. `name` and `deleted` (when, or 0) are its owner's: saving a run leaves them as they are.
     """
 
     id: str
@@ -52,6 +52,7 @@ class RunRecord:
     final_by_seed: list[float | None] = field(default_factory=list)
     spark: list[float] = field(default_factory=list)  # a few losses, evenly along the run
     sweep: str = ""
+    origin: list[Any] = field(default_factory=list)
     name: str = ""
     deleted: float = 0.0
 
@@ -72,12 +73,13 @@ class SweepRecord:
 
 
 _TABLES: dict[str, type] = {"runs": RunRecord, "sweeps": SweepRecord}
-_JSON = ("config", "live", "changes", "summary", "final_by_seed", "spark", "base", "axes")
+_JSON = ("config", "live", "changes", "summary", "final_by_seed", "spark", "origin", "base", "axes")
 _OWNERS = ("name", "deleted")
 _ADDED = {
     "final_by_seed": "'[]'",
     "spark": "'[]'",
     "sweep": "''",
+    "origin": "'[]'",
     "name": "''",
     "deleted": "0",
 }  # since the first version

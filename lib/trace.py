@@ -91,6 +91,8 @@ def _check(cell: str, units: int, surgery: Surgery) -> None:
             raise ValueError(
                 f"gate = {clamp.gate!r} is not a gate of this cell: choose one of {GATES[cell] or 'none'}."
             )
+        if not 0 <= clamp.value <= 1:
+            raise ValueError(f"value = {clamp.value} is not what a gate can have: choose one from 0 to 1.")
     named = [*surgery.removed, *(freeze.unit for freeze in surgery.frozen)]
     for unit in [*named, *(unit for clamp in surgery.clamps for unit in clamp.units)]:
         if not 0 <= unit < units:
@@ -146,21 +148,21 @@ _STATES = {"rnn": ("h",), "lstm": ("c", "h"), "gru": ("h",)}
 # How far the gradient reaches
 
 
-def gradient_reach(cell: str, params: Any, traced: Trace, d_logits: np.ndarray) -> np.ndarray:
-    """The norm of dL/dh_t for a loss L at the last step, [T, B]: how much an earlier state still counts.
+def gradient_reach(cell: str, params: Any, traced: Trace, d_logits: np.ndarray) -> Trace:
+    """The norms of dL/dh_t, and for an LSTM of dL/dc_t, for a loss L at the last step: how much an earlier state still counts.
 
-    `traced` is a trace without surgery from a state of zeros, `d_logits` [B, O] the gradient of L at its last logits (for
-    softmax cross-entropy: probabilities minus the one-hot target). The last row is lag 0, the first lag T - 1. For an
-    LSTM it is the gradient of h_t with the cell state's share in it: the derivative along everything that step t hands on
-    is split into h and c, and the norm is of both together. Pascanu, Mikolov & Bengio (2013), section 2.
+    Returns {"h": [T, B]} and "c"; the last row is lag 0, the first lag T - 1. `traced` is a trace without surgery, `d_logits`
+    [B, O] the gradient of L at its last logits (see `lib.reading.loss_gradient`). What an LSTM's step hands on is h_t and
+    c_t: each norm is of the derivative along one with the other held. Pascanu, Mikolov & Bengio (2013), section 2.
     """
     weights = params["cell"]
-    steps = len(traced["h"])
     d_h = d_logits @ params["output"]["weights"].T
     d_c = np.zeros_like(d_h)
-    norms = np.zeros(traced["h"].shape[:2])
-    for step in reversed(range(steps)):
-        norms[step] = np.sqrt((d_h**2).sum(axis=-1) + (d_c**2).sum(axis=-1))
+    norms = {part: np.zeros(traced["h"].shape[:2]) for part in _STATES[cell]}
+    for step in reversed(range(len(traced["h"]))):
+        for part, gradient in (("h", d_h), ("c", d_c)):
+            if part in norms:
+                norms[part][step] = np.linalg.norm(gradient, axis=-1)
         if step:
             d_h, d_c = _BACK[cell](weights, traced, step, d_h, d_c)
     return norms

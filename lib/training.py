@@ -19,6 +19,7 @@ import numpy as np
 
 from lib import optimizers
 from lib.device import Device, choose, session_config
+from lib.history import Network
 from lib.tf import tf
 
 Arrays = dict[str, np.ndarray]
@@ -240,9 +241,22 @@ class Engine:
         """Trace and compile, or take from the cache what these shapes were compiled to before, and `keep` it there."""
         self._chunk = CHUNKS.get(self.task, self._device, keep=keep)
 
-    def initial(self) -> Carry:
-        """The carry at step 0: the same weights for the same seed."""
-        return initial_carry(self.task)
+    def initial(self, start: Network | None = None) -> Carry:
+        """The carry at step 0: the same weights for the same seed, or those of the network `start`.
+
+        Raises ValueError when `start` is another network than these settings make.
+        """
+        carry = initial_carry(self.task)
+        if start is None:
+            return carry
+        leaves = [leaf[None] for leaf in tf.nest.flatten(start)]
+        found, made = [leaf.shape for leaf in leaves], [leaf.shape for leaf in tf.nest.flatten(carry.params)]
+        if found != made:
+            raise ValueError(
+                f"The network that this run begins with has the shapes {found}, these settings make {made}: "
+                "choose the cell and the sizes that it was trained with."
+            )
+        return carry._replace(params=tf.nest.pack_sequence_as(carry.params, leaves))
 
     def carry_from(self, arrays: Mapping[str, np.ndarray]) -> Carry:
         """The carry that `Carry.to_arrays` wrote. Raises ValueError when it belongs to another network."""

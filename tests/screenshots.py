@@ -83,6 +83,14 @@ def readme_pictures(browser: Browser, url: str, folder: Path) -> None:
     page.screenshot(path=folder / "echo.png")
     sweep(page)
     page.locator("[data-name=sweep_loss]").screenshot(path=folder / "sweep.png")
+    page = open_page(browser, f"{url}/gates?task=brackets", (1400, 3000), "light")
+    train(page)
+    page.get_by_role("slider", name="Step").fill("12")
+    page.wait_for_timeout(1000)
+    top = page.locator("[data-name=gates]").bounding_box()["y"]  # type: ignore[index]
+    cell = page.locator(".unrolled-cell").bounding_box()
+    bottom = cell["y"] + cell["height"]  # type: ignore[index]
+    page.screenshot(path=folder / "gates.png", clip={"x": 330, "y": top, "width": 1040, "height": bottom - top})
 
 
 def main() -> None:

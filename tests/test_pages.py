@@ -116,6 +116,12 @@ def test_a_bad_address_is_clamped_and_said_in_one_sentence_each(jobs: Jobs) -> N
     assert press(page, "echo/notes_read").warning.len == 0
 
 
+def test_a_text_that_is_not_on_this_server_is_said_and_replaced(jobs: Jobs) -> None:
+    page = demo_page("gates", task="text", text="0123456789abcdef")
+    assert "is not on this server, so our fables are used" in page.warning[0].value
+    assert not page.exception and not page.error
+
+
 def test_settings_that_do_not_go_together_are_an_error_and_lose_nothing(jobs: Jobs) -> None:
     page = press(echo(**SMALL), "echo/Start")
     job = job_of(page, jobs)
@@ -208,7 +214,11 @@ def test_every_experiment_can_be_chosen_and_sets_the_controls(jobs: Jobs, experi
 
 # Every demo
 
-QUICK = {"echo": SMALL, "binary-rule": {"series_length": "2000", "batch_size": "20", "epochs": "2"}}
+QUICK = {
+    "echo": SMALL,
+    "binary-rule": {"series_length": "2000", "batch_size": "20", "epochs": "2"},
+    "gates": {"training_steps": "100"},
+}
 
 
 @pytest.mark.parametrize("slug", [demo.slug for demo in DEMOS])

@@ -41,6 +41,8 @@ class Sampler(Config):
     )
     carried: bool = setting(True, group="B", label="Carried", help="A switch.")
     cell: str = setting("rnn", group="B", label="Cell", help="A choice.", options={"rnn": "tanh RNN", "lstm": "LSTM"})
+    bias: int = setting(1, group="B", label="Bias", help="A bias.", minimum=0, maximum=9, only=("cell", ("lstm",)))
+    story: str = setting("", group="B", label="Story", help="A text.", text=True)
 
     @model_validator(mode="after")
     def _count_within_limit(self) -> Self:
@@ -75,6 +77,9 @@ class Stubborn(Config):
 ALL = [*CONFIGS, Sampler, Stubborn]
 
 
+TEXT_IDS = st.text("0123456789abcdef", min_size=16, max_size=16)
+
+
 def texts_for(field: Setting) -> st.SearchStrategy[str]:
     """Texts that are nearly right for a field: numbers around its bounds, its options, and rubbish."""
     numbers = st.one_of(st.integers(-10, 2_000_000), st.floats(), st.integers()).map(str)
@@ -82,6 +87,8 @@ def texts_for(field: Setting) -> st.SearchStrategy[str]:
         ["true", "OFF", "1", "", " 3 ", "3.0", "1e-3", "5e4", "nan", "-inf", "0x1F", "٣", "1_000", "9" * 5000]
     )
     options = st.sampled_from(sorted(field.options)) if field.options else st.nothing()
+    if field.text:
+        options = TEXT_IDS | TEXT_IDS.map(str.upper) | TEXT_IDS.map(lambda text_id: f"{text_id}0")
     return st.one_of(numbers, words, options, st.text(st.characters(), max_size=80))
 
 
@@ -96,6 +103,8 @@ def value_for(field: Setting) -> st.SearchStrategy[Any]:
     """Any allowed value of a field."""
     if field.options:
         return st.sampled_from(sorted(field.options))
+    if field.text:
+        return st.just("") | TEXT_IDS
     if field.type is bool:
         return st.booleans()
     if field.type is int:
@@ -211,6 +220,8 @@ def test_clamp_takes_any_object_for_a_value() -> None:
         ({"carried": "1"}, {"carried": True}),
         ({"carried": 0}, {"carried": False}),
         ({"cell": "LSTM"}, {"cell": "lstm"}),
+        ({"story": "0123456789abcdef"}, {"story": "0123456789abcdef"}),
+        ({"story": ""}, {"story": ""}),
     ],
 )
 def test_parse_reads(values: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -236,7 +247,14 @@ def test_parse_reads(values: dict[str, Any], expected: dict[str, Any]) -> None:
         ({"cell": "gru"}, "cell = gru is not one of the options: choose rnn or lstm."),
         ({"carried": "2"}, "carried = 2 cannot be read as true or false: choose true or false."),
         ({"cuont": "3"}, "cuont = 3 is not a setting of this demo: did you mean count?"),
-        ({"x": "3"}, "x = 3 is not a setting of this demo: choose one of count, limit, rate, carried, cell."),
+        (
+            {"x": "3"},
+            "x = 3 is not a setting of this demo: choose one of count, limit, rate, carried, cell, bias, story.",
+        ),
+        (
+            {"story": "../x"},
+            "story = `../x` is not the id of a text: choose the id of a stored text, or nothing for our own.",
+        ),
         ({"limit": "2"}, "count = 3 is above the limit 2: choose a higher limit."),
     ],
 )
@@ -293,6 +311,8 @@ def test_a_config_is_frozen_and_checked() -> None:
         {"cell": "gru"},
         {"colour": 1},
         {"count": 41},
+        {"story": "x"},
+        {"story": "0123456789ABCDEF"},
     ):
         with pytest.raises(ValidationError):
             Sampler(**wrong)
@@ -327,6 +347,42 @@ def test_an_address_gives_the_same_config_back(config_class: type[Config], data:
     assert set(query) == set(differences(config_class(), config))
 
 
+# --- settings that matter only beside others ---
+
+
+@pytest.mark.parametrize("config_class", ALL)
+@given(data=st.data())
+def test_a_setting_matters_where_the_one_that_it_hangs_on_says_so(
+    config_class: type[Config], data: st.DataObject
+) -> None:
+    values = data.draw(valid_configs(config_class)).model_dump()
+    for field in settings_of(config_class).values():
+        if field.only is None:
+            assert field.matters(values)
+        else:
+            other, allowed = field.only
+            assert field.matters(values) == any(values[other] == value for value in allowed)
+
+
+def test_what_a_setting_hangs_on_is_an_option_of_an_earlier_one() -> None:
+    for config_class in [*CONFIGS, Sampler]:
+        seen: dict[str, Setting] = {}
+        for field in settings_of(config_class).values():
+            if field.only is not None:
+                other, allowed = field.only
+                assert set(allowed) < set(seen[other].options or ()), field.name
+                assert seen[other].only is None, field.name  # `matters` does not look any further
+            seen[field.name] = field
+
+
+def test_a_setting_that_does_not_matter_still_has_its_bounds() -> None:
+    assert not settings_of(Sampler)["bias"].matters({"cell": "rnn"})
+    assert settings_of(Sampler)["bias"].matters({"cell": "lstm"})
+    assert settings_of(Sampler)["rate"].matters({})
+    with pytest.raises(SettingError, match="bias = 10 is above 9"):
+        parse(Sampler, {"cell": "rnn", "bias": "10"})
+
+
 # --- declarations ---
 
 
@@ -346,6 +402,8 @@ def declare(annotation: type, default: Any, **details: Any) -> None:
         (str, "A", {"options": {"A": "A"}}, "lower case"),
         (str, "c", {"options": {"a": "A"}}, "defaults that it refuses"),
         (int, 9, {"minimum": 1, "maximum": 5}, "defaults that it refuses"),
+        (int, 1, {"text": True}, "make it a str"),
+        (str, "our own", {"text": True}, "defaults that it refuses"),
     ],
 )
 def test_a_mistake_in_the_table_is_found_at_import(
@@ -366,7 +424,7 @@ def test_every_setting_of_a_demo_is_described(config_class: type[Config]) -> Non
         assert field.name == name
         assert field.group and field.label, name
         assert field.help.endswith(".") and field.help.count(". ") == 0 and 20 < len(field.help) < 160, name
-        if field.type is not bool and not field.options:
+        if field.type is not bool and not field.options and not field.text:
             assert field.minimum is not None and field.maximum is not None
             assert field.minimum <= field.default <= field.maximum  # type: ignore[operator]
 

@@ -34,6 +34,8 @@ def test_what_is_saved_is_found_after_a_restart(tmp_path: Path) -> None:
     first.close()
     second = Store(tmp_path)
     assert second.load("a") == RECORD
+    second.save(replace(RECORD, id="b", origin=["a", 7]))
+    assert second.load("b") == replace(RECORD, id="b", origin=["a", 7])
     found = second.arrays("a")
     assert set(found) == set(arrays)
     np.testing.assert_array_equal(found["stream:loss/value"], arrays["stream:loss/value"])
@@ -110,9 +112,7 @@ def test_the_data_folder_can_be_named(monkeypatch, tmp_path: Path) -> None:
 
 
 def test_a_database_of_an_earlier_version_gets_the_new_columns(tmp_path: Path) -> None:
-    old = [
-        name for name in store_module._columns(RunRecord) if name not in ("final_by_seed", "sweep", "name", "deleted")
-    ]
+    old = [name for name in store_module._columns(RunRecord) if name not in store_module._ADDED]
     with closing(sqlite3.connect(tmp_path / "runs.sqlite")) as database:
         database.execute(f"CREATE TABLE runs ({', '.join(old)}, PRIMARY KEY (id))")
         values = [getattr(RECORD, name) for name in old]

@@ -11,6 +11,7 @@ from demos.echo.config import EchoConfig
 from demos.echo.task import EchoTask
 from lib.cells import CELLS
 from lib.device import choose
+from lib.history import network_of
 from lib.optimizers import OPTIMIZERS
 from lib.tf import tf
 from lib.training import Engine, _ChunkCache
@@ -118,6 +119,25 @@ def test_a_checkpoint_of_another_network_is_refused() -> None:
     carry = engine_for(state_size=3).initial()
     with pytest.raises(ValueError, match="another network"):
         engine_for(state_size=4).carry_from(carry.to_arrays())
+
+
+def test_a_start_replaces_the_weights_and_nothing_else() -> None:
+    engine = engine_for(optimizer="adam", seed=1)
+    trained, _ = engine.run(engine.initial(), 20)
+    start = network_of(trained.weights())
+    begun, plain = engine.initial(start), engine.initial()
+    np.testing.assert_equal(begun.weights() | {"step": 20}, trained.weights())
+    np.testing.assert_equal((begun.step, begun.slots), (0, plain.slots))
+    np.testing.assert_equal(begun.to_arrays().keys(), plain.to_arrays().keys())
+    np.testing.assert_equal(tf.nest.flatten(begun.state), tf.nest.flatten(plain.state))
+    assert np.isfinite(engine.run(begun, 5)[1]["loss"]).all()
+
+
+@pytest.mark.parametrize("changes", [{"state_size": 3}, {"cell": "lstm"}, {"seeds": 2}])
+def test_a_start_of_other_shapes_is_refused(changes: dict) -> None:
+    start = network_of(engine_for().initial().weights())
+    with pytest.raises(ValueError, match=r"begins with has the shapes .*, these settings make .*: choose the cell"):
+        engine_for(**changes).initial(start)
 
 
 def test_the_picture_shows_the_loss_that_training_reports_next() -> None:

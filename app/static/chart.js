@@ -1,6 +1,7 @@
 // A chart that keeps one element: the script says what to draw, the run's stream says with which numbers, and
 // Plotly.react puts both on the same node, so zoom, hover and legend survive updates, reruns and a change of theme.
 
+import { cursor } from "./cursor.js"
 import { follow, unfollow } from "./stream.js"
 import { configFor, dressed, PAPER, themeOf } from "./look.js"
 import { significant, whole } from "./words.js"
@@ -9,6 +10,7 @@ const SHORTEST_MS = 100 // at most ten drawings a second
 const SHARE = 3 // and on a slow device, at most a third of its time for each chart
 const FRAME_MS = 16 // a drawing waits for the next frame of the screen
 const MOST_MARKS = 200
+const CURSOR = { type: "rect", yref: "paper", y0: 0, y1: 1, layer: "above", fillcolor: "rgba(0,0,0,0)", line: { color: "#C2408F", width: 2 } }
 
 let loading = null // the promise of Plotly
 
@@ -51,13 +53,19 @@ export class Chart {
   update(data, setTriggerValue) {
     const before = this.run
     this.trigger = setTriggerValue
-    if (data.run !== (before?.id ?? null)) {
-      this.run = data.run ? follow(data.run, this.hear) : null
+    if (data.run !== (before?.id ?? null) || (data.view ?? "") !== (before?.view ?? "")) {
+      this.run = data.run ? follow(data.run, this.hear, data.view) : null
       unfollow(before, this.hear)
     }
     this.data = data
+    this.run?.wantPicture(data.name)
     this.run?.want(data.figure.data.map(trace => trace.meta?.series).filter(Boolean))
     this.root.style.height = `${data.height}px`
+    if (data.group !== this.group) {
+      this.forget?.()
+      this.group = data.group
+      this.forget = data.group ? cursor(data.group).subscribe(() => this.point()) : null
+    }
     this.node.dataset.name = data.name
     this.buttons.hidden = !data.save
     this.request()
@@ -102,7 +110,11 @@ export class Chart {
       this.width = this.root.clientWidth
       this.drawn = this.run?.frame
       const { data, layout } = this.figure()
-      const wanted = dressed(layout, themeOf(this.root), this.width, this.data.height)
+      const width = Math.max(this.width, layout.meta?.least_width ?? 0) // what needs more room is scrolled
+      this.node.style.width = width > this.width ? `${width}px` : ""
+      const wanted = dressed(layout, themeOf(this.root), width, this.data.height)
+      this.shapes = wanted.shapes ?? []
+      wanted.shapes = [...this.shapes, ...this.cursorShapes(layout)]
       await plotly.react(this.node, data, wanted, configFor(this.data.name))
       this.listen()
       this.node.dataset.drawn = this.run?.id ?? "" // which run is to be seen, for tests and measurements
@@ -115,22 +127,45 @@ export class Chart {
       this.root.classList.add("failed")
     } finally {
       this.drawing = false
+      this.point() // the cursor may have moved meanwhile
       const now = performance.now()
       this.next = Math.max(this.next, started + SHORTEST_MS, now + (SHARE - 1) * Math.min(now - started, 1000))
     }
   }
 
-  /** Tell the script of a click on a heatmap's cell: the last of its custom values. */
+  /** Tell the script of a click on a heatmap's cell or on a point: the last of its custom values. Where a click chooses a
+   *  step as well, that goes to the page's cursor. */
   listen() {
     if (this.listening || !this.data.clicks) return
     this.listening = true
     this.node.on("plotly_click", ({ points: [point] }) => {
       const [row, column] = [point.pointNumber].flat()
-      const chosen = point.data.customdata?.[row]?.[column]?.at(-1)
-      if (!chosen) return
+      const { cursor: steps, units } = this.figure().layout.meta ?? {}
+      if (steps) {
+        cursor(this.group).set(point.x - 1)
+        if (point.data.meta?.units) this.trigger("click", String(units[row]))
+        return
+      }
+      const custom = point.data.customdata?.[row]
+      const chosen = (column === undefined ? custom : custom?.[column])?.at(-1)
+      if (chosen === undefined || chosen === "") return
       this.trigger("click", chosen)
-      document.querySelector("[data-testid=stMain]")?.scrollTo({ top: 0, behavior: "smooth" })
+      if (this.data.leads) document.querySelector("[data-testid=stMain]")?.scrollTo({ top: 0, behavior: "smooth" })
     })
+  }
+
+  /** The frame around the step that the page looks at. */
+  cursorShapes(layout) {
+    if (!this.group || !layout.meta?.cursor) return []
+    const step = Math.min(cursor(this.group).step + 1, layout.xaxis.range[1] - 0.5)
+    return [{ ...CURSOR, x0: step - 0.5, x1: step + 0.5 }]
+  }
+
+  /** Move the cursor, which costs less than to draw. */
+  point() {
+    const layout = this.figure().layout
+    if (!window.Plotly || !this.shapes || this.drawing || this.due || !layout.meta?.cursor) return
+    window.Plotly.relayout(this.node, { shapes: [...this.shapes, ...this.cursorShapes(layout)] })
   }
 
   /** The stream's picture of this name or else the script's figure, its empty traces filled. */
@@ -170,6 +205,7 @@ export class Chart {
     this.ended = true
     clearTimeout(this.timer)
     unfollow(this.run, this.hear)
+    this.forget?.()
     this.inView.disconnect()
     this.resized.disconnect()
     window.Plotly?.purge(this.node)

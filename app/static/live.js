@@ -1,6 +1,7 @@
 // What the components' stubs call (app/live.py). Each call says what the script wants now; the part that draws it stays
 // on its element from call to call.
 
+import { Cell } from "./cell.js"
 import { Chart } from "./chart.js"
 import { Status } from "./status.js"
 
@@ -20,4 +21,5 @@ function shown(Part, selector, { parentElement, data, setTriggerValue }) {
 }
 
 export const chart = component => shown(Chart, ".unrolled-figure", component)
+export const cell = component => shown(Cell, ".unrolled-cell", component)
 export const status = component => shown(Status, ".unrolled-status", component)

@@ -1,4 +1,5 @@
-// One stream of server-sent events for each run on the page, shared by all parts that show the run.
+// One stream of server-sent events for each run on the page, shared by all parts that show the run. What goes on inside a
+// run's network is a stream of its own for each view of it: its pictures depend on what one has chosen to look at.
 // This module is imported once per page, because every part imports it from the same address.
 
 const API = new URL("../../", import.meta.url) // …/api/
@@ -8,13 +9,14 @@ const HIDDEN_MS = 10_000 // a page that nobody sees gives its connection back: b
 const GATHER_MS = 20
 const GRACE_MS = 1000 // between the last part's leaving and the next one's coming
 
-const runs = new Map() // id -> Run
+const runs = new Map() // id and view -> Run
 
 /** Follow a run: `listener(news)` is called at each change, `news.figures` being the names of the new pictures.
  *  Returns the Run, to be given back to `unfollow`. Its curves come when they are wanted, see `Run.want`. */
-export function follow(id, listener) {
-  const run = runs.get(id) ?? new Run(id)
-  runs.set(id, run)
+export function follow(id, listener, view = "") {
+  const key = `${id}\n${view}`
+  const run = runs.get(key) ?? new Run(id, view, key)
+  runs.set(key, run)
   run.listeners.add(listener)
   run.connectSoon()
   return run
@@ -27,14 +29,15 @@ export function unfollow(run, listener) {
 }
 
 class Run {
-  constructor(id) {
-    this.id = id
+  constructor(id, view, key) {
+    Object.assign(this, { id, view, key })
     this.frame = null // the latest status
     this.series = new Map() // name -> {generation, count, step, value}, the arrays longer than count
     this.figures = {} // name -> the latest picture
     this.connection = "new" // then open, lost, gone or asleep
     this.listeners = new Set()
     this.names = new Set() // of the series that are sent
+    this.pictures = new Set() // the names of the view's pictures that are sent
     this.source = null
     this.failures = 0
   }
@@ -44,6 +47,13 @@ class Run {
     const missing = names.filter(name => !this.names.has(name))
     missing.forEach(name => this.names.add(name))
     if (missing.length > 0) this.connectSoon(true)
+  }
+
+  /** Have this picture of the view sent as well from now on. */
+  wantPicture(name) {
+    if (!this.view || this.pictures.has(name)) return
+    this.pictures.add(name)
+    this.connectSoon(true)
   }
 
   /** Connect, unless connected, when the other parts of the page have said what they want. */
@@ -58,6 +68,10 @@ class Run {
     // Each connection begins with all that there is, so a reader that was away needs nothing special.
     const address = new URL(`runs/${encodeURIComponent(this.id)}/events`, API)
     address.searchParams.set("series", [...this.names].join(","))
+    if (this.view) {
+      address.searchParams.set("view", this.view)
+      address.searchParams.set("pictures", [...this.pictures].join(","))
+    }
     const source = new EventSource(address)
     this.source = source
     source.onmessage = message => this.receive(JSON.parse(message.data))
@@ -108,7 +122,7 @@ class Run {
   endIfAlone() {
     if (this.listeners.size > 0) return
     this.disconnect()
-    if (runs.get(this.id) === this) runs.delete(this.id)
+    if (runs.get(this.key) === this) runs.delete(this.key)
   }
 
   become(connection) {

@@ -1,0 +1,63 @@
+"""A control for a text of the person's own, pasted or from a file. What cannot be used is explained, and stays as typed."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from demos.registry import Demo
+from lib import texts
+from lib.settings import Setting
+
+SHORTEST = 200  # characters
+
+
+def control(demo: Demo, field: Setting, text_id: str, apply: Callable[[Demo, Mapping[str, Any]], None]) -> None:
+    """Say which text it is, and offer another, which `apply` sets as the setting's value: a kept text's id, "" for our own."""
+
+    def use(text: str) -> None:
+        cleaned = texts.cleaned(text, SHORTEST)
+        apply(demo, {field.name: texts.keep(cleaned)})
+
+    key = f"{demo.slug}/{field.name}"
+    with st.popover(_label(text_id), icon=":material/article:", width="stretch", help=field.help):
+        st.text_area("Paste a text", key=f"{key}/pasted", height=180, placeholder=f"{SHORTEST} characters or more")
+        st.button(
+            "Use the pasted text", key=f"{key}/use", type="primary", on_click=_try, args=(key, use, f"{key}/pasted")
+        )
+        file = st.file_uploader("Or a file", type=["txt", "md", "csv"], key=f"{key}/file", max_upload_size=5)
+        st.button(
+            "Use the file", key=f"{key}/use_file", on_click=_try, args=(key, use, f"{key}/file"), disabled=file is None
+        )
+        if text_id:
+            st.button(
+                "Back to our fables",
+                key=f"{key}/ours",
+                icon=":material/undo:",
+                on_click=apply,
+                args=(demo, {field.name: ""}),
+            )
+        if error := st.session_state.get(f"{key}/error"):
+            st.error(error, icon=":material/error:")
+
+
+def _try(key: str, use: Callable[[str], None], source: str) -> None:
+    """Use what the control with this key has, a text or an uploaded file, or keep why not."""
+    st.session_state.pop(f"{key}/error", None)
+    given = st.session_state.get(source) or ""
+    try:
+        use(given if isinstance(given, str) else texts.decoded(given.getvalue()))
+    except texts.TextError as error:
+        st.session_state[f"{key}/error"] = str(error)
+
+
+def _label(text_id: str) -> str:
+    if not text_id:
+        return "Text: our forty fables"
+    try:
+        text = texts.load(text_id)
+    except texts.TextError:
+        return "Text: not on this server"
+    start = " ".join(text[:60].split())
+    safe = "".join(letter if letter.isalnum() or letter in " .,;!?'" else " " for letter in start)
+    return f"Text: {safe[:24]}… ({len(text):,} characters)"

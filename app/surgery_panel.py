@@ -1,0 +1,169 @@
+"""Operating on a network: gates held at a value, units frozen or removed; and what that does, beside the untouched one."""
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from demos.registry import Demo
+from lib.inside import Inside, View
+from lib.inside_figures import NAMES
+from lib.trace import GATES, Clamp, Freeze, Surgery
+
+AS_IT_IS, AT_0, AT_1 = "as it is", "held at 0", "held at 1"
+HELD = {AT_0: 0.0, AT_1: 1.0}
+SHOWN = {"operated": "Operated", "untouched": "Untouched", "difference": "Difference"}
+# What is worth trying, by cell: the gate, where it is held, and what the button says.
+EXAMPLES = {
+    "lstm": ("f", AT_0, "Try it: forget everything (f = 0)"),
+    "gru": ("z", AT_0, "Try it: keep nothing (z = 0)"),
+}
+
+
+def _key(demo: Demo, name: str) -> str:
+    return f"{demo.slug}/surgery/{name}/{st.session_state.get(f'{demo.slug}/surgery/round', 0)}"
+
+
+def _values(demo: Demo) -> dict[str, Any]:
+    """What the controls say, by their names."""
+    kept: dict[str, Any] = st.session_state.setdefault(f"{demo.slug}/surgery", {})
+    for name in list(kept):
+        if (key := _key(demo, name)) in st.session_state:
+            kept[name] = st.session_state[key]
+    return kept
+
+
+def chosen(demo: Demo, cell: str, units: int) -> Surgery:
+    """The operation that the controls say, for a network of this kind and size."""
+    values = _values(demo)
+
+    def known(name: str) -> tuple[int, ...]:
+        return tuple(unit for unit in values.get(name, ()) if unit < units)
+
+    clamps = tuple(
+        Clamp(gate, HELD[held], known(f"{gate} units"))
+        for gate in GATES[cell]
+        if (held := values.get(gate, AS_IT_IS)) in HELD
+        and not (values.get(f"{gate} units") and not known(f"{gate} units"))  # none of the chosen units is here
+    )
+    frozen = tuple(Freeze(unit, int(values.get("from", 1)) - 1) for unit in known("frozen"))
+    return Surgery(clamps, frozen, known("removed"))
+
+
+def draw(demo: Demo, inside: Inside) -> View:
+    """The controls and the outcome; returns the view with what of it is drawn."""
+    operated = inside.operated
+    with st.expander("Operate on it", icon=":material/surgical:", expanded=operated, key=f"{demo.slug}/surgery/open"):
+        st.caption(
+            "Hold a gate open or shut, freeze a unit's state or remove it, and compare with the untouched network. Training "
+            "does not notice: this is a copy."
+        )
+        _controls(demo, inside)
+        if operated:
+            shown = _outcome(demo, inside)
+            return replace(inside.view, shown=shown)
+    return inside.view
+
+
+def _controls(demo: Demo, inside: Inside) -> None:
+    values, units = _values(demo), list(range(inside.units))
+    gates = GATES[inside.cell]
+    for column, gate in zip(st.columns(max(1, len(gates))), gates, strict=False):
+        with column:
+            _keep(demo, gate, values, AS_IT_IS)
+            st.segmented_control(
+                NAMES[gate].capitalize(), [AS_IT_IS, *HELD], default=values[gate], key=_key(demo, gate), required=True,
+                on_change=_remember, args=(demo,),
+            )  # fmt: skip
+            _units(demo, f"{gate} units", "of which units", "all", values, units)
+    columns = st.columns(3)
+    with columns[0]:
+        _units(demo, "removed", "Remove units: nobody hears them", "none", values, units)
+    with columns[1]:
+        _units(demo, "frozen", "Freeze units: their state stays", "none", values, units)
+    with columns[2]:
+        _keep(demo, "from", values, 1)
+        st.number_input(
+            "Frozen from step", 1, len(inside.reading.inputs), min(values["from"], len(inside.reading.inputs)),
+            key=_key(demo, "from"), on_change=_remember, args=(demo,),
+        )  # fmt: skip
+    with st.container(horizontal=True):
+        if inside.cell in EXAMPLES:
+            gate, held, label = EXAMPLES[inside.cell]
+            st.button(
+                label,
+                key=f"{demo.slug}/surgery/example",
+                icon=":material/lightbulb:",
+                on_click=_set,
+                args=(demo, {gate: held, f"{gate} units": []}),
+            )
+        past = st.session_state.get(f"{demo.slug}/surgery/past", [])
+        st.button(
+            "Undo",
+            key=f"{demo.slug}/surgery/undo",
+            icon=":material/undo:",
+            on_click=_undo,
+            args=(demo,),
+            disabled=not past,
+        )
+        st.button(
+            "Undo all", key=f"{demo.slug}/surgery/clear", icon=":material/healing:", on_click=_set, args=(demo, None),
+            disabled=not inside.operated,
+        )  # fmt: skip
+
+
+def _keep(demo: Demo, name: str, values: dict[str, Any], start: Any) -> None:
+    values.setdefault(name, start)
+
+
+def _units(demo: Demo, name: str, label: str, empty: str, values: dict[str, Any], units: list[int]) -> None:
+    _keep(demo, name, values, [])
+    st.multiselect(
+        label, units, [unit for unit in values[name] if unit in units], key=_key(demo, name), placeholder=empty,
+        on_change=_remember, args=(demo,),
+    )  # fmt: skip
+
+
+def _remember(demo: Demo) -> None:
+    """Note what the controls said before this change, for Undo."""
+    before = dict(st.session_state[f"{demo.slug}/surgery"])
+    past = st.session_state.setdefault(f"{demo.slug}/surgery/past", [])
+    past.append(before)
+    del past[:-50]
+
+
+def _set(demo: Demo, changed: dict[str, Any] | None) -> None:
+    """Set controls, or all to nothing. New keys, so that a browser's older values cannot win (see app/controls.py)."""
+    _remember(demo)
+    _put(demo, {} if changed is None else _values(demo) | changed)
+
+
+def _undo(demo: Demo) -> None:
+    past = st.session_state.get(f"{demo.slug}/surgery/past", [])
+    if past:
+        _put(demo, past.pop())
+
+
+def _put(demo: Demo, values: dict[str, Any]) -> None:
+    st.session_state[f"{demo.slug}/surgery"] = dict(values)
+    st.session_state[f"{demo.slug}/surgery/round"] = st.session_state.get(f"{demo.slug}/surgery/round", 0) + 1
+
+
+def _outcome(demo: Demo, inside: Inside) -> str:
+    """What the operation does on the held-out sequences; returns which network's gates are to be drawn."""
+    before, after = inside.scores
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        worse, better = after.loss - before.loss, 100 * (after.accuracy - before.accuracy)
+        st.metric(
+            "Loss on unseen examples", f"{after.loss:.4g} nats", f"{worse:+.4g} nats", delta_color="inverse",
+            help=f"Untouched it is {before.loss:.4g} nats.", width="content",
+        )  # fmt: skip
+        st.metric(
+            "Right answers", f"{after.accuracy:.1%}", f"{better:+.1f} points", help=f"Untouched it is {before.accuracy:.1%}.",
+            width="content",
+        )  # fmt: skip
+        shown = st.segmented_control(
+            "Gates drawn below", list(SHOWN), default="operated", format_func=SHOWN.__getitem__, key=f"{demo.slug}/surgery/shown",
+            required=True,
+        )  # fmt: skip
+    return shown or "operated"

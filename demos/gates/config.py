@@ -1,0 +1,293 @@
+"""The settings of the gates demo: which task a network learns, and which network."""
+
+from typing import Self
+
+from pydantic import model_validator
+
+from lib import texts
+from lib.settings import Config, SettingError, setting
+from lib.values import Value
+
+TASKS = {
+    "remember": "Remember",
+    "brackets": "Brackets",
+    "text": "Text",
+    "echo": "Echo",
+    "binary_rule": "Binary rule",
+}
+LEAD = 4  # the steps of a sequence in which the symbol can stand
+NOISE = ("w", "x", "y", "z")
+SYMBOLS = "ABCDEFGH"
+CUE = "?"
+WINDOWS = 200  # of a block of data made by the program
+
+
+def _of(*tasks: str) -> tuple[str, tuple[str, ...]]:
+    return "task", tasks
+
+
+class GatesConfig(Config):
+    """A task worth looking at, and the network that learns it."""
+
+    task: str = setting(
+        "remember",
+        group="Task",
+        label="Task",
+        help="What the network has to learn.",
+        options=TASKS,
+    )
+    symbols: int = setting(
+        4,
+        group="Task",
+        label="Symbols",
+        help="How many different symbols there are to remember.",
+        unit="symbols",
+        minimum=2,
+        maximum=8,
+        only=_of("remember"),
+    )
+    delay: int = setting(
+        30,
+        group="Task",
+        label="Delay",
+        help="How many steps after the symbol the recall cue comes; between them is noise.",
+        unit="steps",
+        minimum=1,
+        maximum=120,
+        only=_of("remember"),
+    )
+    bracket_types: int = setting(
+        1,
+        group="Task",
+        label="Kinds of brackets",
+        help="With one kind counting is enough; with more, the network must also know which was opened last.",
+        unit="kinds",
+        minimum=1,
+        maximum=3,
+        only=_of("brackets"),
+    )
+    max_depth: int = setting(
+        8,
+        group="Task",
+        label="Greatest depth",
+        help="How many brackets can be open at once; at this depth no further one may be opened.",
+        unit="brackets",
+        minimum=1,
+        maximum=16,
+        only=_of("brackets"),
+    )
+    text: str = setting(
+        "",
+        group="Task",
+        label="Text",
+        help="Our forty fables, or a text of your own.",
+        text=True,
+        only=_of("text"),
+    )
+    echo_step: int = setting(
+        3,
+        group="Task",
+        label="Echo step",
+        help="How many steps later the network must repeat each bit.",
+        unit="steps",
+        minimum=1,
+        maximum=50,
+        only=_of("echo"),
+    )
+    first_lag: int = setting(
+        1,
+        group="Task",
+        label="First lag",
+        help="How many steps before the target the first of the rule's two bits stands.",
+        unit="steps back",
+        minimum=1,
+        maximum=20,
+        only=_of("binary_rule"),
+    )
+    second_lag: int = setting(
+        2,
+        group="Task",
+        label="Second lag",
+        help="How many steps before the target the second of the rule's two bits stands.",
+        unit="steps back",
+        minimum=1,
+        maximum=20,
+        only=_of("binary_rule"),
+    )
+    cell: str = setting(
+        "lstm",
+        group="Network",
+        label="Cell",
+        help="How the memory changes at each step: LSTM and GRU have gates that decide what to keep.",
+        options={"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"},
+    )
+    hidden_units: int = setting(
+        16,
+        group="Network",
+        label="Hidden units",
+        help="How many units, each holding one number, the network has to remember with.",
+        unit="units",
+        minimum=4,
+        maximum=256,
+    )
+    keep_bias: float = setting(
+        3.0,
+        group="Network",
+        label="Keep bias",
+        help="Where the gate that keeps the memory starts (an LSTM's forget gate, a GRU's update gate): "
+        "0 is half open, 1 the usual choice, 3 keeps 95 % a step.",
+        minimum=-2,
+        maximum=8,
+        step=0.5,
+        only=("cell", ("lstm", "gru")),
+    )
+    truncated_backprop_length: int = setting(
+        40,
+        group="Training",
+        label="Window",
+        help="How many steps the gradient goes back through (truncated backpropagation).",
+        unit="steps",
+        minimum=2,
+        maximum=100,
+        only=_of("brackets", "text", "echo", "binary_rule"),
+    )
+    batch_size: int = setting(
+        32,
+        group="Training",
+        label="Batch size",
+        help="How many sequences are read side by side.",
+        unit="rows",
+        minimum=1,
+        maximum=256,
+    )
+    training_steps: int = setting(
+        1_500,
+        group="Training",
+        label="Training steps",
+        help="How many batches the network learns from.",
+        unit="steps",
+        minimum=100,
+        maximum=50_000,
+        step=100,
+    )
+    optimizer: str = setting(
+        "adam",
+        group="Training",
+        label="Optimizer",
+        help="The rule by which the gradient, the direction in which the loss grows, changes the weights.",
+        options={
+            "adagrad": "Adagrad",
+            "momentum": "SGD with momentum",
+            "rmsprop": "RMSProp",
+            "adam": "Adam",
+        },
+    )
+    learning_rate: float = setting(
+        0.01,
+        group="Training",
+        label="Learning rate",
+        help="How far a training step moves the weights: too small is slow, too large never settles.",
+        minimum=1e-5,
+        maximum=10,
+        scale="log",
+        live=True,
+    )
+    clip_norm: float = setting(
+        1.0,
+        group="Training",
+        label="Gradient clip norm",
+        help="The length to which a longer gradient is cut, so that no batch can do much harm; 0 is off.",
+        minimum=0,
+        maximum=10,
+        step=0.1,
+        live=True,
+    )
+    seeds: int = setting(
+        1,
+        group="Training",
+        label="Seeds at once",
+        help="How many networks train at once, each from its own random start, to tell luck from rule.",
+        unit="networks",
+        minimum=1,
+        maximum=10,
+    )
+    seed: int = setting(
+        0,
+        group="Training",
+        label="Seed",
+        help="The number that all randomness is drawn from: the same seed gives the same run.",
+        minimum=0,
+        maximum=999_999,
+    )
+
+    @model_validator(mode="after")
+    def _text_is_here(self) -> Self:
+        if self.text and not texts.is_kept(self.text):
+            raise SettingError("text", self.text, "is not on this server", "bring the text again, or take our fables")
+        return self
+
+    @classmethod
+    def repair(cls, values: dict[str, Value]) -> tuple[dict[str, Value], list[str]]:
+        """A text that is not here is replaced by our fables."""
+        return values | {"text": ""}, [f"text = {values['text']} is not on this server, so our fables are used."]
+
+    @property
+    def steps(self) -> int:
+        """Training steps of the whole run."""
+        return self.training_steps
+
+    @property
+    def window(self) -> int:
+        """The steps of one training window, which the gradient goes back through."""
+        return LEAD + self.delay if self.task == "remember" else self.truncated_backprop_length
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """The training steps after which the state starts from zero again: all, where each window is a sequence by itself."""
+        if self.task in ("remember", "brackets"):
+            return self.training_steps
+        return min(WINDOWS, self.training_steps)
+
+    @property
+    def shape(self) -> tuple[str | int, ...]:
+        """What the compiled code depends on, besides seeds, optimizer and the windows of a block."""
+        return (
+            self.task,
+            self.text,
+            self.symbols,
+            self.bracket_types,
+            self.cell,
+            self.hidden_units,
+            self.window,
+            self.batch_size,
+        )
+
+    @property
+    def products(self) -> int:
+        """How many pairs of numbers one step multiplies for one seed, forwards, roughly."""
+        gates = {"rnn": 1, "gru": 3, "lstm": 4}[self.cell]
+        return self.batch_size * self.window * gates * self.hidden_units * (self.hidden_units + 8)
+
+
+CONFIG = GatesConfig
+
+# What the page offers to sweep over, and what its sweeps start from.
+SWEEP_BASE = GatesConfig(training_steps=500, seeds=4)
+SWEEPS: dict[str, tuple[tuple[str, str], ...]] = {
+    "Delay × cell": (("delay", "10,20,40,80"), ("cell", "rnn, gru, lstm")),
+    "Delay × keep bias": (("delay", "10,20,40,80"), ("keep_bias", "0, 1, 3, 5")),
+    "Learning rate × optimizer": (("learning_rate", "0.0001:1"), ("optimizer", "adagrad, momentum, rmsprop, adam")),
+}
+
+PRESETS: dict[str, GatesConfig] = {
+    "Remember": GatesConfig(),
+    "Remember for 100 steps": GatesConfig(delay=100, keep_bias=5.0),
+    "Remember, half open": GatesConfig(keep_bias=0.0),
+    "Brackets": GatesConfig(task="brackets"),
+    "Three kinds of brackets": GatesConfig(task="brackets", bracket_types=3, hidden_units=32, training_steps=4_000),
+    "Fables": GatesConfig(
+        task="text", hidden_units=64, keep_bias=1.0, training_steps=3_000, truncated_backprop_length=50
+    ),
+    "Echo": GatesConfig(task="echo"),
+    "Binary rule": GatesConfig(task="binary_rule", hidden_units=8),
+}
