@@ -47,12 +47,14 @@ def _look(page: Page, url: str) -> None:
     _time(page, "an operation", [forget.get_by_text(held).click for held in ("held at 0", "held at 1") * (TIMES // 2)])
     forget.get_by_text("as it is").click()
     time.sleep(1)
-    example = page.get_by_role("button", name="Increment value").first
-    _time(page, "another example", [example.click] * TIMES)
-    unit = page.get_by_role("spinbutton", name="Unit")
+    example = page.get_by_role("spinbutton", name="Unseen example")
+    _time(page, "another example", [lambda i=i: _type(example, i) for i in range(2, 2 + TIMES)])  # type: ignore[misc]
+    unit = page.get_by_role("spinbutton", name="Unit", exact=True)
     _time(page, "another unit", [lambda i=i: _type(unit, i) for i in range(3, 3 + TIMES)])  # type: ignore[misc]
     slider = page.get_by_role("slider", name="Time machine")
     slider.focus()
+    page.keyboard.press("ArrowLeft")  # the last step, which is what "now" shows
+    time.sleep(1)
     _time(page, "an earlier moment", [lambda: page.keyboard.press("ArrowLeft")] * TIMES)
     page.locator(".unrolled-cell").focus()
     moved = "document.querySelector('[data-name=gates]').layout.shapes.at(-1).x0"

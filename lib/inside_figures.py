@@ -56,6 +56,7 @@ def gates_figure(inside: Inside) -> Json:
         suffix = "" if number == 0 else str(number + 1)
         domain = [max(0.0, 1 - (top + panel_height) / plot), 1 - top / plot]
         axis = {"domain": domain, "anchor": "x", "fixedrange": True, "showgrid": False, "zeroline": False}
+        axis["ticklabeloverflow"] = "allow"
         if number < len(answers):
             panel = answers[number]
             data += [trace | {"yaxis": f"y{suffix}"} for trace in panel["data"]]
@@ -72,6 +73,7 @@ def gates_figure(inside: Inside) -> Json:
     steps = len(labels)
     axes["xaxis"] = {
         "range": [0.5, steps + 0.5],
+        "ticklabeloverflow": "allow",  # to measure a hundred labels takes Plotly a tenth of a second
         "tickvals": list(range(1, steps + 1)),
         "ticktext": [_shown(label) for label in labels],
         "tickangle": 0,
@@ -130,7 +132,6 @@ def _unit_axis(inside: Inside) -> Json:
     every = max(1, units // 8)
     rows = list(range(0, units, every))
     return {
-        "type": "category",
         "range": [units - 0.5, -0.5],
         "tickvals": rows,
         "ticktext": [str(inside.unit_order[row]) for row in rows],
@@ -154,14 +155,14 @@ def _part_heatmap(inside: Inside, part: str) -> Json:
         "name": NAMES[part],
         "z": packed(values),
         "x": list(range(1, values.shape[1] + 1)),
-        "y": [f"unit {unit}" for unit in inside.unit_order],
+        "y": list(range(values.shape[0])),  # numbers: on an axis of names Plotly draws heatmaps cell by cell
         "meta": {"units": True},
         "colorscale": scale,
         "zmin": low,
         "zmax": high,
         "showscale": False,
         "xaxis": "x",
-        "hovertemplate": f"{NAMES[part]}<br>%{{y}}, step %{{x}}: %{{z:.4f}}<extra></extra>",
+        "hovertemplate": f"{NAMES[part]}<br>unit %{{customdata}}, step %{{x}}: %{{z:.4f}}<extra></extra>",
     }
 
 

@@ -85,7 +85,9 @@ def readme_pictures(browser: Browser, url: str, folder: Path) -> None:
     page.locator("[data-name=sweep_loss]").screenshot(path=folder / "sweep.png")
     page = open_page(browser, f"{url}/gates?task=brackets", (1400, 3000), "light")
     train(page)
-    page.get_by_role("slider", name="Step").fill("12")
+    page.locator(".unrolled-cell").focus()
+    for _ in range(11):
+        page.keyboard.press("ArrowRight")
     page.wait_for_timeout(1000)
     top = page.locator("[data-name=gates]").bounding_box()["y"]  # type: ignore[index]
     cell = page.locator(".unrolled-cell").bounding_box()

@@ -171,7 +171,8 @@ export class Chart {
   /** The stream's picture of this name or else the script's figure, its empty traces filled. */
   figure() {
     const figure = this.run?.figures[this.data.name] ?? this.data.figure
-    return { data: figure.data.map(trace => ({ ...trace, ...this.points(trace) })), layout: figure.layout }
+    const units = trace => (trace.meta?.units ? unitsOf(trace, figure.layout.meta.units) : {})
+    return { data: figure.data.map(trace => ({ ...trace, ...this.points(trace), ...units(trace) })), layout: figure.layout }
   }
 
   /** The figure as a file, dark on white whatever the page's theme. */
@@ -211,6 +212,9 @@ export class Chart {
     window.Plotly?.purge(this.node)
   }
 }
+
+/** The number of the unit behind each cell of a heatmap whose rows are units. */
+const unitsOf = (trace, units) => ({ customdata: units.map(unit => Array(trace.x.length).fill(unit)) })
 
 /** A mark at each new epoch so far; where there are too many to tell apart, at every second, fifth, tenth, … of them. */
 function epochMarks({ step, steps_per_epoch: length }, height = 0.02) {
