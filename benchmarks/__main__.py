@@ -9,6 +9,7 @@ BENCHMARKS = {
     "unroll": "where the two ways to unroll a window in lib.cells cross",
     "watched": "what a client that reads the stream costs a run at full speed",
     "memory": "how memory grows over 200 runs of varied shapes",
+    "gates": "what the gates demo's tasks reach in ten networks each, and what surgery does to them",
     "inside": "in a real browser: an operation, a step, a unit, an earlier moment, to the redrawn picture",
     "search": "seconds and memory of the signature search over a million characters",
     "sweep": "seconds of a sweep, of the same runs one at a time, and what others wait for meanwhile",
