@@ -13,7 +13,6 @@ from demos.echo import inside as echo
 from demos.echo.config import EchoConfig
 from demos.gates import inside as gates
 from demos.gates.config import TASKS, GatesConfig
-from lib import texts
 from lib.reading import (
     LONGEST,
     Factor,
@@ -288,5 +287,5 @@ def test_a_span_of_an_example_stands_where_place_says(task: str) -> None:
 
 def test_a_text_that_is_not_there_is_said_to_be_missing(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("UNROLLED_HOME", str(tmp_path))
-    with pytest.raises(texts.TextError, match="0123456789abcdef is not on this server"):
-        gates.typed(GatesConfig(task="text", text="0123456789abcdef"), "hello")
+    with pytest.raises(ValueError, match="text = 0123456789abcdef is not on this server"):
+        GatesConfig(task="text", text="0123456789abcdef")
