@@ -72,7 +72,7 @@ def show(slug: str) -> None:
     if demo.lessons.PICTURES:
         _pictures(demo, shown, job)
     else:
-        inside_panel.draw(demo.slug, job.id if job else None, config, visitor, run_bar.speed(), event)
+        inside_panel.draw(demo.slug, job.id if job else None, config, visitor, run_bar.speed())
     if hasattr(demo.lessons, "GAME"):
         game_panel.draw(demo, shown, job)
     tabs = st.tabs(["Try this", "How it works", "Sweep", "Your runs"])

@@ -116,7 +116,7 @@ def status(job: Job, demo: Demo) -> Json:
         "steps_per_second": finite(job.steps_per_second),
         "time_left": finite(job.time_left),
         "device": job.device,
-        "speed": job.speed,
+        "speed": job.pace.speed,
         "metrics": {name: values["last"] for name, values in summary.items()},
         "event": _event(job, demo, summary),
     }

@@ -27,7 +27,7 @@ def show() -> None:
     st.markdown(f"A run of **{demo.title}**, begun {clock(job.created)}. {demo.summary}")
     with st.container(border=True):
         live_status(job.id, event, frames.status(job, demo), key="inside/status", on_event=_nothing)
-    inside_panel.draw(demo.slug, job.id, replace(job.config, **job.live), visitor_id(), None, event)
+    inside_panel.draw(demo.slug, job.id, replace(job.config, **job.live), visitor_id(), None)
 
 
 def _nothing() -> None:

@@ -4,68 +4,62 @@ A fragment: what a person does here draws this part of the page only. While the 
 page for the view that the person has chosen (see app/routes.py).
 """
 
+import dataclasses
 from typing import Any
 
 import streamlit as st
 
 from app import frames, inside_sections, run_bar, surgery_panel
+from app.inside_sections import key
 from app.live import live_cell, live_chart
 from app.service import jobs
 from demos.registry import Demo, get
+from lib.cell_content import cell_content
+from lib.common_settings import CELLS
+from lib.gates_figure import gates_figure
 from lib.history import kept_count, kept_steps
 from lib.inside import Inside, View
-from lib.inside_figures import cell_content, gates_figure
-from lib.job import Job, Speed
+from lib.job import Job
+from lib.pace import Speed
 from lib.reading import LONGEST, ReadingError
 from lib.settings import Config, SettingError, replace
 
 NOW = -1  # on the time machine's slider
 NOTHING_YET = "Press **Start** above. Then every gate of every unit stands here, live while the network learns."
-CELL_NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "tanh RNN"}
+NOT_BEGUN = "As soon as the run has begun, every gate of every unit stands here."
 
 
 @st.fragment
-def draw(slug: str, run_id: str | None, config: Config | None, visitor: str, speed: Speed, event: str) -> None:
-    """The panel for a run. A fork of it trains with `config` at this speed. `event` is what the page was drawn with."""
+def draw(slug: str, run_id: str | None, config: Config | None, visitor: str, speed: Speed) -> None:
+    """The panel for a run. A fork of it trains with `config` at this speed."""
     demo, job = get(slug), jobs().get(run_id) if run_id else None
-    if st.session_state.pop(_key(demo, "forked"), False):
+    if st.session_state.pop(key(demo, "forked"), False):
         st.switch_page(st.session_state["pages"][slug])  # which shows the new run
     st.header("Inside the network", anchor=False)
     network = job.network() if job is not None else None
     if job is None or network is None:
-        st.info(NOTHING_YET, icon=":material/visibility:")
+        st.info(NOTHING_YET if job is None else NOT_BEGUN, icon=":material/visibility:")
         return
     left, right = st.columns(2, gap="large")
     with left:
         example, text = _what_it_reads(demo, job.config)
     with right:
         at = _time_machine(demo, job, network[1], config, visitor, speed)
+    state, units = st.session_state, len(network[1]["cell"]["recurrent_weights"])
     view = View(
         example,
         text,
-        _unit(demo),
-        surgery=surgery_panel.chosen(demo, job.config.model_dump()["cell"], _units(network[1])),
+        unit=state.get(key(demo, "unit"), 0),
+        order=state.get(key(demo, "ordered"), ""),
+        shown=surgery_panel.shown(demo),
+        surgery=surgery_panel.chosen(demo, job.config.model_dump()["cell"], units),
     )
-    view = inside_sections.ordered(demo, job, view)
     inside = _inside(demo, job, view, at)
     if inside is None:
         return
-    view = surgery_panel.draw(demo, inside)
-    inside.view = view
+    surgery_panel.draw(demo, inside)
     _pictures(demo, job, inside, live=at is None and job.active)
     inside_sections.draw(demo, job, inside, config, visitor, live=at is None and job.active)
-
-
-def _units(network: Any) -> int:
-    return len(network["cell"]["recurrent_weights"])
-
-
-def _key(demo: Demo, name: str) -> str:
-    return f"{demo.slug}/inside/{name}"
-
-
-def _unit(demo: Demo) -> int:
-    return int(st.session_state.get(_key(demo, "unit"), 0))
 
 
 def _what_it_reads(demo: Demo, config: Config) -> tuple[int, str]:
@@ -75,12 +69,12 @@ def _what_it_reads(demo: Demo, config: Config) -> tuple[int, str]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         count = demo.inside.held_out(config).inputs.shape[1]
         example = st.number_input(
-            "Unseen example", 1, max(1, count), key=_key(demo, "example"), width=170,
+            "Unseen example", 1, max(1, count), key=key(demo, "example"), width=170,
             help=f"One of {count} sequences that it never trains on.",
         )  # fmt: skip
         text = st.text_input(
             "Or type your own",
-            key=_key(demo, "typed"),
+            key=key(demo, "typed"),
             max_chars=LONGEST,
             placeholder=demo.inside.hint(config),
             help=f"{demo.inside.hint(config)} Empty shows the example.",
@@ -96,7 +90,7 @@ def _time_machine(demo: Demo, job: Job, network: Any, config: Config | None, vis
         steps = [*(kept_steps(job.steps, kept_count(network)) if kept else (0,)), NOW]
         chosen = st.select_slider(
             "Time machine", steps, NOW, format_func=lambda step: "now" if step == NOW else f"{step:,}",
-            key=f"{_key(demo, 'at')}/{job.id}", disabled=not kept,
+            key=f"{key(demo, 'at')}/{job.id}", disabled=not kept,
             help="Back to an earlier training step: every picture below shows that moment.",
         )  # fmt: skip
         with st.popover("Fork", icon=":material/fork_right:", help="A new run from these weights"):
@@ -104,9 +98,9 @@ def _time_machine(demo: Demo, job: Job, network: Any, config: Config | None, vis
                 "Start a **new run from these weights**, with the settings as they are set now: another learning rate, another "
                 "delay. This run is kept, and paused if it still trains."
             )
-            st.button("Fork from here", key=_key(demo, "fork"), type="primary", on_click=_fork, disabled=config is None,
+            st.button("Fork from here", key=key(demo, "fork"), type="primary", on_click=_fork, disabled=config is None,
                       args=(demo, job, None if chosen == NOW else chosen, config, visitor, speed))  # fmt: skip
-    if error := st.session_state.pop(_key(demo, "fork_error"), None):
+    if error := st.session_state.pop(key(demo, "fork_error"), None):
         st.error(error, icon=":material/error:")
     if chosen == NOW:
         return None
@@ -121,12 +115,12 @@ def _fork(demo: Demo, job: Job, step: int | None, config: Config, visitor: str, 
         _same_shape(config, job.config)
         new = jobs().fork(job.id, step, replace(config, seeds=1), visitor, speed=speed)
     except (SettingError, ValueError) as error:
-        st.session_state[_key(demo, "fork_error")] = str(error)
+        st.session_state[key(demo, "fork_error")] = str(error)
         return
     if run_bar.may_steer(job, visitor):
         jobs().pause(job.id)
     run_bar.show_run(demo, new.id)
-    st.session_state[_key(demo, "forked")] = True
+    st.session_state[key(demo, "forked")] = True
 
 
 def _same_shape(config: Config, trained: Config) -> None:
@@ -146,7 +140,7 @@ def _inside(demo: Demo, job: Job, view: View, at: int | None) -> Inside | None:
         return found
     except ReadingError as error:
         st.error(f"{error} Meanwhile you see the example.", icon=":material/keyboard:")
-        return frames.inside_of(job, demo, View(view.example, "", view.unit, view.order, view.shown, view.surgery), at)
+        return frames.inside_of(job, demo, dataclasses.replace(view, typed=""), at)
 
 
 def _pictures(demo: Demo, job: Job, inside: Inside, *, live: bool) -> None:
@@ -155,19 +149,21 @@ def _pictures(demo: Demo, job: Job, inside: Inside, *, live: bool) -> None:
     group = f"{demo.slug}/steps"
     figure = gates_figure(inside)
     st.subheader("Every gate, every unit, every step", anchor=False)
+    if (count := inside.config.model_dump().get("seeds", 1)) > 1:
+        st.caption(f"Of the {count} networks of this run you look into the first.")
     st.caption(
         "Units down, tokens across. Click or tap a place: its **step** and its **unit** are what the cell below shows. "
         "Dark is closed, bright is open; states are purple below 0 and amber above."
     )
     live_chart(
-        "gates", run_id, figure, key=_key(demo, "gates"), height=figure["layout"]["height"], view=view, group=group,
+        "gates", run_id, figure, key=key(demo, "gates"), height=figure["layout"]["height"], view=view, group=group,
         on_click=lambda unit: inside_sections.choose_unit(demo, unit),
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.subheader(f"One {CELL_NAMES[inside.cell]} cell, step by step", anchor=False, width="stretch")
-        key = f"{_key(demo, 'unit_box')}/{st.session_state.get(_key(demo, 'unit_round'), 0)}/{inside.units}"
+        st.subheader(f"One {CELLS[inside.cell]} cell, step by step", anchor=False, width="stretch")
+        box = f"{key(demo, 'unit_box')}/{st.session_state.get(key(demo, 'unit_round'), 0)}/{inside.units}"
         st.number_input(
-            "Unit", 0, inside.units - 1, inside.view.unit, key=key, width=130,
-            on_change=lambda: inside_sections.choose_unit(demo, st.session_state[key], typed=True),
+            "Unit", 0, inside.units - 1, inside.view.unit, key=box, width=130,
+            on_change=lambda: inside_sections.choose_unit(demo, st.session_state[box], typed=True),
         )  # fmt: skip
-    live_cell("cell", run_id, cell_content(inside), key=_key(demo, "cell"), view=view, group=group)
+    live_cell("cell", run_id, cell_content(inside), key=key(demo, "cell"), view=view, group=group)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace as replaced
 from functools import lru_cache
 from typing import Any
 
@@ -14,12 +13,14 @@ from app.live import live_chart, live_status
 from app.service import jobs
 from demos.registry import Demo, get
 from lib import signature
+from lib.common_settings import CELLS
 from lib.inside import Inside, View
-from lib.inside_figures import NAMES, history_figure, reach_figure, saturation_figure, units_figure
+from lib.inside_figures import history_figure, reach_figure, saturation_figure, units_figure
 from lib.job import Job
 from lib.lessons import plain
+from lib.reading import visible
 from lib.settings import Config, SettingError, replace
-from lib.trace import GATES
+from lib.trace import GATES, NAMES
 
 SECTIONS = {
     "units": "What units do",
@@ -32,25 +33,18 @@ SECTIONS = {
 BY_NUMBER = "their number"
 SEARCHED = 20  # matches that are listed
 CONTEXT = 24  # tokens to either side of a match
-BINS = 25  # of a gate's histogram
-SEQUENCES = 16  # that a histogram counts
 _BUILDING = threading.Lock()  # two at a time would fight for the cores (python -m benchmarks search)
 
 
-def _key(demo: Demo, name: str) -> str:
+def key(demo: Demo, name: str) -> str:
     return f"{demo.slug}/inside/{name}"
 
 
 def choose_unit(demo: Demo, unit: str, *, typed: bool = False) -> None:
     """Look at this unit from now on. The field that says which gets a new key, unless it was `typed` there."""
-    st.session_state[_key(demo, "unit")] = int(unit)
+    st.session_state[key(demo, "unit")] = int(unit)
     if not typed:
-        st.session_state[_key(demo, "unit_round")] = st.session_state.get(_key(demo, "unit_round"), 0) + 1
-
-
-def ordered(demo: Demo, job: Job, view: View) -> View:
-    """The view with the units in the order that was chosen."""
-    return replaced(view, order=st.session_state.get(_key(demo, "ordered"), ""))
+        st.session_state[key(demo, "unit_round")] = st.session_state.get(key(demo, "unit_round"), 0) + 1
 
 
 def draw(demo: Demo, job: Job, inside: Inside, config: Config | None, visitor: str, *, live: bool) -> None:
@@ -60,7 +54,7 @@ def draw(demo: Demo, job: Job, inside: Inside, config: Config | None, visitor: s
         list(SECTIONS),
         default="units",
         format_func=SECTIONS.__getitem__,
-        key=_key(demo, "section"),
+        key=key(demo, "section"),
         required=True,
     )
     run_id, view = (job.id, inside.view.to_json()) if live else (None, "")
@@ -82,7 +76,7 @@ def _chart(
     demo: Demo, name: str, figure: dict[str, Any], run_id: str | None, view: str, *, clicks: bool = False
 ) -> None:
     live_chart(
-        name, run_id, figure, key=_key(demo, name), height=figure["layout"]["height"], view=view,
+        name, run_id, figure, key=key(demo, name), height=figure["layout"]["height"], view=view,
         on_click=(lambda unit: choose_unit(demo, unit)) if clicks else None,
     )  # fmt: skip
 
@@ -98,10 +92,10 @@ def _what_units_do(demo: Demo, inside: Inside, run_id: str | None, view: str) ->
         _chart(demo, "units", units_figure(inside), run_id, view, clicks=True)
     with right:
         orders = [BY_NUMBER, *inside.held_out.factors]
-        chosen, key = inside.view.order, _key(demo, "order")
+        chosen, box = inside.view.order, key(demo, "order")
         st.selectbox(
-            "Order the units in the heatmaps by", orders, orders.index(chosen) if chosen in orders else 0, key=key,
-            on_change=lambda: _order(demo, st.session_state[key]),
+            "Order the units in the heatmaps by", orders, orders.index(chosen) if chosen in orders else 0, key=box,
+            on_change=lambda: _order(demo, st.session_state[box]),
             help="How each unit correlates with it: the most positive on top, the most negative at the bottom.",
         )  # fmt: skip
         st.caption(
@@ -112,7 +106,7 @@ def _what_units_do(demo: Demo, inside: Inside, run_id: str | None, view: str) ->
 
 def _order(demo: Demo, chosen: str) -> None:
     """Keep the order while another section is shown."""
-    st.session_state[_key(demo, "ordered")] = "" if chosen == BY_NUMBER else chosen
+    st.session_state[key(demo, "ordered")] = "" if chosen == BY_NUMBER else chosen
 
 
 def _saturation(demo: Demo, inside: Inside, run_id: str | None, view: str) -> None:
@@ -147,24 +141,13 @@ def _over_training(demo: Demo, job: Job, inside: Inside) -> None:
 
 @lru_cache(maxsize=4096)
 def _shares(run_id: str, step: int) -> Mapping[str, np.ndarray]:
-    """The share of each gate's values in each of 25 bins from 0 to 1, at a kept step of a run."""
+    """How the gates' values were spread at a kept step of a run, which never changes."""
     job = jobs().get(run_id)
     assert job is not None
     demo = get(job.slug)
     inside = frames.inside_of(job, demo, View(), step)
     assert inside is not None
-    few = inside.held_out
-    inside.__dict__["held_out"] = few._replace(
-        inputs=few.inputs[:, :SEQUENCES],
-        targets=few.targets[:, :SEQUENCES],
-        scored=few.scored[:, :SEQUENCES],
-        factors={},
-    )
-    found = {}
-    for gate in GATES[inside.cell]:
-        counts, _ = np.histogram(inside.held_out_trace[gate], bins=BINS, range=(0.0, 1.0))
-        found[gate] = counts / counts.sum()
-    return found
+    return inside.spread
 
 
 def _reach(demo: Demo, inside: Inside, run_id: str | None, view: str) -> None:
@@ -196,9 +179,9 @@ def _search(demo: Demo, job: Job, inside: Inside) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         middle = (max(1, steps // 3), min(steps, max(1, steps // 3) + 4))
         first, last = st.slider(
-            "Span, from step to step", 1, steps, middle, key=f"{_key(demo, 'span')}/{steps}", width=420
+            "Span, from step to step", 1, steps, middle, key=f"{key(demo, 'span')}/{steps}", width=420
         )
-        threshold = st.slider("Threshold", 0.0, 1.0, 0.3, 0.05, key=_key(demo, "threshold"), width=260)
+        threshold = st.slider("Threshold", 0.0, 1.0, 0.3, 0.05, key=key(demo, "threshold"), width=260)
     states = inside.untouched[inside.memory][:, 0]
     units = signature.signature(states, (first - 1, last), threshold)
     marked = "".join(labels[first - 1 : last])
@@ -230,15 +213,15 @@ def _index(
     run_id: str, step: int, part: str, threshold: float, tokens: np.ndarray, network: Any, cell: str
 ) -> signature.Index:
     """The index of a corpus; the latest few are kept."""
-    key = (run_id, step, part, threshold)
-    if (found := _INDICES.get(key)) is not None:
+    wanted = (run_id, step, part, threshold)
+    if (found := _INDICES.get(wanted)) is not None:
         return found
     with _BUILDING, st.spinner("Reading the whole corpus…"):
-        if key not in _INDICES:
+        if wanted not in _INDICES:
             while len(_INDICES) >= 4:
                 _INDICES.pop(next(iter(_INDICES)))
-            _INDICES[key] = signature.build(cell, network, tokens, part=part, threshold=threshold)
-        return _INDICES[key]
+            _INDICES[wanted] = signature.build(cell, network, tokens, part=part, threshold=threshold)
+        return _INDICES[wanted]
 
 
 _INDICES: dict[tuple, signature.Index] = {}
@@ -251,7 +234,7 @@ def _row(match: signature.Match, tokens: np.ndarray, names: Sequence[str]) -> di
     after = flat[match.end : min(border + length, match.end + CONTEXT)]
 
     def said(part: np.ndarray) -> str:
-        return "".join(names[token] for token in part).replace("\n", "↵")
+        return visible("".join(names[token] for token in part))
 
     missing = ", ".join(map(str, match.missing))
     return {
@@ -264,14 +247,11 @@ def _row(match: signature.Match, tokens: np.ndarray, names: Sequence[str]) -> di
 
 
 def _code(text: str) -> str:
-    quoted = text.replace("`", "'").replace("\n", "↵")
-    return f"`{quoted}`" if quoted.strip() else "`␣`"
+    quoted = visible(text).replace("`", "'")
+    return f"`{quoted}`"
 
 
 # The same task, three cells
-
-
-CELLS = {"rnn": "tanh RNN", "gru": "GRU", "lstm": "LSTM"}
 
 
 def _why(demo: Demo, job: Job, config: Config | None, visitor: str) -> None:
@@ -280,10 +260,10 @@ def _why(demo: Demo, job: Job, config: Config | None, visitor: str) -> None:
     )
     base = config or job.config
     st.button(
-        "Train all three", key=_key(demo, "three"), type="primary", icon=":material/compare_arrows:", on_click=_start_three,
+        "Train all three", key=key(demo, "three"), type="primary", icon=":material/compare_arrows:", on_click=_start_three,
         args=(demo, base, visitor),
     )  # fmt: skip
-    ids = st.session_state.get(_key(demo, "three_ids"), {})
+    ids = st.session_state.get(key(demo, "three_ids"), {})
     for column, (cell, name) in zip(st.columns(3), CELLS.items(), strict=True):
         run = jobs().get(ids[cell]) if cell in ids else None
         with column:
@@ -292,7 +272,7 @@ def _why(demo: Demo, job: Job, config: Config | None, visitor: str) -> None:
                 st.caption("not trained yet")
                 continue
             live_status(
-                run.id, frames.event_of(run, demo), frames.status(run, demo), key=_key(demo, f"{cell}/status"),
+                run.id, frames.event_of(run, demo), frames.status(run, demo), key=key(demo, f"{cell}/status"),
                 on_event=_nothing, labels=dict.fromkeys(("epoch", "pace", "left", "device")),
             )  # fmt: skip
             shown = replace(run.config, **run.live)
@@ -302,7 +282,7 @@ def _why(demo: Demo, job: Job, config: Config | None, visitor: str) -> None:
                     curve.name,
                     run.id,
                     figure,
-                    key=_key(demo, f"{cell}/{curve.name}"),
+                    key=key(demo, f"{cell}/{curve.name}"),
                     height=figure["layout"]["height"],
                 )
             inside = frames.inside_of(run, demo, View())
@@ -310,7 +290,7 @@ def _why(demo: Demo, job: Job, config: Config | None, visitor: str) -> None:
                 st.markdown(f"{_weights(inside):,} weights. How far its gradient reaches:")
                 # Drawn when the page is: a stream for each would be more than a browser allows.
                 figure = reach_figure(inside)
-                live_chart("reach", None, figure, key=_key(demo, f"{cell}/reach"), height=360)
+                live_chart("reach", None, figure, key=key(demo, f"{cell}/reach"), height=360)
             loss = run.stream.summary().get("loss", {}).get("mean_last_100")
             if not run.active and loss is not None:
                 st.markdown(f"It ended at **{plain(loss)} nats**.")
@@ -330,8 +310,8 @@ def _start_three(demo: Demo, config: Config, visitor: str) -> None:
     except SettingError as error:
         st.toast(str(error), icon=":material/error:")
         return
-    for run_id in st.session_state.get(_key(demo, "three_ids"), {}).values():
+    for run_id in st.session_state.get(key(demo, "three_ids"), {}).values():
         jobs().stop(run_id)  # they are this session's own
-    st.session_state[_key(demo, "three_ids")] = {
+    st.session_state[key(demo, "three_ids")] = {
         cell: jobs().start(demo.slug, one, visitor).id for cell, one in configs.items()
     }

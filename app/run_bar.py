@@ -12,7 +12,7 @@ import streamlit as st
 from app import controls
 from app.service import jobs
 from demos.registry import Demo
-from lib.job import Speed
+from lib.pace import Speed
 from lib.settings import Config, SettingError, parse, settings_of, to_query
 
 # Steps a second; None is as fast as it goes, 0 is one step at a time.

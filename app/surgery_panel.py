@@ -1,18 +1,15 @@
 """Operating on a network: gates held at a value, units frozen or removed; and what that does, beside the untouched one."""
 
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from demos.registry import Demo
-from lib.inside import Inside, View
-from lib.inside_figures import NAMES
-from lib.trace import GATES, Clamp, Freeze, Surgery
+from lib.inside import SHOWN, Inside
+from lib.trace import GATES, NAMES, Clamp, Freeze, Surgery
 
 AS_IT_IS, AT_0, AT_1 = "as it is", "held at 0", "held at 1"
 HELD = {AT_0: 0.0, AT_1: 1.0}
-SHOWN = {"operated": "Operated", "untouched": "Untouched", "difference": "Difference"}
 # What is worth trying, by cell: the gate, where it is held, and what the button says.
 EXAMPLES = {
     "lstm": ("f", AT_0, "Try it: forget everything (f = 0)"),
@@ -50,8 +47,13 @@ def chosen(demo: Demo, cell: str, units: int) -> Surgery:
     return Surgery(clamps, frozen, known("removed"))
 
 
-def draw(demo: Demo, inside: Inside) -> View:
-    """The controls and the outcome; returns the view with what of it is drawn."""
+def shown(demo: Demo) -> str:
+    """Which network's gates are to be drawn, when there is an operation."""
+    return str(st.session_state.get(f"{demo.slug}/surgery/shown", SHOWN[0]))
+
+
+def draw(demo: Demo, inside: Inside) -> None:
+    """The controls and the outcome."""
     operated = inside.operated
     with st.expander("Operate on it", icon=":material/surgical:", expanded=operated, key=f"{demo.slug}/surgery/open"):
         st.caption(
@@ -60,9 +62,7 @@ def draw(demo: Demo, inside: Inside) -> View:
         )
         _controls(demo, inside)
         if operated:
-            shown = _outcome(demo, inside)
-            return replace(inside.view, shown=shown)
-    return inside.view
+            _outcome(demo, inside)
 
 
 def _controls(demo: Demo, inside: Inside) -> None:
@@ -70,7 +70,7 @@ def _controls(demo: Demo, inside: Inside) -> None:
     gates = GATES[inside.cell]
     for column, gate in zip(st.columns(max(1, len(gates))), gates, strict=False):
         with column:
-            _keep(demo, gate, values, AS_IT_IS)
+            values.setdefault(gate, AS_IT_IS)
             st.segmented_control(
                 NAMES[gate].capitalize(), [AS_IT_IS, *HELD], default=values[gate], key=_key(demo, gate), required=True,
                 on_change=_remember, args=(demo,),
@@ -82,7 +82,7 @@ def _controls(demo: Demo, inside: Inside) -> None:
     with columns[1]:
         _units(demo, "frozen", "Freeze units: their state stays", "none", values, units)
     with columns[2]:
-        _keep(demo, "from", values, 1)
+        values.setdefault("from", 1)
         st.number_input(
             "Frozen from step", 1, len(inside.reading.inputs), min(values["from"], len(inside.reading.inputs)),
             key=_key(demo, "from"), on_change=_remember, args=(demo,),
@@ -112,12 +112,8 @@ def _controls(demo: Demo, inside: Inside) -> None:
         )  # fmt: skip
 
 
-def _keep(demo: Demo, name: str, values: dict[str, Any], start: Any) -> None:
-    values.setdefault(name, start)
-
-
 def _units(demo: Demo, name: str, label: str, empty: str, values: dict[str, Any], units: list[int]) -> None:
-    _keep(demo, name, values, [])
+    values.setdefault(name, [])
     st.multiselect(
         label, units, [unit for unit in values[name] if unit in units], key=_key(demo, name), placeholder=empty,
         on_change=_remember, args=(demo,),
@@ -149,8 +145,8 @@ def _put(demo: Demo, values: dict[str, Any]) -> None:
     st.session_state[f"{demo.slug}/surgery/round"] = st.session_state.get(f"{demo.slug}/surgery/round", 0) + 1
 
 
-def _outcome(demo: Demo, inside: Inside) -> str:
-    """What the operation does on the held-out sequences; returns which network's gates are to be drawn."""
+def _outcome(demo: Demo, inside: Inside) -> None:
+    """What the operation does on the held-out sequences, and which network's gates are to be drawn."""
     before, after = inside.scores
     with st.container(horizontal=True, vertical_alignment="bottom"):
         worse, better = after.loss - before.loss, 100 * (after.accuracy - before.accuracy)
@@ -162,8 +158,7 @@ def _outcome(demo: Demo, inside: Inside) -> str:
             "Right answers", f"{after.accuracy:.1%}", f"{better:+.1f} points", help=f"Untouched it is {before.accuracy:.1%}.",
             width="content",
         )  # fmt: skip
-        shown = st.segmented_control(
-            "Gates drawn below", list(SHOWN), default="operated", format_func=SHOWN.__getitem__, key=f"{demo.slug}/surgery/shown",
-            required=True,
+        st.segmented_control(
+            "Gates drawn below", SHOWN, default=SHOWN[0], format_func=str.capitalize, required=True,
+            key=f"{demo.slug}/surgery/shown",
         )  # fmt: skip
-    return shown or "operated"

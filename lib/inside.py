@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from lib.reading import LONGEST, Language, Readings, Score, loss_gradient, score
-from lib.trace import GATES, NOTHING, PARTS, Clamp, Freeze, Surgery, Trace, gradient_reach, trace
+from lib.trace import BLOCKS, GATES, NOTHING, Clamp, Freeze, Surgery, Trace, gradient_reach, trace
 
 LEFT, RIGHT = 0.1, 0.9  # a gate is saturated below the one and above the other (Karpathy et al. 2015, section 4.2)
-SHOWN = ("operated", "untouched", "difference")  # which network's gates are drawn
+SHOWN = ("operated", "untouched", "difference")  # which network's gates are drawn when there is an operation
 LONGEST_VIEW, MOST_CLAMPS = 16_000, 16
+BINS, SEQUENCES = 25, 16  # of a gate's spread
 LEAST_SPREAD = 1e-6  # of a unit or a factor that can be correlated with anything
 
 
@@ -29,9 +30,7 @@ class View:
     typed: str = ""
     unit: int = 0
     order: str = ""  # the name of a factor by which the units are ordered, "" by their numbers
-    shown: str = (
-        "operated"  # or "untouched" or "difference": which network's gates are drawn when there is an operation
-    )
+    shown: str = "operated"  # one of SHOWN
     surgery: Surgery = NOTHING
 
     def to_json(self) -> str:
@@ -173,6 +172,13 @@ class Inside:
         return {gate: ((values < LEFT).mean(axis=0), (values > RIGHT).mean(axis=0)) for gate, values in gates.items()}
 
     @cached_property
+    def spread(self) -> Mapping[str, np.ndarray]:
+        """For each gate the share of its values in each of 25 bins from 0 to 1, over all units and a few held-out sequences."""
+        few = trace(self.cell, self.network, self.held_out.inputs[:, :SEQUENCES])
+        counts = {gate: np.histogram(few[gate], bins=BINS, range=(0.0, 1.0))[0] for gate in GATES[self.cell]}
+        return {gate: count / count.sum() for gate, count in counts.items()}
+
+    @cached_property
     def reach(self) -> Mapping[str, np.ndarray]:
         """The median, over held-out sequences, of the norm of dL/dh (and dL/dc) against the lag, from 0.
 
@@ -196,7 +202,7 @@ class Inside:
         inputs = self.reading.inputs[:, 0]
         w, u, b = (weights[name] for name in ("input_weights", "recurrent_weights", "bias"))
         found = {}
-        for block, gate in enumerate(_BLOCKS[self.cell]):
+        for block, gate in enumerate(BLOCKS[self.cell]):
             column = block * self.units + unit
             driven = w[inputs, column] if inputs.ndim == 1 else inputs @ w[:, column]
             heard = self.after["r"][:, 0] * h if gate == "n" else h
@@ -217,21 +223,14 @@ class Inside:
         }
 
 
-# The order of the columns of a cell's weights (lib.cells).
-_BLOCKS = {"lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n"), "rnn": ("h",)}
-
-assert {cell: set(blocks) for cell, blocks in _BLOCKS.items()} == {
-    cell: set(parts) - {"c"} - ({"h"} if cell != "rnn" else set()) for cell, parts in PARTS.items()
-}
-
-
 def correlation(states: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """Pearson's r of each column of `states` [N, H] with `factor` [N], where that is not NaN; 0 where one does not vary."""
     there = np.isfinite(factor)
     states, factor = states[there].astype(np.float64), factor[there].astype(np.float64)
     if not len(factor):
         return np.zeros(states.shape[1])
-    states, factor = states - states.mean(axis=0), factor - factor.mean()
-    spread = states.std(axis=0) * factor.std()
-    together = (states * factor[:, None]).mean(axis=0)
-    return np.where(spread > LEAST_SPREAD, together / np.maximum(spread, LEAST_SPREAD), 0.0)
+    varies = (states.std(axis=0) > LEAST_SPREAD) & (factor.std() > LEAST_SPREAD)
+    found = np.zeros(states.shape[1])
+    if varies.any():
+        found[varies] = np.corrcoef(states[:, varies], factor, rowvar=False)[-1, :-1]
+    return found

@@ -1,16 +1,15 @@
 """A job: one run of training, and what is known of it."""
 
 import secrets
-import threading
 import time
-from collections import deque
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from lib.history import History, Network, kept_count, kept_steps, leaves_of, network_of
+from lib.pace import Pace
 from lib.settings import Config, live_values
 from lib.store import RunRecord
 from lib.stream import MetricStream
@@ -29,16 +28,13 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-Speed = float | Literal["ramp"] | None
 ACTIVE = frozenset({State.QUEUED, State.COMPILING, State.RUNNING, State.PAUSED})
-RATE_WINDOW = 1.5  # seconds over which steps per second are measured
 
 
 class Job:
     """One run. Pages read its attributes; only `lib.jobs` writes them.
 
-    `speed` is in steps per second: None for as fast as it goes, 0 for one step at a time, "ramp" for a slow start that
-    doubles every second. `version` goes up at every change that a reader could see. A fork begins with the network `start`,
+    `version` goes up at every change that a reader could see. A fork begins with the network `start`,
     which the run `origin[0]` had at step `origin[1]`.
     """
 
@@ -67,7 +63,7 @@ class Job:
         self.seconds = 0.0
         self.created = time.time()
         self.device = ""
-        self.speed: Speed = None
+        self.pace = Pace()
         self.stream = MetricStream()
         self.history = History()
         self.snapshot: dict[str, np.ndarray] | None = None
@@ -82,13 +78,7 @@ class Job:
         self.waiting = False  # it stands in a queue
         self.unsettled = False  # something is to be written or drawn though no step is due
         self.single_steps = 0
-        self.credit = 0.0  # steps that are due, for a paced job
-        self.paced_at = self.ramp_from = time.monotonic()
-        self.due = 0.0
-        self.chunk_rate = 0.0  # steps per second of computing
         self.saved_at = self.drawn_at = 0.0
-        self._pace: deque[tuple[float, int]] = deque(maxlen=64)
-        self._pace_lock = threading.Lock()
 
     @property
     def active(self) -> bool:
@@ -112,31 +102,12 @@ class Job:
                 self.changes.append([self.step, name, value])
                 self._used[name] = value
 
-    def mark_pace(self, steps: int) -> None:
-        """Note that `steps` steps have been done now."""
-        now = time.monotonic()
-        with self._pace_lock:
-            self._pace.append((now, steps))
-            while len(self._pace) > 2 and now - self._pace[0][0] > RATE_WINDOW:
-                self._pace.popleft()
-
-    def forget_pace(self) -> None:
-        """Measure anew, after a pause."""
-        with self._pace_lock:
-            self._pace.clear()
-            self._pace.append((time.monotonic(), 0))
-
     @property
     def steps_per_second(self) -> float | None:
         """Over the last second or so; of a run that has ended, over all of its training time."""
         if self.state is not State.RUNNING:
             return self.step / self.seconds if self.seconds > 0 else None
-        with self._pace_lock:
-            if len(self._pace) < 2:
-                return None
-            passed = self._pace[-1][0] - self._pace[0][0]
-            done = sum(steps for _, steps in self._pace) - self._pace[0][1]
-        return done / passed if passed > 0 and done else None
+        return self.pace.rate
 
     @property
     def time_left(self) -> float | None:

@@ -17,19 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from lib.history import History
-from lib.job import ACTIVE, Job, Speed, State
+from lib import chunk
+from lib.job import ACTIVE, Job, State
+from lib.pace import Speed
 from lib.settings import Config, SettingError, replace, settings_of
 from lib.store import RunRecord, Store
 from lib.values import shown
 
 LOG = logging.getLogger(__name__)
 
-CHUNK_SECONDS = 0.08  # so that Pause, Step and Stop answer at once
-CYCLE_SECONDS = 0.5  # in which every job should have its turn
-SHORTEST_CHUNK_SECONDS = 0.01
-PACED_TURNS = 20.0  # turns a second of a paced job
-RAMP_START = 40.0  # steps per second at the start of a ramp, which doubles every second
 DRAW_EVERY, SAVE_EVERY = 0.1, 10.0  # seconds
 KEPT_IN_MEMORY = 16  # ended jobs
 
@@ -115,7 +111,7 @@ class Jobs:
         return self._begin(Job(parent.slug, config, visitor, origin=(run_id, kept), start=network), paused, speed)
 
     def _begin(self, job: Job, paused: bool, speed: Speed) -> Job:
-        job.speed = speed
+        job.pace.speed = speed
         job.target = State.PAUSED if paused or speed == 0 else State.RUNNING
         self.store.save(job.record(), job.arrays() if job.start else None)
         if not job.sweep:
@@ -151,8 +147,8 @@ class Jobs:
             if job is None or job.target is State.RUNNING:
                 return
             job.target = State.RUNNING
-            if job.speed == 0:
-                job.speed = None
+            if job.pace.speed == 0:
+                job.pace.speed = None
             if job.state is State.PAUSED:
                 self._go_on(job, State.RUNNING)
 
@@ -194,8 +190,8 @@ class Jobs:
             job = self._active(run_id)
             if job is None:
                 return
-            job.speed, job.credit, job.due = speed, 0.0, 0.0
-            job.paced_at = job.ramp_from = time.monotonic()
+            job.pace.speed = speed
+            job.pace.begin()
             job.version += 1
             if speed == 0:
                 self.pause(run_id)
@@ -210,7 +206,7 @@ class Jobs:
             self.stop(run_id)
             config = replace(job.config, **job.live)
             again = Job(job.slug, config, job.visitor, origin=job.origin, start=job.start)
-            return self._begin(again, True, job.speed)
+            return self._begin(again, True, job.pace.speed)
 
     def delete(self, run_id: str) -> None:
         """Stop a run and put it away; for a day `restore` brings it back."""
@@ -300,13 +296,8 @@ class Jobs:
             return
         self._become(job, state)
         if state is State.RUNNING:
-            self._reset_pace(job)
+            job.pace.begin_anew()
         self._wait_for_turn(job)
-
-    def _reset_pace(self, job: Job) -> None:
-        job.credit, job.due = 0.0, 0.0
-        job.paced_at = job.ramp_from = time.monotonic()
-        job.forget_pace()
 
     def _settle_soon(self, job: Job) -> None:
         job.unsettled = True
@@ -339,7 +330,7 @@ class Jobs:
         try:
             engine = self._build(job.slug, job.config)
             engine.prepare()
-            carry = engine.carry_from(job.checkpoint) if job.checkpoint else _initial(engine, job)
+            carry = engine.carry_from(job.checkpoint) if job.checkpoint else chunk.first(engine, job)
             error = None
         except Exception as caught:  # whatever a demo raises is shown on its page, and harms no other job
             error = caught
@@ -354,7 +345,7 @@ class Jobs:
                     job.keep_network(carry)
                 if job.state is State.COMPILING:
                     self._become(job, job.target)
-                    self._reset_pace(job)
+                    job.pace.begin_anew()
             self._settle_soon(job)
 
     def _fail(self, job: Job, error: BaseException) -> None:
@@ -387,11 +378,11 @@ class Jobs:
             while not self._closing:
                 now = time.monotonic()
                 for job in self._turns:
-                    if job.unsettled or job.single_steps or job.due <= now or job.state is not State.RUNNING:
+                    if job.unsettled or job.single_steps or job.pace.due <= now or job.state is not State.RUNNING:
                         self._turns.remove(job)
                         job.waiting, job.busy = False, True
                         return job
-                waits = [job.due - now for job in self._turns]
+                waits = [job.pace.due - now for job in self._turns]
                 self._changed.wait(min(waits) if waits else None)
             return None
 
@@ -426,30 +417,19 @@ class Jobs:
             return 1
         if job.state is not State.RUNNING:
             return 0
-        sharing = 1 + sum(other.due <= time.monotonic() for other in self._turns)
-        seconds = max(SHORTEST_CHUNK_SECONDS, min(CHUNK_SECONDS, CYCLE_SECONDS / sharing))
-        most = max(1, int(job.chunk_rate * seconds)) if job.chunk_rate else 20
-        if job.speed is None:
-            return most
         now = time.monotonic()
-        rate = RAMP_START * 2 ** min(now - job.ramp_from, 20) if job.speed == "ramp" else float(job.speed)
-        job.credit = min(job.credit + rate * min(now - job.paced_at, 0.5), max(1.0, float(most)))
-        job.paced_at = now
-        steps = int(job.credit)
-        job.credit -= steps
-        job.due = now + max(1 / PACED_TURNS, (1 - job.credit) / rate if rate < PACED_TURNS else 0.0)
-        return steps
+        return job.pace.steps_due(sharing=1 + sum(other.pace.due <= now for other in self._turns))
 
     def _train(self, job: Job, steps: int, live: dict[str, float]) -> None:
         """Run a chunk and publish it. This thread has the job's turn."""
         before = job.carry
         started = time.perf_counter()
-        carry, metrics, kept = _run(job.engine, before, steps, live, job.history)
+        carry, metrics, kept = chunk.train(job.engine, before, steps, live, job.history)
         seconds = time.perf_counter() - started
         done = job.stream.record(before.step, metrics)
         diverged = done < carry.step - before.step
         if diverged:
-            carry = _run_exactly(job.engine, before, done, live)
+            carry = chunk.exactly(job.engine, before, done, live)
         for passed in kept:
             if passed.step <= carry.step:
                 job.keep_network(passed)
@@ -457,10 +437,9 @@ class Jobs:
             job.carry, job.step = carry, carry.step
             job.seconds += seconds
             if done and job.state is State.RUNNING:
-                rate = done / max(seconds, 1e-6)
-                job.chunk_rate = min(rate, 4 * job.chunk_rate) if job.chunk_rate else rate
+                job.pace.measure(done, seconds)
             if done:
-                job.mark_pace(done)
+                job.pace.mark(done)
             job.version += 1
             if diverged and job.active:
                 text = f"Diverged at step {carry.step:,}: the loss is no longer a number. The last good state is kept."
@@ -480,39 +459,3 @@ class Jobs:
     def _save(self, job: Job) -> None:
         job.saved_at = time.monotonic()
         self.store.save(job.record(), job.arrays())
-
-
-def _initial(engine: Any, job: Job) -> Any:
-    """The carry at step 0."""
-    if job.origin is None:
-        return engine.initial()
-    if job.start is None:
-        raise ValueError("The weights that this run begins with are lost: fork once more.")
-    return engine.initial(job.start)
-
-
-def _run(
-    engine: Any, carry: Any, steps: int, live: dict[str, float], history: History
-) -> tuple[Any, dict[str, np.ndarray], list[Any]]:
-    """Train up to `steps` steps, as `engine.run`: (new carry, metrics, the carries on the way that `history` is to keep).
-
-    Each call of the engine ends where one is to be kept. A call that short tells nothing of the pace: measure all together.
-    """
-    target, pieces, kept = carry.step + steps, [], []
-    while carry.step < target:
-        stop = min(target, history.next_after(carry.step) or target)
-        carry, metrics = engine.run(carry, stop - carry.step, live)
-        pieces.append(metrics)
-        if carry.step < stop:  # the end of a block of data, or of the run
-            break
-        if carry.step in history.planned:
-            kept.append(carry)
-    return carry, {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}, kept
-
-
-def _run_exactly(engine: Any, carry: Any, steps: int, live: dict[str, float]) -> Any:
-    """The carry `steps` steps on; `engine.run` may do fewer at a time."""
-    target = carry.step + steps
-    while carry.step < target:
-        carry, _ = engine.run(carry, target - carry.step, live)
-    return carry

@@ -87,8 +87,7 @@ def probabilities(logits: np.ndarray, language: Language) -> np.ndarray:
     """What the network gives each answer, [T, B, O]: of independent ones each by itself, else together 1."""
     if language.independent:
         return sigmoid(logits)
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    return np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
 
 
 class Score(NamedTuple):
@@ -106,9 +105,7 @@ def score(logits: np.ndarray, readings: Readings, language: Language) -> Score:
         losses = (np.logaddexp(0.0, said) - np.where(right, said, 0.0)).mean(axis=-1)
         good = ((said > 0) == right).all(axis=-1)
     else:
-        top = said.max(axis=-1, keepdims=True)
-        total = top[..., 0] + np.log(np.exp(said - top).sum(axis=-1))
-        losses = total - np.where(right, said, 0.0).sum(axis=-1)
+        losses = np.logaddexp.reduce(said, axis=-1) - np.where(right, said, 0.0).sum(axis=-1)
         good = np.take_along_axis(right, said.argmax(axis=-1)[..., None], axis=-1)[..., 0]
     asked = readings.scored
     return Score(float(losses[asked].mean()), float(good[asked].mean()))
@@ -118,6 +115,11 @@ def loss_gradient(logits: np.ndarray, readings: Readings, language: Language) ->
     """The gradient of each position's loss by its logits, [T, B, O]."""
     difference = probabilities(logits, language) - right_answers(readings, language)
     return difference / len(language.answers) if language.independent else difference
+
+
+def visible(label: str) -> str:
+    """A token, or a text, with marks for what one cannot see at its place."""
+    return {" ": "␣"}.get(label, label).replace("\n", "↵")
 
 
 def bit_factors(bits: np.ndarray, lags: Iterable[int]) -> dict[str, Factor]:

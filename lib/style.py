@@ -6,6 +6,7 @@ contrast of 3 to 1 or more on both, and none is ever the only cue: a dash, a hat
 the same.
 """
 
+import base64
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -44,6 +45,10 @@ DIVERGING: list[list[Any]] = [
     [0.75, "#EBCB6B"],
     [1.0, "#C08A00"],
 ]
+
+# A gate, from closed to open: lightness grows all the way (Nuñez, Anderton & Renslow 2018, "cividis").
+OPENING: list[list[Any]] = [[0.0, "#00224E"], [0.25, "#414D6B"], [0.5, "#7C7B78"], [0.75, "#BBAF71"], [1.0, "#FEE838"]]
+CHOSEN = WRONG  # what the reader has chosen: a unit, a step
 
 # Markers that stand out on any bar and on any background.
 DOT: Json = {"symbol": "circle", "color": "#FFFFFF", "line": {"color": "#202020", "width": 1.25}}
@@ -288,3 +293,10 @@ def position_axis(window: int) -> Json:
     """Positions in a window from 1, each labelled where there is room on a phone."""
     ticks = list(range(1, window + 1)) if window <= 16 else [1, *range(5, window + 1, 5)]
     return axis("position in the window", range=[0.4, window + 0.6], tickvals=ticks, showgrid=False)
+
+
+def packed(values: np.ndarray) -> Json:
+    """A matrix as Plotly reads it from bytes: a fifth of the size of a list of numbers."""
+    array = np.ascontiguousarray(values, "<f4")
+    rows, columns = array.shape
+    return {"bdata": base64.b64encode(array.tobytes()).decode(), "dtype": "f4", "shape": f"{rows}, {columns}"}

@@ -20,6 +20,20 @@ PARTS: dict[str, tuple[str, ...]] = {
 # Those that are gates, between 0 and 1: the parts that can be clamped.
 GATES: dict[str, tuple[str, ...]] = {"lstm": ("i", "f", "o"), "gru": ("z", "r"), "rnn": ()}
 
+NAMES = {
+    "i": "input gate i",
+    "f": "forget gate f",
+    "o": "output gate o",
+    "g": "candidate g",
+    "c": "cell state c",
+    "h": "hidden state h",
+    "z": "update gate z",
+    "r": "reset gate r",
+    "n": "candidate n",
+}
+# The order of the columns of a cell's weights (lib.cells): what each block of them makes.
+BLOCKS: dict[str, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n"), "rnn": ("h",)}
+
 Trace = dict[str, np.ndarray]
 
 

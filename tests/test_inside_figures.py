@@ -13,23 +13,13 @@ from demos.echo import inside as echo
 from demos.echo.config import EchoConfig
 from demos.gates.config import TASKS
 from lib import texts
+from lib.cell_content import EXPLAINED, cell_content
+from lib.gates_figure import GUESSES, gates_figure
 from lib.inside import Inside, View
-from lib.inside_figures import (
-    CHOSEN,
-    EXPLAINED,
-    FIGURES,
-    GUESSES,
-    NAMES,
-    cell_content,
-    gates_figure,
-    history_figure,
-    packed,
-    reach_figure,
-    saturation_figure,
-    units_figure,
-)
+from lib.inside_figures import FIGURES, history_figure, reach_figure, saturation_figure, units_figure
 from lib.reading import LONGEST, probabilities, right_answers
-from lib.trace import GATES, NOTHING, PARTS, Clamp, Freeze, Surgery
+from lib.style import CHOSEN, packed
+from lib.trace import GATES, NAMES, NOTHING, PARTS, Clamp, Freeze, Surgery
 from tests.figure_checks import check, set_colors
 from tests.test_inside import CELLS, SURGERIES, looked_into, small
 
@@ -113,7 +103,7 @@ def test_marks_and_spaces_of_a_text_can_be_seen(tmp_path, monkeypatch) -> None:
     config = small(task="text", text=texts.keep("<b> &\n" * 50), hidden_units=4)
     inside = looked_into(config, View(typed="<b> &\n"))
     check_all(inside)
-    assert gates_figure(inside)["layout"]["xaxis"]["ticktext"] == ["&lt;", "b", ">", "␣", "&amp;", "↵"]
+    assert gates_figure(inside)["layout"]["xaxis"]["ticktext"] == ["&lt;", "b", "&gt;", "␣", "&amp;", "↵"]
     assert cell_content(inside)["labels"] == ["<", "b", ">", "␣", "&", "↵"]
 
 

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from lib import common_settings
 from lib.lessons import parameter_count
 from lib.settings import Config, SettingError, setting
 from lib.values import Value
@@ -12,24 +13,8 @@ from lib.values import Value
 class BinaryRuleConfig(Config):
     """Which two bits decide the target, which network looks for them, trained how."""
 
-    first_lag: int = setting(
-        1,
-        group="Task",
-        label="First lag",
-        help="How many steps before the target the first of the rule's two bits stands.",
-        unit="steps back",
-        minimum=1,
-        maximum=20,
-    )
-    second_lag: int = setting(
-        2,
-        group="Task",
-        label="Second lag",
-        help="How many steps before the target the second of the rule's two bits stands.",
-        unit="steps back",
-        minimum=1,
-        maximum=20,
-    )
+    first_lag: int = common_settings.lag(1, "first")
+    second_lag: int = common_settings.lag(2, "second")
     series_length: int = setting(
         500_000,
         group="Task",
@@ -40,22 +25,8 @@ class BinaryRuleConfig(Config):
         maximum=1_000_000,
         step=1_000,
     )
-    cell: str = setting(
-        "rnn",
-        group="Network",
-        label="Cell",
-        help="How the memory changes at each step: LSTM and GRU add gates that decide what to keep.",
-        options={"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"},
-    )
-    hidden_units: int = setting(
-        6,
-        group="Network",
-        label="Hidden units",
-        help="How many units, each holding one number, the network has to remember with.",
-        unit="units",
-        minimum=1,
-        maximum=64,
-    )
+    cell: str = common_settings.cell("rnn")
+    hidden_units: int = common_settings.units(6)
     time_step: int = setting(
         5,
         group="Training",
@@ -90,55 +61,11 @@ class BinaryRuleConfig(Config):
         minimum=1,
         maximum=200,
     )
-    optimizer: str = setting(
-        "adam",
-        group="Training",
-        label="Optimizer",
-        help="The rule by which the gradient, the direction in which the loss grows, changes the weights.",
-        options={
-            "adagrad": "Adagrad",
-            "momentum": "SGD with momentum",
-            "rmsprop": "RMSProp",
-            "adam": "Adam",
-        },
-    )
-    learning_rate: float = setting(
-        0.02,
-        group="Training",
-        label="Learning rate",
-        help="How far a training step moves the weights: too small is slow, too large never settles.",
-        minimum=1e-5,
-        maximum=10,
-        scale="log",
-        live=True,
-    )
-    clip_norm: float = setting(
-        0.0,
-        group="Training",
-        label="Gradient clip norm",
-        help="The length to which a longer gradient is cut, so that no batch can do much harm; 0 is off.",
-        minimum=0,
-        maximum=10,
-        step=0.1,
-        live=True,
-    )
-    seeds: int = setting(
-        1,
-        group="Training",
-        label="Seeds at once",
-        help="How many networks train at once, each from its own random start, to tell luck from rule.",
-        unit="networks",
-        minimum=1,
-        maximum=16,
-    )
-    seed: int = setting(
-        0,
-        group="Training",
-        label="Seed",
-        help="The number that all randomness is drawn from: the same seed gives the same run.",
-        minimum=0,
-        maximum=999_999,
-    )
+    optimizer: str = common_settings.optimizer("adam")
+    learning_rate: float = common_settings.learning_rate(0.02)
+    clip_norm: float = common_settings.clip_norm(0.0)
+    seeds: int = common_settings.seeds(16)
+    seed: int = common_settings.seed()
 
     @property
     def lags(self) -> tuple[int, int]:

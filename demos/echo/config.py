@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from lib import common_settings
 from lib.lessons import parameter_count
 from lib.settings import Config, SettingError, setting
 from lib.values import Value
@@ -31,22 +32,8 @@ class EchoConfig(Config):
         maximum=1_000_000,
         step=100,
     )
-    cell: str = setting(
-        "rnn",
-        group="Network",
-        label="Cell",
-        help="How the memory changes at each step: LSTM and GRU add gates that decide what to keep.",
-        options={"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"},
-    )
-    state_size: int = setting(
-        4,
-        group="Network",
-        label="State size",
-        help="How many units, each holding one number, the network has to remember with.",
-        unit="units",
-        minimum=1,
-        maximum=64,
-    )
+    cell: str = common_settings.cell("rnn")
+    state_size: int = common_settings.units(4, "State size")
     initial_weights: str = setting(
         "uniform",
         group="Network",
@@ -81,55 +68,11 @@ class EchoConfig(Config):
         minimum=1,
         maximum=1000,
     )
-    optimizer: str = setting(
-        "adagrad",
-        group="Training",
-        label="Optimizer",
-        help="The rule by which the gradient, the direction in which the loss grows, changes the weights.",
-        options={
-            "adagrad": "Adagrad",
-            "momentum": "SGD with momentum",
-            "rmsprop": "RMSProp",
-            "adam": "Adam",
-        },
-    )
-    learning_rate: float = setting(
-        0.3,
-        group="Training",
-        label="Learning rate",
-        help="How far a training step moves the weights: too small is slow, too large never settles.",
-        minimum=1e-5,
-        maximum=10,
-        scale="log",
-        live=True,
-    )
-    clip_norm: float = setting(
-        0.0,
-        group="Training",
-        label="Gradient clip norm",
-        help="The length to which a longer gradient is cut, so that no batch can do much harm; 0 is off.",
-        minimum=0,
-        maximum=10,
-        step=0.1,
-        live=True,
-    )
-    seeds: int = setting(
-        1,
-        group="Training",
-        label="Seeds at once",
-        help="How many networks train at once, each from its own random start, to tell luck from rule.",
-        unit="networks",
-        minimum=1,
-        maximum=64,
-    )
-    seed: int = setting(
-        0,
-        group="Training",
-        label="Seed",
-        help="The number that all randomness is drawn from: the same seed gives the same run.",
-        minimum=0,
-        maximum=999_999,
-    )
+    optimizer: str = common_settings.optimizer("adagrad")
+    learning_rate: float = common_settings.learning_rate(0.3)
+    clip_norm: float = common_settings.clip_norm(0.0)
+    seeds: int = common_settings.seeds(64)
+    seed: int = common_settings.seed()
 
     @property
     def windows_per_epoch(self) -> int:

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from lib import texts
+from lib import common_settings, texts
 from lib.settings import Config, SettingError, setting
 from lib.values import Value
 
@@ -94,42 +94,10 @@ class GatesConfig(Config):
         maximum=50,
         only=_of("echo"),
     )
-    first_lag: int = setting(
-        1,
-        group="Task",
-        label="First lag",
-        help="How many steps before the target the first of the rule's two bits stands.",
-        unit="steps back",
-        minimum=1,
-        maximum=20,
-        only=_of("binary_rule"),
-    )
-    second_lag: int = setting(
-        2,
-        group="Task",
-        label="Second lag",
-        help="How many steps before the target the second of the rule's two bits stands.",
-        unit="steps back",
-        minimum=1,
-        maximum=20,
-        only=_of("binary_rule"),
-    )
-    cell: str = setting(
-        "lstm",
-        group="Network",
-        label="Cell",
-        help="How the memory changes at each step: LSTM and GRU have gates that decide what to keep.",
-        options={"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"},
-    )
-    hidden_units: int = setting(
-        16,
-        group="Network",
-        label="Hidden units",
-        help="How many units, each holding one number, the network has to remember with.",
-        unit="units",
-        minimum=4,
-        maximum=256,
-    )
+    first_lag: int = common_settings.lag(1, "first", _of("binary_rule"))
+    second_lag: int = common_settings.lag(2, "second", _of("binary_rule"))
+    cell: str = common_settings.cell("lstm")
+    hidden_units: int = common_settings.units(16, minimum=4, maximum=256)
     keep_bias: float = setting(
         3.0,
         group="Network",
@@ -170,55 +138,11 @@ class GatesConfig(Config):
         maximum=50_000,
         step=100,
     )
-    optimizer: str = setting(
-        "adam",
-        group="Training",
-        label="Optimizer",
-        help="The rule by which the gradient, the direction in which the loss grows, changes the weights.",
-        options={
-            "adagrad": "Adagrad",
-            "momentum": "SGD with momentum",
-            "rmsprop": "RMSProp",
-            "adam": "Adam",
-        },
-    )
-    learning_rate: float = setting(
-        0.01,
-        group="Training",
-        label="Learning rate",
-        help="How far a training step moves the weights: too small is slow, too large never settles.",
-        minimum=1e-5,
-        maximum=10,
-        scale="log",
-        live=True,
-    )
-    clip_norm: float = setting(
-        1.0,
-        group="Training",
-        label="Gradient clip norm",
-        help="The length to which a longer gradient is cut, so that no batch can do much harm; 0 is off.",
-        minimum=0,
-        maximum=10,
-        step=0.1,
-        live=True,
-    )
-    seeds: int = setting(
-        1,
-        group="Training",
-        label="Seeds at once",
-        help="How many networks train at once, each from its own random start, to tell luck from rule.",
-        unit="networks",
-        minimum=1,
-        maximum=10,
-    )
-    seed: int = setting(
-        0,
-        group="Training",
-        label="Seed",
-        help="The number that all randomness is drawn from: the same seed gives the same run.",
-        minimum=0,
-        maximum=999_999,
-    )
+    optimizer: str = common_settings.optimizer("adam")
+    learning_rate: float = common_settings.learning_rate(0.01)
+    clip_norm: float = common_settings.clip_norm(1.0)
+    seeds: int = common_settings.seeds(10)
+    seed: int = common_settings.seed()
 
     @model_validator(mode="after")
     def _text_is_here(self) -> Self:

@@ -206,14 +206,10 @@ def _bits(config: GatesConfig, length: int, seed: int, epoch: int) -> tuple[np.n
 # What is looked at
 
 
+@lru_cache(maxsize=32)
 def held_out(config: GatesConfig) -> Readings:
     """Sequences that are never trained on, 64 of them or as many as a text has, with what they are about."""
-    return _held_out(config.model_copy(update={"cell": "rnn", "hidden_units": 4}), seed=config.seed)
-
-
-@lru_cache(maxsize=32)
-def _held_out(config: GatesConfig, seed: int) -> Readings:
-    draw = np.random.default_rng([seed, HELD_OUT])
+    draw = np.random.default_rng([config.seed, HELD_OUT])
     if config.task == "remember":
         return with_factors(remember(config, draw, HELD_OUT_SEQUENCES), config)
     if config.task == "brackets":
@@ -225,7 +221,7 @@ def _held_out(config: GatesConfig, seed: int) -> Readings:
         inputs, targets = (part[0] for part in _rows_of_text(rest, rows, HELD_OUT_STEPS))
         return with_factors(Readings(inputs, targets, np.ones(inputs.shape, bool), NO_FACTORS), config)
     steps = HELD_OUT_SEQUENCES * HELD_OUT_STEPS
-    bits, targets = (flat.reshape(HELD_OUT_SEQUENCES, -1).T for flat in _bits(config, steps, seed, HELD_OUT))
+    bits, targets = (flat.reshape(HELD_OUT_SEQUENCES, -1).T for flat in _bits(config, steps, config.seed, HELD_OUT))
     return with_factors(Readings(bits, targets, _known(bits, config), NO_FACTORS), config)
 
 

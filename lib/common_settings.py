@@ -1,0 +1,110 @@
+"""Settings that demos have in common, each declared once: a demo chooses its default and, where it differs, its bounds."""
+
+from typing import Any
+
+from lib.settings import setting
+
+CELLS = {"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"}
+OPTIMIZERS = {"adagrad": "Adagrad", "momentum": "SGD with momentum", "rmsprop": "RMSProp", "adam": "Adam"}
+
+
+def cell(default: str) -> Any:
+    """The kind of recurrent cell (lib.cells.CELLS)."""
+    return setting(
+        default,
+        group="Network",
+        label="Cell",
+        help="How the memory changes at each step: LSTM and GRU add gates that decide what to keep.",
+        options=CELLS,
+    )
+
+
+def units(default: int, label: str = "Hidden units", *, minimum: int = 1, maximum: int = 64) -> Any:
+    """The width of the cell."""
+    return setting(
+        default,
+        group="Network",
+        label=label,
+        help="How many units, each holding one number, the network has to remember with.",
+        unit="units",
+        minimum=minimum,
+        maximum=maximum,
+    )
+
+
+def lag(default: int, which: str, only: tuple[str, tuple[str, ...]] | None = None) -> Any:
+    """One of the two lags of the binary rule."""
+    return setting(
+        default,
+        group="Task",
+        label=f"{which.capitalize()} lag",
+        help=f"How many steps before the target the {which} of the rule's two bits stands.",
+        unit="steps back",
+        minimum=1,
+        maximum=20,
+        only=only,
+    )
+
+
+def optimizer(default: str) -> Any:
+    """The update rule (lib.optimizers)."""
+    return setting(
+        default,
+        group="Training",
+        label="Optimizer",
+        help="The rule by which the gradient, the direction in which the loss grows, changes the weights.",
+        options=OPTIMIZERS,
+    )
+
+
+def learning_rate(default: float) -> Any:
+    """The step size, live."""
+    return setting(
+        default,
+        group="Training",
+        label="Learning rate",
+        help="How far a training step moves the weights: too small is slow, too large never settles.",
+        minimum=1e-5,
+        maximum=10,
+        scale="log",
+        live=True,
+    )
+
+
+def clip_norm(default: float) -> Any:
+    """The greatest norm of a gradient, live; 0 is off."""
+    return setting(
+        default,
+        group="Training",
+        label="Gradient clip norm",
+        help="The length to which a longer gradient is cut, so that no batch can do much harm; 0 is off.",
+        minimum=0,
+        maximum=10,
+        step=0.1,
+        live=True,
+    )
+
+
+def seeds(maximum: int) -> Any:
+    """The networks that train side by side (the seed axis)."""
+    return setting(
+        1,
+        group="Training",
+        label="Seeds at once",
+        help="How many networks train at once, each from its own random start, to tell luck from rule.",
+        unit="networks",
+        minimum=1,
+        maximum=maximum,
+    )
+
+
+def seed() -> Any:
+    """The number that all randomness is drawn from."""
+    return setting(
+        0,
+        group="Training",
+        label="Seed",
+        help="The number that all randomness is drawn from: the same seed gives the same run.",
+        minimum=0,
+        maximum=999_999,
+    )

@@ -1,0 +1,79 @@
+"""The pace of a job: how fast it should train, how many steps its turn has, and how fast it has trained lately."""
+
+import threading
+import time
+from collections import deque
+from typing import Literal
+
+CHUNK_SECONDS = 0.08  # so that Pause, Step and Stop answer at once
+CYCLE_SECONDS = 0.5  # in which every job should have its turn
+SHORTEST_CHUNK_SECONDS = 0.01
+FIRST_CHUNK = 20  # steps, while nothing is measured
+PACED_TURNS = 20.0  # turns a second of a paced job
+RAMP_START = 40.0  # steps per second at the start of a ramp, which doubles every second
+RATE_WINDOW = 1.5  # seconds over which steps per second are measured
+
+Speed = float | Literal["ramp"] | None
+
+
+class Pace:
+    """`speed` is in steps per second: None for as fast as it goes, 0 for one step at a time, "ramp" for a slow start that
+    doubles every second. `due` is when the job's next turn is due, on the monotonic clock.
+    """
+
+    def __init__(self, speed: Speed = None) -> None:
+        self.speed = speed
+        self._measured = 0.0  # steps per second of computing
+        self._marks: deque[tuple[float, int]] = deque(maxlen=64)
+        self._lock = threading.Lock()  # pages read the rate
+        self.begin()
+
+    def begin(self) -> None:
+        """Count what is due from now on."""
+        self.due = self._credit = 0.0
+        self._paced_at = self._ramp_from = time.monotonic()
+
+    def begin_anew(self) -> None:
+        """The same after a pause, and measure the rate anew."""
+        self.begin()
+        with self._lock:
+            self._marks.clear()
+            self._marks.append((time.monotonic(), 0))
+
+    def steps_due(self, sharing: int) -> int:
+        """How many steps this turn has, when so many jobs wait for turns."""
+        seconds = max(SHORTEST_CHUNK_SECONDS, min(CHUNK_SECONDS, CYCLE_SECONDS / sharing))
+        most = max(1, int(self._measured * seconds)) if self._measured else FIRST_CHUNK
+        if self.speed is None:
+            return most
+        now = time.monotonic()
+        rate = RAMP_START * 2 ** min(now - self._ramp_from, 20) if self.speed == "ramp" else float(self.speed)
+        self._credit = min(self._credit + rate * min(now - self._paced_at, 0.5), max(1.0, float(most)))
+        self._paced_at = now
+        steps = int(self._credit)
+        self._credit -= steps
+        self.due = now + max(1 / PACED_TURNS, (1 - self._credit) / rate if rate < PACED_TURNS else 0.0)
+        return steps
+
+    def measure(self, steps: int, seconds: float) -> None:
+        """Note how long a chunk took to compute."""
+        rate = steps / max(seconds, 1e-6)
+        self._measured = min(rate, 4 * self._measured) if self._measured else rate
+
+    def mark(self, steps: int) -> None:
+        """Note that `steps` steps have been done now."""
+        now = time.monotonic()
+        with self._lock:
+            self._marks.append((now, steps))
+            while len(self._marks) > 2 and now - self._marks[0][0] > RATE_WINDOW:
+                self._marks.popleft()
+
+    @property
+    def rate(self) -> float | None:
+        """Steps per second over the last second or so, None when that is unknown."""
+        with self._lock:
+            if len(self._marks) < 2:
+                return None
+            passed = self._marks[-1][0] - self._marks[0][0]
+            done = sum(steps for _, steps in self._marks) - self._marks[0][1]
+        return done / passed if passed > 0 and done else None
