@@ -45,7 +45,7 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff format --check .
 
 test: lint $(VENV)/.browser
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: setup
 	@$(BIN)/python -m benchmarks

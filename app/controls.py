@@ -10,12 +10,13 @@ has not heard of it yet would send the old values back with its next message, an
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from app import own_text
+from app import corpus_panel, own_text
 from demos.registry import Demo
 from lib.settings import Config, Setting, SettingError, clamp, parse, settings_of, to_query
 
@@ -156,7 +157,9 @@ def _control(demo: Demo, field: Setting) -> None:
         own_text.control(demo, field, value, apply)
     elif field.options:
         options = field.options
-        st.selectbox(label, list(options), list(options).index(value), format_func=options.__getitem__, **look)
+        follow = partial(_set_others, demo, field) if field.sets else None
+        place = list(options).index(value)
+        st.selectbox(label, list(options), place, format_func=options.__getitem__, on_change=follow, **look)
     elif field.scale == "log":
         grid = log_grid(field, value, values(demo)[field.name])
         st.select_slider(label, grid, value, format_func=lambda stop: f"{stop:g}", **look)
@@ -166,6 +169,13 @@ def _control(demo: Demo, field: Setting) -> None:
         st.slider(label, low, high, value, step, **look)
     else:
         st.number_input(label, low, high, value, step, **look)
+    corpus_panel.draw(demo, field, values(demo)[field.name])
+
+
+def _set_others(demo: Demo, field: Setting) -> None:
+    """Set what an option sets beside itself."""
+    chosen = st.session_state[key_of(demo, field.name)]
+    apply(demo, {field.name: chosen, **(field.sets or {}).get(chosen, {})})
 
 
 def _slidable(field: Setting) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import controls, frames, game_panel, inside_panel, lessons_panel, run_bar, runs_panel, sweep_panel
+from app import controls, frames, game_panel, inside_panel, lessons_panel, run_bar, runs_panel, sweep_panel, words_panel
 from app.live import live_chart, live_status
 from app.service import jobs
 from app.visitor import clock, visitor_id
@@ -45,7 +45,8 @@ def show(slug: str) -> None:
     with st.container(border=True):
         run_bar.draw(demo, job, config, visitor)
         status = frames.status(job, demo) if job else None
-        live_status(job.id if job else None, event, status, key=f"{slug}/status", on_event=_nothing)
+        labels = demo.lessons.LABELS if hasattr(demo.lessons, "LABELS") else None
+        live_status(job.id if job else None, event, status, key=f"{slug}/status", on_event=_nothing, labels=labels)
     if watching:
         st.info(WATCHING if job.visitor != visitor else IN_A_SWEEP, icon=":material/visibility:")
     if job is not None and job.error:
@@ -71,8 +72,10 @@ def show(slug: str) -> None:
             _curve(demo, curve, shown, job, visitor)
     if demo.lessons.PICTURES:
         _pictures(demo, shown, job)
-    else:
+    elif demo.inside:
         inside_panel.draw(demo.slug, job.id if job else None, config, visitor, run_bar.speed())
+    elif demo.words:
+        words_panel.draw(demo.slug, job.id if job else None)
     if hasattr(demo.lessons, "GAME"):
         game_panel.draw(demo, shown, job)
     tabs = st.tabs(["Try this", "How it works", "Sweep", "Your runs"])
@@ -84,6 +87,7 @@ def show(slug: str) -> None:
         sweep_panel.draw(demo, visitor)
     with tabs[3]:
         runs_panel.table(demo, job, visitor)
+        runs_panel.from_the_command_line(demo)
 
 
 def _nothing() -> None:
@@ -108,7 +112,13 @@ def _follow_live_settings(job: Any, config: Config | None, visitor: str) -> None
 
 
 def _origin(job: Any) -> None:
-    """What a forked run began with."""
+    """What a forked run began with, or that a run is a replay."""
+    if job is not None and getattr(job.config, "recorded", None):
+        st.info(
+            "This is a replay: a whole run that was recorded with this code. Its numbers and texts are as they were; nothing is "
+            "trained now.",
+            icon=":material/history:",
+        )
     if job is not None and job.origin:
         parent, step = job.origin
         found = jobs().get(parent)
@@ -127,6 +137,12 @@ def _failure(job: Any) -> None:
 
 def _explain_settings(demo: Demo, job: Any, config: Config | None, error: SettingError | None, watching: bool) -> None:
     """What stands between the controls and the run: a bad combination, or settings that need a new network."""
+    if error is not None and demo.words and error.field == "corpus":
+        corpus = settings_of(demo.config)["corpus"]
+        name = (corpus.options or {}).get(str(error.value), corpus.label)
+        text = f"**{name}** {error.problem}. On the left, under **{corpus.group}**: {error.remedy}."
+        st.info(text, title="First the corpus", icon=":material/arrow_back:")
+        return
     if error is not None:
         st.error(str(error), title="These settings do not go together", icon=":material/error:")
         return
@@ -185,16 +201,18 @@ def _loss_choices(demo: Demo, curve: Curve) -> dict[str, str]:
     """The loss chart's heading, with the controls for its smoothing and its axis."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader(curve.title, anchor=False, width="stretch")
-        smooth = st.segmented_control(
-            "Smoothing",
-            list(SMOOTHINGS),
-            format_func=SMOOTHINGS.__getitem__,
-            default="off",
-            key=f"{demo.slug}/smooth",
-            required=True,
-        )
+        smooth = "off"
+        if getattr(demo.figures, "SMOOTHED", True):
+            smooth = st.segmented_control(
+                "Smoothing",
+                list(SMOOTHINGS),
+                format_func=SMOOTHINGS.__getitem__,
+                default="off",
+                key=f"{demo.slug}/smooth",
+                required=True,
+            )
         scale = st.segmented_control(
-            "Loss axis",
+            f"{curve.title} axis",
             list(SCALES),
             format_func=SCALES.__getitem__,
             default=demo.figures.SCALE,

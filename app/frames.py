@@ -25,7 +25,7 @@ Have = dict[str, tuple[int, int]]
 
 
 def event_of(job: Job | None, demo: Demo) -> str:
-    """What the page's script must follow: the job's state, what was asked of it, and the coach's advice."""
+    """What the page's script must follow: the job's state, what was asked of it, what was measured, and the coach's advice."""
     return _event(job, demo, job.stream.summary()) if job is not None else ""
 
 
@@ -114,6 +114,7 @@ def status(job: Job, demo: Demo) -> Json:
         "epochs": job.epochs,
         "steps_per_epoch": job.steps_per_epoch,
         "steps_per_second": finite(job.steps_per_second),
+        "words_per_step": getattr(job.config, "words_per_step", None),
         "time_left": finite(job.time_left),
         "device": job.device,
         "speed": job.pace.speed,
@@ -155,7 +156,7 @@ def pack(delta: Mapping[str, Any]) -> Json:
 
 def _event(job: Job, demo: Demo, summary: Mapping[str, Any]) -> str:
     advice = _tried(demo, "advise", demo.lessons.advise, replace(job.config, **job.live), job.step, summary)
-    return f"{job.state}:{job.target}:{advice.id if advice else ''}"
+    return f"{job.state}:{job.target}:{len(job.diary)}:{advice.id if advice else ''}"
 
 
 def _tried(demo: Demo, name: str, function: Any, *arguments: Any) -> Any:

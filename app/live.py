@@ -17,7 +17,8 @@ from app.routes import STATIC, address, plotly_address
 SAVE_HEIGHT = 44  # of the line with its buttons
 
 
-def _component(view: str) -> Any:
+def component(view: str) -> Any:
+    """The component that app/static/VIEW.html and .css look like, and whose script live.js calls VIEW."""
     html, css = ((STATIC / f"{view}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css"))
     # Streamlit imports the stub from a blob, which has no address that "/api" could be relative to. All stubs import the
     # same address, so the page has one live.js, and one stream for each run.
@@ -29,9 +30,9 @@ export default component => live.{view}(component)
     return st.components.v2.component(f"unrolled_{view}", html=html, css=css, js=stub, isolate_styles=False)
 
 
-_CHART = _component("chart")
-_STATUS = _component("status")
-_CELL = _component("cell")
+_CHART = component("chart")
+_STATUS = component("status")
+_CELL = component("cell")
 
 
 def live_chart(

@@ -15,12 +15,14 @@ SHORTEST = 200  # characters
 def control(demo: Demo, field: Setting, text_id: str, apply: Callable[[Demo, Mapping[str, Any]], None]) -> None:
     """Say which text it is, and offer another, which `apply` sets as the setting's value: a kept text's id, "" for our own."""
 
+    back, back_to, with_text = _choices(demo, field)
+
     def use(text: str) -> None:
         cleaned = texts.cleaned(text, SHORTEST)
-        apply(demo, {field.name: texts.keep(cleaned)})
+        apply(demo, {**with_text, field.name: texts.keep(cleaned)})
 
     key = f"{demo.slug}/{field.name}"
-    with st.popover(_label(text_id), icon=":material/article:", width="stretch", help=field.help):
+    with st.popover(_label(demo, text_id), icon=":material/article:", width="stretch", help=field.help):
         st.text_area("Paste a text", key=f"{key}/pasted", height=180, placeholder=f"{SHORTEST} characters or more")
         st.button(
             "Use the pasted text", key=f"{key}/use", type="primary", on_click=_try, args=(key, use, f"{key}/pasted")
@@ -30,13 +32,7 @@ def control(demo: Demo, field: Setting, text_id: str, apply: Callable[[Demo, Map
             "Use the file", key=f"{key}/use_file", on_click=_try, args=(key, use, f"{key}/file"), disabled=file is None
         )
         if text_id:
-            st.button(
-                "Back to our fables",
-                key=f"{key}/ours",
-                icon=":material/undo:",
-                on_click=apply,
-                args=(demo, {field.name: ""}),
-            )
+            st.button(back, key=f"{key}/ours", icon=":material/undo:", on_click=apply, args=(demo, back_to))
         if error := st.session_state.get(f"{key}/error"):
             st.error(error, icon=":material/error:")
 
@@ -51,9 +47,16 @@ def _try(key: str, use: Callable[[str], None], source: str) -> None:
         st.session_state[f"{key}/error"] = str(error)
 
 
-def _label(text_id: str) -> str:
+def _choices(demo: Demo, field: Setting) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
+    """What leads back from the text: the button's label and what it sets; and what is set beside a text that is used."""
+    if demo.words:
+        return demo.words.BACK, demo.words.BACK_TO, demo.words.WITH_TEXT
+    return "Back to our fables", {field.name: ""}, {}
+
+
+def _label(demo: Demo, text_id: str) -> str:
     if not text_id:
-        return "Text: our forty fables"
+        return demo.words.NO_TEXT if demo.words else "Text: our forty fables"
     try:
         text = texts.load(text_id)
     except texts.TextError:

@@ -8,7 +8,8 @@ import streamlit as st
 from app.service import jobs
 from app.visitor import clock
 from demos.registry import Demo
-from lib.settings import settings_of
+from lib.settings import settings_of, to_query
+from lib.store import COMMAND_LINE
 from lib.style import Ghost
 
 KEPT = 5
@@ -89,3 +90,29 @@ def table(demo: Demo, job: Any, visitor: str) -> None:
         alt="Your last runs, with the settings in which they differ",
         column_config={name: number for name in rows[0] if name.endswith("(nats)")},
     )
+
+
+def from_the_command_line(demo: Demo) -> None:
+    """The runs that were started on this machine without a page, to watch: where a demo has such."""
+    records = jobs().runs_of(COMMAND_LINE, demo.slug, KEPT) if demo.kept else []
+    if not records:
+        return
+    st.markdown("**From the command line.** These runs were started on the server itself; you can watch them.")
+    for record in records:
+        settings = ", ".join(f"{name} {value}" for name, value in to_query(demo.config(**record.config)).items())
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"{clock(record.created)} · {settings or 'defaults'} · {record.state}, step {record.step:,} of {record.steps:,}",
+                width="stretch",
+            )
+            st.button(
+                "Watch",
+                icon=":material/visibility:",
+                key=f"{demo.slug}/watch/{record.id}",
+                on_click=_watch,
+                args=(record.id,),
+            )
+
+
+def _watch(run_id: str) -> None:
+    st.query_params["run"] = run_id

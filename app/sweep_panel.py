@@ -51,7 +51,7 @@ def _form(demo: Demo, visitor: str) -> None:
     left, middle, right = st.columns([1, 1, 2])
     base: Any = demo.sweep_base
     fields = settings_of(demo.config)
-    for column, name in ((left, "seeds"), (middle, _length(demo))):
+    for column, name in zip((left, middle), _sizes(demo), strict=False):
         field = fields[name]
         column.number_input(
             "Networks in each cell" if name == "seeds" else field.label,
@@ -78,6 +78,11 @@ def _form(demo: Demo, visitor: str) -> None:
             st.markdown(_size(made), width="stretch")
     if problem:
         st.error(problem, icon=":material/error:")
+
+
+def _sizes(demo: Demo) -> list[str]:
+    """The settings that say how much a sweep trains."""
+    return [name for name in ("seeds", _length(demo)) if name in settings_of(demo.config)]
 
 
 def _length(demo: Demo) -> str:
@@ -125,7 +130,7 @@ def _planned(demo: Demo, axes: list[tuple[str, str]]) -> tuple[Plan | None, str]
         base: Config = demo.sweep_base
         if state.get(_key(demo, "base")) == AS_SET:
             base = parse(demo.config, controls.values(demo))
-        own = {name: state.get(_key(demo, name), getattr(base, name)) for name in ("seeds", _length(demo))}
+        own = {name: state.get(_key(demo, name), getattr(base, name)) for name in _sizes(demo)}
         return plan(replace(base, **own), axes), ""
     except (SettingError, SweepError) as error:
         return None, str(error)

@@ -25,6 +25,7 @@ from lib.values import as_text, shown
 
 if TYPE_CHECKING:
     from demos.headless import Run, SweepRun
+    from lib.job import Job
 
 DONE, BROKEN, BAD_ARGUMENT, INTERRUPTED = 0, 1, 2, 130
 
@@ -98,6 +99,19 @@ def parser() -> argparse.ArgumentParser:
         help="stop after N training steps, if the run is longer than that",
     )
     run.add_argument("--json", action="store_true", help="print one JSON object instead of a summary")
+    run.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run that was stopped or crashed, as if it never had been (demos whose runs are kept: "
+        f"{', '.join(demo.slug for demo in DEMOS if demo.kept)})",
+    )
+    run.add_argument(
+        "--points",
+        type=positive,
+        metavar="N",
+        default=4096,
+        help="how many points each curve of a kept run has at most",
+    )
     sweep = commands.add_parser("sweep", help=SWEEP_HELP, description=SWEEP_TEXT, allow_abbrev=False)
     sweep.add_argument("slug", metavar="SLUG", help="the demo, as `python -m demos list` names it")
     sweep.add_argument(
@@ -130,9 +144,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "sweep":
             base = replace(demo.sweep_base, **dict(options.settings))
             return sweep(demo, plan(base, options.axes), options.json)
-        config = parse(demo.config, dict(options.settings))
+        settings = demo.brought(dict(options.settings))
+        config = parse(demo.config, settings)
+        if options.resume and not (demo.kept and not settings):
+            why = "goes on with its own settings" if settings else "is not kept by this demo"
+            raise SettingError("--resume", options.resume, why, "leave out --set" if settings else "start a new run")
     except (UnknownDemoError, SettingError, SweepError) as error:
         return refuse(error)
+    if demo.kept:
+        return run_kept(demo, config, options)
     return run(demo, config, options.steps, options.json)
 
 
@@ -171,6 +191,41 @@ def run(demo: Demo, config: Config, steps: int | None, as_json: bool) -> int:
     if stop.asked and result.status == "stopped":
         return INTERRUPTED
     return BROKEN if result.status in ("diverged", "failed") else DONE
+
+
+def run_kept(demo: Demo, config: Config, options: argparse.Namespace) -> int:
+    """The same for a demo whose runs are kept: they go on after a stop or a crash, and the dashboard shows them."""
+    with contextlib.redirect_stdout(sys.stderr), StopOnInterrupt() as stop, progress_bar(demo, "steps") as bar:
+        with hidden_native_output():
+            from demos import kept
+            from demos.headless import finite
+            from lib.device import choose  # this one loads TensorFlow
+
+        def progress(job: "Job") -> None:
+            if bar.total is None and job.steps:
+                bar.set_description(f"{demo.slug}, run {job.id}", refresh=False)
+                bar.reset(min(options.steps or job.steps, job.steps))
+            last = {name: values["last"] for name, values in job.stream.summary().items()}
+            shown = {name: f"{last[name]:.2f}" for name in ("perplexity", "valid_perplexity") if last.get(name)}
+            bar.set_postfix(shown, refresh=False)
+            bar.update(job.step - bar.n)
+
+        try:
+            choose()
+            report = kept.train(
+                demo, config, options.resume,
+                steps=options.steps, points=options.points, progress=progress, stopped=lambda: stop.asked,
+            )  # fmt: skip
+        except ValueError as error:
+            bar.leave = False
+            bar.close()
+            return refuse(error)
+    print(json.dumps(finite(report), allow_nan=False) if options.json else summary(report))
+    if not options.json and report["status"] == "stopped":
+        print(f"Go on with: python -m demos run {demo.slug} --resume {report['run']}")
+    if stop.asked and report["status"] == "stopped":
+        return INTERRUPTED
+    return BROKEN if report["status"] in ("diverged", "failed") else DONE
 
 
 def sweep(demo: Demo, planned: Plan, as_json: bool) -> int:
@@ -282,7 +337,7 @@ def summary(report: Mapping[str, Any]) -> str:
         lines.append(
             f"{name}: " + ", ".join(f"{what.replace('_', ' ')} {number(value)}" for what, value in reached.items())
         )
-    lines.append(", ".join(f"{name} {number(value)}" for name, value in report["theory"].items()))
+    lines.append(", ".join(f"{name} {number(value)} nats" for name, value in report["theory"].items()))
     return "\n".join(lines)
 
 

@@ -31,6 +31,7 @@ class Demo:
     minutes: int  # how long a person spends with it
     icon: str  # a Material symbol, as in ":material/graphic_eq:"
     package: str
+    kept: bool = False  # its runs without a page are kept as well: they take long
 
     @property
     def config(self) -> type[Config]:
@@ -81,6 +82,16 @@ class Demo:
         """What there is to look at inside a network (see lib.reading), where the demo has it."""
         return self._optional("inside")
 
+    @property
+    def words(self) -> ModuleType | None:
+        """What there is to read with a language model, and to let it write, where the demo is one (see demos.ptb.words)."""
+        return self._optional("words")
+
+    def brought(self, settings: dict[str, str]) -> dict[str, str]:
+        """The settings of a command line, after the demo has taken in what some of them bring along (files, say)."""
+        bring = getattr(self._module("config"), "bring", None)
+        return bring(settings) if bring else settings
+
     def build(self, config: Config) -> Any:
         """The engine that trains with these settings. The first call imports TensorFlow: seconds."""
         return self._module("task").build(config)
@@ -119,6 +130,16 @@ DEMOS: tuple[Demo, ...] = (
         minutes=15,
         icon=":material/memory:",
         package="demos.gates",
+    ),
+    Demo(
+        slug="ptb",
+        title="Perplexity",
+        summary="A network reads text word by word and must say which word comes next.",
+        see="Perplexity falls towards the published lines, babble becomes language, and every word shows how surprising it was.",
+        minutes=15,
+        icon=":material/menu_book:",
+        package="demos.ptb",
+        kept=True,
     ),
 )
 

@@ -5,7 +5,7 @@ from typing import Any
 from lib.settings import setting
 
 CELLS = {"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"}
-OPTIMIZERS = {"adagrad": "Adagrad", "momentum": "SGD with momentum", "rmsprop": "RMSProp", "adam": "Adam"}
+OPTIMIZERS = {"sgd": "SGD", "adagrad": "Adagrad", "momentum": "SGD with momentum", "rmsprop": "RMSProp", "adam": "Adam"}
 
 
 def cell(default: str) -> Any:

@@ -34,6 +34,10 @@ def network_of(leaves: Mapping[str, np.ndarray], seed: int = 0) -> Network | Non
         return None
     (seeds, width), (_, inputs, _), (_, units, _), (_, outputs), _ = shapes
     form = [(seeds, width), (seeds, inputs, width), (seeds, units, width), (seeds, outputs), (seeds, units, outputs)]
+    if "parameters" in leaves:
+        if leaves["parameters"] != len(_LEAVES):
+            return None
+        following = ()
     if shapes != form or following not in ((), shapes[0]):  # an optimizer's slot may follow: that of the first leaf
         return None
     network: Network = {"cell": {}, "output": {}}

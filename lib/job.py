@@ -57,6 +57,8 @@ class Job:
         self._used = dict(self.live)
         self.state, self.message, self.error = State.QUEUED, "", ""
         self.deleted = False
+        self.owner = ""  # the process that trains it
+        self.elsewhere = False  # another process trains it: it can be watched
         self.step = 0
         self.steps = int(getattr(config, "steps", 0))
         self.steps_per_epoch = int(getattr(config, "windows_per_epoch", 0)) or self.steps
@@ -66,6 +68,7 @@ class Job:
         self.pace = Pace()
         self.stream = MetricStream()
         self.history = History()
+        self.diary: list[dict[str, Any]] = []  # a note for each time that the network was measured, the oldest first
         self.snapshot: dict[str, np.ndarray] | None = None
         self.snapshot_version = 0
         self.version = 0
@@ -78,7 +81,8 @@ class Job:
         self.waiting = False  # it stands in a queue
         self.unsettled = False  # something is to be written or drawn though no step is due
         self.single_steps = 0
-        self.saved_at = self.drawn_at = 0.0
+        self.hold_at: int | None = None  # the step at which it is paused
+        self.saved_at = self.save_seconds = self.drawn_at = self.published_at = 0.0
 
     @property
     def active(self) -> bool:
@@ -122,12 +126,14 @@ class Job:
         """
         if step is not None:
             return self.history.at(step)
+        leaves = self.weights()
+        network = network_of(leaves) if leaves is not None else None
+        return (int(leaves["step"]), network) if leaves is not None and network is not None else None
+
+    def weights(self) -> Mapping[str, np.ndarray] | None:
+        """The networks as they are now, as `Carry.weights` or `Carry.to_arrays` wrote them; None before there are any."""
         source = self.carry or self.checkpoint or self.carry  # it moves from one to the other, either way
-        if source is None:
-            return None
-        leaves = source if isinstance(source, Mapping) else source.weights()
-        network = network_of(leaves)
-        return (int(leaves["step"]), network) if network is not None else None
+        return source if source is None or isinstance(source, Mapping) else source.weights()
 
     def keep_network(self, carry: Any) -> None:
         """Add a carry's network to the history; the first one plans it. Cells of a sweep have none."""
@@ -145,7 +151,7 @@ class Job:
             changes=list(self.changes), state=str(self.state), message=self.message, step=self.step, steps=self.steps,
             created=self.created, updated=time.time(), seconds=self.seconds, device=self.device,
             summary=self.stream.summary(), final_by_seed=self.stream.final_by_seed(), spark=self.stream.spark(), sweep=self.sweep,
-            origin=list(self.origin or ()),
+            origin=list(self.origin or ()), diary=list(self.diary), owner=self.owner,
         )  # fmt: skip
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -169,9 +175,23 @@ class Job:
         job.stream, job.history = MetricStream.from_arrays(parts["stream"]), History.from_arrays(parts["history"])
         job.snapshot, job.checkpoint = parts["snapshot"] or None, parts["carry"] or None
         job.snapshot_version = int(job.snapshot is not None)
-        job.live, job.changes = dict(record.live), list(record.changes)
+        job.live, job.changes, job.diary = dict(record.live), list(record.changes), list(record.diary)
         job._used |= {name: value for _, name, value in record.changes}
         job.state, job.message = State(record.state), record.message
         job.step, job.steps, job.seconds = record.step, record.steps, record.seconds
         job.created, job.device = record.created, record.device
         return job
+
+    def follow(self, record: RunRecord, stream: MetricStream) -> None:
+        """Take over what the process that trains it has written."""
+        self.stream = stream
+        self.pace.mark(max(0, record.step - self.step))
+        self.state, self.message = State(record.state), record.message
+        self.step, self.steps, self.seconds, self.device = record.step, record.steps, record.seconds, record.device
+        self.diary, self.live, self.changes = list(record.diary), dict(record.live), list(record.changes)
+        self.version += 1
+
+    def renew(self, stored: "Job") -> None:
+        """Become what the store has of it; whoever holds this job sees it go on."""
+        versions = {name: getattr(self, name) + 1 for name in ("version", "snapshot_version")}
+        vars(self).update(vars(stored) | versions)

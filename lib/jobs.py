@@ -22,12 +22,16 @@ from lib.job import ACTIVE, Job, State
 from lib.pace import Speed
 from lib.settings import Config, SettingError, replace, settings_of
 from lib.store import RunRecord, Store
+from lib.stream import CAPACITY, MetricStream
 from lib.values import shown
 
 LOG = logging.getLogger(__name__)
 
 DRAW_EVERY, SAVE_EVERY = 0.1, 10.0  # seconds
+MOST_SAVING = 0.02  # of a run's time may pass with writing it
+MEASURING = "Measuring on text that it does not learn from."
 KEPT_IN_MEMORY = 16  # ended jobs
+FOLLOW_EVERY = 1.0  # seconds
 
 
 class Jobs:
@@ -40,22 +44,26 @@ class Jobs:
         *,
         build: Callable[[str, Config], Any],
         config_of: Callable[[str], type[Config]],
+        publishes: bool = False,
     ) -> None:
+        """With `publishes` it is one of several on the folder: it takes up no other's runs, and tells how its own go on."""
         self.store = store
+        self._owner, self._publishes = store.claim(), publishes
         self._build, self._config_of = build, config_of
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._turns: deque[Job] = deque()
         self._compilations: dict[bool, deque[Job]] = {False: deque(), True: deque()}  # of visitors, of sweeps
         self._changed = threading.Condition(threading.RLock())
-        self._closing = False
-        store.purge(time.time())
-        self._adopt_unfinished()
+        self._closing, self._closed = False, threading.Event()
+        if not publishes:
+            store.purge(time.time())
+            with self._changed:
+                self._adopt_unfinished()
         count = workers or max(1, (os.cpu_count() or 2) // 2)
         compiling = [(f"compile-{i}", partial(self._compile_loop, lane)) for i, lane in self._compilations.items()]
         training: list[Any] = [(f"train-{i}", self._train_loop) for i in range(count)]
-        self._threads = [
-            threading.Thread(target=loop, name=name, daemon=True) for name, loop in [*compiling, *training]
-        ]
+        loops = [*compiling, *training, ("follow", self._follow_loop)]
+        self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in loops]
         for thread in self._threads:
             thread.start()
 
@@ -63,9 +71,9 @@ class Jobs:
         """Runs that a server before this one did not finish wait, paused, for their visitor."""
         for record in self.store.unfinished():
             job = self._restore(record)
-            if job is None:
+            if job is None or job.elsewhere:
                 continue
-            job.state = State.PAUSED
+            job.owner = ""  # nobody's, until somebody lets it go on: this server, or a command line
             job.message = f"The server was restarted at step {job.step:,}. Resume goes on from there."
             self.store.save(job.record())
 
@@ -81,12 +89,16 @@ class Jobs:
         speed: Speed = None,
         sweep: str = "",
         run_id: str | None = None,
+        points: int = CAPACITY,
     ) -> Job:
         """Begin a run. It is queued, compiled where these shapes are new, and then runs, or waits at step 0.
 
         `sweep` is the sweep that it is a cell of: these are compiled in a thread of their own, behind which no visitor waits.
+        `points` is how many each series keeps.
         """
-        return self._begin(Job(slug, config, visitor, run_id=run_id, sweep=sweep), paused, speed)
+        job = Job(slug, config, visitor, run_id=run_id, sweep=sweep)
+        job.stream = MetricStream(points)
+        return self._begin(job, paused, speed)
 
     def fork(
         self, run_id: str, step: int | None, config: Config, visitor: str, *, paused: bool = False, speed: Speed = None
@@ -111,7 +123,7 @@ class Jobs:
         return self._begin(Job(parent.slug, config, visitor, origin=(run_id, kept), start=network), paused, speed)
 
     def _begin(self, job: Job, paused: bool, speed: Speed) -> Job:
-        job.pace.speed = speed
+        job.pace.speed, job.owner = speed, self._owner
         job.target = State.PAUSED if paused or speed == 0 else State.RUNNING
         self.store.save(job.record(), job.arrays() if job.start else None)
         if not job.sweep:
@@ -140,13 +152,13 @@ class Jobs:
                     self._become(job, State.PAUSED)
                     self._settle_soon(job)
 
-    def resume(self, run_id: str) -> None:
-        """Let a paused job go on."""
+    def resume(self, run_id: str, *, until: int | None = None) -> None:
+        """Let a paused job go on, to its end or until it is at a step."""
         with self._changed:
             job = self._active(run_id)
             if job is None or job.target is State.RUNNING:
                 return
-            job.target = State.RUNNING
+            job.target, job.hold_at = State.RUNNING, until
             if job.pace.speed == 0:
                 job.pace.speed = None
             if job.state is State.PAUSED:
@@ -243,11 +255,12 @@ class Jobs:
         """End all threads after their chunk, and write every active job's checkpoint."""
         with self._changed:
             self._closing = True
+            self._closed.set()
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(timeout=5)
         for job in list(self._jobs.values()):
-            if job.active:
+            if job.active and job.owner == self._owner:
                 self._save(job)
         self.store.close()
 
@@ -255,7 +268,19 @@ class Jobs:
 
     def _active(self, run_id: str) -> Job | None:
         job = self.get(run_id)
-        return job if job is not None and job.state in ACTIVE else None
+        return job if job is not None and job.state in ACTIVE and self._takes(job) else None
+
+    def _takes(self, job: Job) -> bool:
+        """Whether a run is this process's own, or becomes so now because no process has it."""
+        if job.owner == self._owner:
+            return True
+        record = self.store.load(job.id)
+        if record is not None and record.owner != job.owner:
+            self._renew(job, record)
+        if job.elsewhere or not job.active or not self.store.take(job.id, job.owner, self._owner):
+            return False
+        job.owner = self._owner
+        return True
 
     def _restore(self, record: RunRecord) -> Job | None:
         """A job from the store. A record whose settings are no longer valid is not shown."""
@@ -268,11 +293,72 @@ class Jobs:
         if job.checkpoint is not None:
             job.step = int(job.checkpoint["step"])
         elif job.step:
-            job.step, job.stream = 0, type(job.stream)()
+            job.step, job.stream = 0, type(job.stream)(job.stream.capacity)
         job.target = State.PAUSED
+        job.owner = record.owner
+        if job.active and record.owner != self._owner:
+            job.elsewhere = self.store.is_alive(record.owner)
+            if not job.elsewhere:
+                job.state = State.PAUSED
+                if record.owner:
+                    job.message = f"Its process has ended, at step {job.step:,}."
         self._jobs[job.id] = job
         self._forget_oldest()
+        self._changed.notify_all()
         return job
+
+    def take_up(self, run_id: str) -> Job:
+        """A run that another process has left, to go on with here. Raises ValueError when there is none, or it still goes on."""
+        with self._changed:
+            job = self.get(run_id)
+            if job is None:
+                raise ValueError(f"The run {shown(run_id)} is not in {self.store.folder}: check the id.")
+            if not job.active:
+                raise ValueError(f"The run {shown(run_id)} has ended ({job.state}): start a new one.")
+            if not self._takes(job):
+                raise ValueError(f"The run {shown(run_id)} is being trained by another process: stop that first.")
+            return job
+
+    # Runs of other processes
+
+    def _follow_loop(self) -> None:
+        """Keep what is known of other processes' runs up to date, and notice when one takes up a run that was left."""
+        while not self._closing:
+            with self._changed:
+                others = [job for job in self._jobs.values() if job.active and job.owner != self._owner]
+                if not others and not self._closing:
+                    self._changed.wait()
+            try:
+                owners = self.store.owners() if others else {}
+                for job in others:
+                    if job.elsewhere or owners.get(job.id, job.owner) != job.owner:
+                        self._follow(job)
+            except Exception:  # a full disk, say: the next look may be luckier
+                LOG.exception("the runs of other processes cannot be followed")
+            if others:
+                self._closed.wait(FOLLOW_EVERY)
+
+    def _follow(self, job: Job) -> None:
+        owner = job.owner
+        alive, record = self.store.is_alive(owner), self.store.load(job.id)
+        if record is None:
+            return
+        goes_on = alive and record.owner == owner and record.state in ACTIVE
+        stream = self.store.published(job.id) if goes_on else {}
+        with self._changed:
+            if job.owner == self._owner:  # taken up meanwhile
+                return
+            if goes_on:
+                job.follow(record, MetricStream.from_arrays(stream) if stream else job.stream)
+            else:
+                self._renew(job, record)
+
+    def _renew(self, job: Job, record: RunRecord) -> None:
+        """Read a run from the store again, which has all of it when another process has ended it or left it."""
+        self._jobs.pop(job.id, None)
+        if (stored := self._restore(record)) is not None:
+            job.renew(stored)
+            self._jobs[job.id] = job
 
     def _forget_oldest(self) -> None:
         """Jobs that have ended are dropped from memory, except the latest; the store has them."""
@@ -390,12 +476,16 @@ class Jobs:
         """One chunk of a job, and what has to be drawn and written after it. This thread has the job's turn."""
         with self._changed:
             unsettled, job.unsettled = job.unsettled, False
+            single = job.state is State.PAUSED
             steps = self._steps_due(job)
             live = dict(job.live)
             if steps:
                 job.note_changes()
         if steps and job.carry is not None:
-            self._train(job, steps, live)
+            if job.engine.evaluates(job.carry):
+                self._evaluate(job, single)
+            else:
+                self._train(job, steps, live)
         now = time.monotonic()
         ended = job.state is not State.RUNNING
         draws = not job.sweep and now - job.drawn_at >= DRAW_EVERY  # nobody watches the cells of a sweep
@@ -405,9 +495,15 @@ class Jobs:
                 job.snapshot, job.drawn_at = snapshot, now
                 job.snapshot_version += 1
                 job.version += 1
+        if self._publishes and now - job.published_at >= FOLLOW_EVERY:
+            job.published_at, record = now, job.record()
+            if (
+                record.state in ACTIVE
+            ):  # the last record comes when all of the run is written, or a reader would miss some
+                self.store.publish(record, job.stream.arrays())
         if ended and not job.active:
             self._end(job)
-        elif ended or now - job.saved_at >= SAVE_EVERY:
+        elif ended or now - job.saved_at >= max(SAVE_EVERY, job.save_seconds / MOST_SAVING):
             self._save(job)
 
     def _steps_due(self, job: Job) -> int:
@@ -418,7 +514,8 @@ class Jobs:
         if job.state is not State.RUNNING:
             return 0
         now = time.monotonic()
-        return job.pace.steps_due(sharing=1 + sum(other.pace.due <= now for other in self._turns))
+        due = job.pace.steps_due(sharing=1 + sum(other.pace.due <= now for other in self._turns))
+        return due if job.hold_at is None else max(0, min(due, job.hold_at - job.step))
 
     def _train(self, job: Job, steps: int, live: dict[str, float]) -> None:
         """Run a chunk and publish it. This thread has the job's turn."""
@@ -444,8 +541,43 @@ class Jobs:
             if diverged and job.active:
                 text = f"Diverged at step {carry.step:,}: the loss is no longer a number. The last good state is kept."
                 self._become(job, State.DIVERGED, text)
-            elif carry.step >= job.steps and job.active:
+            elif carry.step >= job.steps and job.active and not job.engine.evaluates(carry):
                 self._become(job, State.FINISHED)
+            elif carry.step == job.hold_at and job.state is State.RUNNING:
+                job.target = State.PAUSED
+                self._become(job, State.PAUSED)
+
+    def _evaluate(self, job: Job, single: bool) -> None:
+        """Measure the network for a while, and publish the outcome when it is there. This thread has the job's turn.
+
+        A `single` step that was asked for comes after this.
+        """
+        started = time.perf_counter()
+        carry, found = job.engine.evaluate(job.carry)
+        finite = all(np.isfinite(value) for value in found.values())
+        kept = job.engine.keep(carry) if found and finite else None
+        if kept is not None and kept.network:
+            self.store.save_network(job.id, carry.step, kept.network)
+        with self._changed:
+            job.seconds += time.perf_counter() - started
+            job.version += 1
+            job.single_steps += single
+            if not finite:
+                if job.active:
+                    text = f"Diverged at step {carry.step:,}: the network's weights are no longer numbers."
+                    self._become(job, State.DIVERGED, text)
+                return
+            if kept is None:
+                job.message = job.message or MEASURING
+                return
+            if job.message == MEASURING:
+                job.message = ""
+            job.carry = carry
+            job.stream.append(carry.step, {name: np.array([value]) for name, value in found.items()})
+            job.diary = [*job.diary, {"step": carry.step, **found, **kept.note}]
+            if carry.step >= job.steps and job.active:
+                self._become(job, State.FINISHED)
+        self._save(job)
 
     def _end(self, job: Job) -> None:
         """Write a job that has ended, and free what it trained with. This thread has the job's turn."""
@@ -457,5 +589,7 @@ class Jobs:
         self._save(job)
 
     def _save(self, job: Job) -> None:
-        job.saved_at = time.monotonic()
+        started = time.monotonic()
         self.store.save(job.record(), job.arrays())
+        job.saved_at = time.monotonic()
+        job.save_seconds = job.saved_at - started

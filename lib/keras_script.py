@@ -28,6 +28,7 @@ STATES = {
     "gru": "[tf.zeros([BATCH_SIZE, {units}])]",
 }
 OPTIMIZERS = {
+    "sgd": "keras.optimizers.SGD(LEARNING_RATE)",
     "adagrad": "keras.optimizers.Adagrad(LEARNING_RATE, initial_accumulator_value=0.1, epsilon=1e-7)",
     "momentum": "keras.optimizers.SGD(LEARNING_RATE, momentum=0.9)",
     "rmsprop": "keras.optimizers.RMSprop(LEARNING_RATE, rho=0.9, epsilon=1e-7)",

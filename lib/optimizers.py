@@ -28,6 +28,11 @@ class Optimizer(NamedTuple):
     rule: Callable[[tf.Tensor, Slots, tf.Tensor, tf.Tensor], Change]
 
 
+def sgd(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor) -> Change:
+    """w -= rate * g. Robbins & Monro (1951)."""
+    return learning_rate * gradient, {}
+
+
 def adagrad(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor) -> Change:
     """a += g^2; w -= rate * g / sqrt(a). Duchi, Hazan & Singer (2011)."""
     accumulator = slots["accumulator"] + gradient**2
@@ -59,6 +64,7 @@ def adam(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.T
 
 
 OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd": Optimizer({}, sgd),
     "adagrad": Optimizer({"accumulator": 0.1}, adagrad),
     "momentum": Optimizer({"velocity": 0.0}, momentum),
     "rmsprop": Optimizer({"mean_square": 0.0}, rmsprop),
@@ -96,8 +102,10 @@ def update(
     return pack(new_params), {slot: pack(leaves) for slot, leaves in new_slots.items()}
 
 
-def clip_by_global_norm(gradients: Any, clip_norm: tf.Tensor) -> Any:
+def clip_by_global_norm(gradients: Any, clip_norm: tf.Tensor) -> tuple[Any, tf.Tensor]:
     """Scale each seed's gradient down to the norm `clip_norm` where it is longer; 0 leaves all as they are.
+
+    Returns the gradients and their norms before, [S].
 
     Every leaf has the seed axis first, [S, ...]; the norm is taken over all leaves of one seed, because the seeds are
     separate networks. Pascanu, Mikolov & Bengio (2013), algorithm 1.
@@ -107,4 +115,4 @@ def clip_by_global_norm(gradients: Any, clip_norm: tf.Tensor) -> Any:
     norm = tf.sqrt(tf.add_n(squares))
     scale = tf.where((clip_norm > 0.0) & (norm > clip_norm), clip_norm / norm, 1.0)
     clipped = [leaf * tf.reshape(scale, [-1] + [1] * (leaf.shape.rank - 1)) for leaf in leaves]
-    return tf.nest.pack_sequence_as(gradients, clipped)
+    return tf.nest.pack_sequence_as(gradients, clipped), norm

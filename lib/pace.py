@@ -8,6 +8,10 @@ from typing import Literal
 CHUNK_SECONDS = 0.08  # so that Pause, Step and Stop answer at once
 CYCLE_SECONDS = 0.5  # in which every job should have its turn
 SHORTEST_CHUNK_SECONDS = 0.01
+LONGEST_CHUNK_SECONDS, FEW_STEPS = (
+    0.4,
+    8,
+)  # steps so slow that a chunk would have one or two share its overhead in a longer one
 FIRST_CHUNK = 20  # steps, while nothing is measured
 PACED_TURNS = 20.0  # turns a second of a paced job
 RAMP_START = 40.0  # steps per second at the start of a ramp, which doubles every second
@@ -18,11 +22,13 @@ Speed = float | Literal["ramp"] | None
 
 class Pace:
     """`speed` is in steps per second: None for as fast as it goes, 0 for one step at a time, "ramp" for a slow start that
-    doubles every second. `due` is when the job's next turn is due, on the monotonic clock.
+    doubles every second. `due` is when the job's next turn is due, on the monotonic clock. `chunk_seconds` is how long a
+    turn takes where no other job waits.
     """
 
     def __init__(self, speed: Speed = None) -> None:
         self.speed = speed
+        self.chunk_seconds = CHUNK_SECONDS
         self._measured = 0.0  # steps per second of computing
         self._marks: deque[tuple[float, int]] = deque(maxlen=64)
         self._lock = threading.Lock()  # pages read the rate
@@ -42,8 +48,11 @@ class Pace:
 
     def steps_due(self, sharing: int) -> int:
         """How many steps this turn has, when so many jobs wait for turns."""
-        seconds = max(SHORTEST_CHUNK_SECONDS, min(CHUNK_SECONDS, CYCLE_SECONDS / sharing))
-        most = max(1, int(self._measured * seconds)) if self._measured else FIRST_CHUNK
+        seconds = max(SHORTEST_CHUNK_SECONDS, min(self.chunk_seconds, CYCLE_SECONDS / sharing))
+        most = FIRST_CHUNK
+        if self._measured:
+            seconds = max(seconds, min(LONGEST_CHUNK_SECONDS / sharing, FEW_STEPS / self._measured))
+            most = max(1, int(self._measured * seconds))
         if self.speed is None:
             return most
         now = time.monotonic()

@@ -55,6 +55,9 @@ class Setting:
     options: Mapping[str, str] | None = None  # value -> what a person reads
     text: bool = False  # the id of a stored text (see lib.texts), or "" for the demo's own
     only: tuple[str, tuple[str, ...]] | None = None  # it matters only where another setting has one of these values
+    sets: Mapping[str, Mapping[str, Value]] | None = (
+        None  # option -> what the other settings are beside it, unless given
+    )
 
     def matters(self, values: Mapping[str, Any]) -> bool:
         """Whether it does anything beside these settings."""
@@ -120,11 +123,12 @@ def setting(
     options: Mapping[str, str] | None = None,
     text: bool = False,
     only: tuple[str, tuple[str, ...]] | None = None,
+    sets: Mapping[str, Mapping[str, Value]] | None = None,
 ) -> Any:
     """A pydantic field that carries what its control needs. `options` maps each allowed text to its label."""
     extra: dict[str, Any] = {"group": group, "label": label, "help": help, "unit": unit}
     extra |= {"minimum": minimum, "maximum": maximum, "step": step, "scale": scale, "live": live}
-    extra |= {"options": dict(options) if options else None, "text": text, "only": only}
+    extra |= {"options": dict(options) if options else None, "text": text, "only": only, "sets": sets}
     return Field(default, ge=minimum, le=maximum, json_schema_extra={"setting": extra})
 
 
@@ -142,7 +146,7 @@ class Config(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         table = settings_of(cls)
         for field in table.values():
-            if fault := _fault(field) or _unknown_only(field, table):
+            if fault := _fault(field) or _unknown_only(field, table) or _unknown_sets(field, table):
                 raise TypeError(f"{cls.__name__}.{field.name} {fault}")
         try:
             _build(cls, {})
@@ -190,13 +194,35 @@ def parse(config_class: type[C], values: Mapping[str, object]) -> C:
         if name not in table:
             raise SettingError(name, raw, "is not a setting of this demo", _nearest(name, table))
         accepted[name] = table[name].accept(raw)
-    return _build(config_class, accepted)
+    return _build(config_class, defaults(config_class, accepted) | accepted)
+
+
+def defaults(config_class: type[Config], values: Mapping[str, object]) -> dict[str, Value]:
+    """What each setting is when it is not given: its own default, or what a setting among `values` sets it to."""
+    table = settings_of(config_class)
+    found: dict[str, Value] = {name: field.default for name, field in table.items()}
+    for name, field in table.items():
+        if field.sets is not None:
+            found |= field.sets.get(str(values.get(name, found[name])), {})
+    return found
+
+
+def given(config: Config) -> dict[str, Value]:
+    """The settings that are not what they would be beside the others: `parse` makes the config of them."""
+    values = config.model_dump()
+
+    def usual(name: str) -> Value:
+        return defaults(type(config), {other: value for other, value in values.items() if other != name})[name]
+
+    return {name: value for name, value in values.items() if value != usual(name)}
 
 
 def clamp(config_class: type[C], values: Mapping[str, object]) -> tuple[C, list[str]]:
     """The nearest valid config, and one sentence for each value that was changed or ignored. Never raises."""
     table = settings_of(config_class)
-    kept: dict[str, Value] = {name: field.default for name, field in table.items()}
+    chosen = {name: values[name] for name, field in table.items() if field.sets is not None and name in values}
+    read = {name: read_option(raw, table[name].options or {}) or table[name].default for name, raw in chosen.items()}
+    kept = defaults(config_class, read)
     notes = []
     for name, raw in values.items():
         if name in table:
@@ -213,14 +239,16 @@ def clamp(config_class: type[C], values: Mapping[str, object]) -> tuple[C, list[
 
 
 def replace(config: C, **values: object) -> C:
-    """The same config with other values, checked as `parse` checks them. Raises SettingError."""
-    return parse(type(config), config.model_dump() | values)
+    """The same config with other values, checked as `parse` checks them. Raises SettingError.
+
+    Where one of them sets others (see `Setting.sets`), these follow, but for those that were given.
+    """
+    return parse(type(config), given(config) | values)
 
 
 def to_query(config: Config) -> dict[str, str]:
     """What differs from the defaults, as texts for a web address. `clamp` and `parse` read it back."""
-    changed = differences(type(config)(), config)
-    return {name: as_text(value) for name, (_, value) in changed.items()}
+    return {name: as_text(value) for name, value in given(config).items()}
 
 
 def differences(a: Config, b: Config) -> dict[str, tuple[Value, Value]]:
@@ -266,6 +294,31 @@ def _unknown_only(field: Setting, table: Mapping[str, Setting]) -> str | None:
     if not known or not set(wanted) <= set(known):
         return f"is only for {name} = {alternatives(wanted)}: name a setting with these options"
     return None
+
+
+def _unknown_sets(field: Setting, table: Mapping[str, Setting]) -> str | None:
+    """What is wrong with the settings that its options set."""
+    names = list(table)
+    settable = {name for name in names if table[name].sets is None or names.index(name) > names.index(field.name)}
+    for option, values in (field.sets or {}).items():
+        if option not in (field.options or {}):
+            return f"sets something for {shown(option)}, which is none of its options"
+        for name, value in values.items():
+            if name not in settable or not _is_allowed(table[name], value):
+                return f"sets {shown(name)} = {shown(value)} for {option}: name a setting, and a value of its"
+            if option == field.default and value != table[name].default:
+                return (
+                    f"sets {shown(name)} = {shown(value)} for its default {option}: make that the default of {name} too"
+                )
+    return None
+
+
+def _is_allowed(field: Setting, value: Value) -> bool:
+    try:
+        accepted = field.accept(value)
+    except SettingError:
+        return False
+    return accepted == value and isinstance(value, (int, float) if field.type is float else field.type)
 
 
 def _build(config_class: type[C], values: Mapping[str, Value]) -> C:

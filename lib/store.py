@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import secrets
 import sqlite3
 import threading
 import zipfile
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import platformdirs
 
@@ -18,6 +20,7 @@ LOG = logging.getLogger(__name__)
 KEPT_PER_VISITOR = 200
 SWEEPS_PER_VISITOR = 20
 UNDO_SECONDS = 24 * 3600.0  # a deleted run is kept as long, in case its owner wants it back
+COMMAND_LINE = "command line"  # the visitor whose runs are those that are trained without a page
 UNFINISHED = ("queued", "compiling", "running", "paused")
 
 
@@ -30,8 +33,9 @@ def data_folder() -> Path:
 class RunRecord:
     """What is known of a run. Times are seconds since 1970, `seconds` is training time.
 
-    `sweep` is the id of the sweep that it is a cell of, or empty. `origin` of a fork is the id of the run, and the step, whose
-    weights it began with. `name` and `deleted` (when, or 0) are its owner's: saving a run leaves them as they are.
+    `owner` is the process that trains it (see `Store.claim`), or empty. `sweep` is the id of the sweep that it is a cell of, or
+    empty. `origin` of a fork is the id of the run, and the step, whose weights it began with. `name` and
+    `deleted` (when, or 0) are its visitor's: saving a run leaves them as they are.
     """
 
     id: str
@@ -53,6 +57,8 @@ class RunRecord:
     spark: list[float] = field(default_factory=list)  # a few losses, evenly along the run
     sweep: str = ""
     origin: list[Any] = field(default_factory=list)
+    diary: list[Any] = field(default_factory=list)  # what was noted each time that the network was measured
+    owner: str = ""
     name: str = ""
     deleted: float = 0.0
 
@@ -73,13 +79,15 @@ class SweepRecord:
 
 
 _TABLES: dict[str, type] = {"runs": RunRecord, "sweeps": SweepRecord}
-_JSON = ("config", "live", "changes", "summary", "final_by_seed", "spark", "origin", "base", "axes")
+_JSON = ("config", "live", "changes", "summary", "final_by_seed", "spark", "origin", "diary", "base", "axes")
 _OWNERS = ("name", "deleted")
 _ADDED = {
     "final_by_seed": "'[]'",
     "spark": "'[]'",
     "sweep": "''",
     "origin": "'[]'",
+    "diary": "'[]'",
+    "owner": "''",
     "name": "''",
     "deleted": "0",
 }  # since the first version
@@ -92,6 +100,7 @@ class Store:
         self.folder = Path(folder)
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
+        self._claim: filelock.BaseFileLock | None = None
         self._database = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -124,9 +133,48 @@ class Store:
         return database
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and let go of what this process owns."""
         with self._lock:
             self._database.close()
+            if self._claim is not None:
+                self._claim.release()
+                Path(self._claim.lock_file).unlink(missing_ok=True)
+
+    # Several processes may share the folder: a server, and runs from the command line
+
+    def claim(self) -> str:
+        """A name for this process, under which it owns runs until it ends, however it ends."""
+        name = secrets.token_hex(8)
+        self._claim = self._process_lock(name)
+        self._claim.acquire(blocking=False)
+        return name
+
+    def is_alive(self, owner: str) -> bool:
+        """Whether the process of this name still runs."""
+        lock = self._process_lock(owner)
+        if not owner or not Path(lock.lock_file).exists():
+            return False
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            return True
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+        return False
+
+    def take(self, run_id: str, owner: str, new: str) -> bool:
+        """Hand on a run whose owner has ended; False where somebody was quicker."""
+        with self._lock:
+            query = "UPDATE runs SET owner = ? WHERE id = ? AND owner = ?"
+            return self._database.execute(query, (new, run_id, owner)).rowcount == 1
+
+    def owners(self) -> dict[str, str]:
+        """Who owns each unfinished run."""
+        with self._lock:
+            return dict(self._database.execute(f"SELECT id, owner FROM runs WHERE state IN {UNFINISHED}").fetchall())
+
+    def _process_lock(self, name: str) -> filelock.BaseFileLock:
+        return filelock.FileLock(self.folder / f"process-{name}.lock", thread_local=False)
 
     def save(self, record: RunRecord, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Write a run's record and, where given, its arrays (curves, checkpoint, last picture), each in one piece."""
@@ -163,6 +211,28 @@ class Store:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             LOG.error("the file of run %s cannot be read: %s", run_id, error)
             return {}
+
+    def publish(self, record: RunRecord, stream: Mapping[str, np.ndarray]) -> None:
+        """Write how far a run is, and its curves, for other processes to show: often, and without its checkpoint."""
+        self._write_arrays(f"{record.id}~", stream)
+        self._write("runs", record)
+
+    def published(self, run_id: str) -> dict[str, np.ndarray]:
+        """The curves that were published last."""
+        return self.arrays(f"{run_id}~")
+
+    def save_network(self, run_id: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep a run's network as it was at a step, beside its record."""
+        self._write_arrays(f"{run_id}@{step}", arrays)
+
+    def network(self, run_id: str, step: int) -> dict[str, np.ndarray]:
+        """What `save_network` kept; empty when there is nothing."""
+        return self.arrays(f"{run_id}@{step}")
+
+    def network_steps(self, run_id: str) -> list[int]:
+        """The steps whose networks are kept, in order."""
+        found = (self.folder / "runs").glob(f"{run_id}@*.npz")
+        return sorted(int(path.stem.rpartition("@")[2]) for path in found)
 
     def load(self, run_id: str) -> RunRecord | None:
         """One run's record."""
@@ -221,7 +291,10 @@ class Store:
     def delete(self, run_id: str) -> None:
         """Forget a run."""
         self._change("DELETE FROM runs WHERE id = ?", run_id)
-        self._file(run_id).unlink(missing_ok=True)
+        for step in self.network_steps(run_id):
+            self._file(f"{run_id}@{step}").unlink(missing_ok=True)
+        for name in (run_id, f"{run_id}~"):
+            self._file(name).unlink(missing_ok=True)
 
     # Sweeps
 

@@ -15,6 +15,7 @@ from tsdownsample import MinMaxDownsampler
 
 SPANS = (30, 300)  # steps of the smoothed loss
 RECENT = 100
+CAPACITY = 4096  # points of a series
 HIGHER_IS_BETTER = ("accuracy",)
 
 Delta = dict[str, dict[str, Any]]
@@ -98,7 +99,7 @@ def _finite(value: float) -> float | None:
 class MetricStream:
     """The series of one run, written by one thread and read by many."""
 
-    def __init__(self, capacity: int = 4096) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
         self._series: dict[str, _Series] = {}
         self._recent_by_seed = np.zeros((0, 0), np.float32)  # the last losses [n, S]
@@ -188,12 +189,12 @@ class MetricStream:
         """All of it as a flat dict of arrays, for the store."""
         with self._lock:
             parts = {f"{name}/{part}": value for name, s in self._series.items() for part, value in s.arrays().items()}
-            return parts | {"recent_by_seed": self._recent_by_seed}
+            return parts | {"recent_by_seed": self._recent_by_seed, "capacity": np.array(self.capacity)}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], capacity: int = 4096) -> "MetricStream":
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "MetricStream":
         """The stream that `arrays` wrote; it goes on bit for bit."""
-        stream = cls(capacity)
+        stream = cls(int(arrays.get("capacity", CAPACITY)))
         stream._recent_by_seed = np.asarray(arrays.get("recent_by_seed", stream._recent_by_seed))
         for name in {key.rpartition("/")[0] for key in arrays} - {""}:
             parts = ("step", "value", "generation", "recent", "best")

@@ -180,7 +180,9 @@ def estimate(plan: Plan) -> float:
     A demo's config says how many `products` a step multiplies for one seed, and with `shape` which cells share their code.
     """
     cells: list[Any] = plan.cells
-    training = sum(c.steps * (SECONDS_PER_STEP + c.seeds * c.products * SECONDS_PER_PRODUCT) for c in cells)
+    training = sum(
+        c.steps * (SECONDS_PER_STEP + getattr(c, "seeds", 1) * c.products * SECONDS_PER_PRODUCT) for c in cells
+    )
     return (
         training
         + len(cells) * SECONDS_PER_CELL

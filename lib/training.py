@@ -19,18 +19,21 @@ import numpy as np
 
 from lib import optimizers
 from lib.device import Device, choose, session_config
+from lib.evaluation import Evaluation, Evaluations, Kept
 from lib.history import Network
 from lib.tf import tf
 
 Arrays = dict[str, np.ndarray]
 LIVE_SETTINGS = ("learning_rate", "clip_norm")
+PIECE_SECONDS = 0.1  # of an evaluation
 
 
 class Task(Protocol):
     """What a demo says about its training. `lib` knows nothing else of a demo.
 
     A window is what one step is trained on. `signature` must be equal for two tasks only if the same compiled code
-    serves both: it names everything that `loss` and `observe` depend on besides their arguments.
+    serves both: it names everything that `loss` and `observe` depend on besides their arguments. A task may have
+    `evaluations` (lib.evaluation.Evaluations): what is measured on data that it does not learn from.
     """
 
     config: Any
@@ -39,7 +42,9 @@ class Task(Protocol):
     steps_per_epoch: int
     windows_per_block: int
     optimizer: str
-    metrics: tuple[str, ...]  # the names of what `loss` measures, "loss" among them
+    metrics: tuple[
+        str, ...
+    ]  # what is measured at each step, "loss" among it; "gradient_norm" and "learning_rate" come from here
 
     @property
     def signature(self) -> Hashable: ...
@@ -51,28 +56,36 @@ class Task(Protocol):
         """The state of zeros, a named tuple of arrays [S, B, H]."""
 
     def block(self, index: int) -> Arrays:
-        """The windows `index * windows_per_block` and on: arrays [N, ...]. `carry` [N] is 0 where the state is reset."""
+        """The windows `index * windows_per_block` and on: arrays [N, ...]. `carry` [N] is 0 where the state is reset.
+
+        With `rate` [N], the schedule, each step's learning rate is so many times the setting.
+        """
 
     def loss(
         self, params: Any, state: Any, window: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, Any, dict[str, tf.Tensor]]:
-        """The loss that is differentiated, [S], the state after the window, and each of `metrics`, [S]."""
+        """The loss that is differentiated, [S], the state after the window, and each of `metrics` that it knows, [S]."""
 
     def observe(self, params: Any, state: Any, window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What the pictures show of one window."""
 
 
 class Carry(NamedTuple):
-    """All that training goes on from: the count of `step`s done, parameters, optimizer slots and carried state."""
+    """All that training goes on from: the count of `step`s done, parameters, optimizer slots and carried state.
+
+    `evaluated` is the step at which it was last measured on held-out data.
+    """
 
     step: int
     params: Any
     slots: Any
     state: Any
+    evaluated: int = 0
 
     def to_arrays(self) -> Arrays:
         """The same as a flat dict of arrays, for a checkpoint."""
-        return _flat(self.step, (self.params, self.slots, self.state))
+        counts = {"evaluated": np.array(self.evaluated), "parameters": np.array(len(tf.nest.flatten(self.params)))}
+        return _flat(self.step, (self.params, self.slots, self.state)) | counts
 
     def weights(self) -> Arrays:
         """The step and the parameters alone: what is kept of a run that has ended. Slots and state can be many times more."""
@@ -112,8 +125,11 @@ class _Chunk:
         """`steps` steps from window `window` of `block`: (new carry, each metric [steps, S])."""
         tree = (carry.params, carry.slots, carry.state)
         leaves = tf.nest.flatten((tree, block))
-        tree, metrics = self._train(*leaves, window, carry.step, steps, *(live[name] for name in LIVE_SETTINGS))
-        return Carry(carry.step + steps, *tree), {name: values[:steps] for name, values in metrics.items()}
+        (params, slots, state), metrics = self._train(
+            *leaves, window, carry.step, steps, *(live[name] for name in LIVE_SETTINGS)
+        )
+        carry = Carry(carry.step + steps, params, slots, state, carry.evaluated)
+        return carry, {name: values[:steps] for name, values in metrics.items()}
 
     def observe(self, carry: Carry, block: Arrays, window: int) -> Arrays:
         """The picture of one window, before it is trained on."""
@@ -139,14 +155,16 @@ def _train(task: Task):
         """One training step: (new tree, each metric [S])."""
         params, slots, state = tree
         state, batch = _window(task, state, data, window)
+        rate = live["learning_rate"] * batch.pop("rate", 1.0)
         with tf.GradientTape() as tape:
             tape.watch(params)
             loss, state, metrics = task.loss(params, state, batch)
             total = tf.reduce_sum(loss)  # a seed's parameters act on no other seed's loss
         gradients = tape.gradient(total, params)
-        gradients = optimizers.clip_by_global_norm(gradients, live["clip_norm"])
-        params, slots = optimizers.update(task.optimizer, params, slots, gradients, live["learning_rate"], count)
-        return (params, slots, state), metrics
+        gradients, norm = optimizers.clip_by_global_norm(gradients, live["clip_norm"])
+        params, slots = optimizers.update(task.optimizer, params, slots, gradients, rate, count)
+        own = {"gradient_norm": norm, "learning_rate": tf.fill([task.seeds], rate)}
+        return (params, slots, state), own | metrics
 
     def chunk(tree: Any, data: dict[str, tf.Tensor], at: Mapping[str, tf.Tensor], live: Mapping[str, tf.Tensor]):
         measured = {name: tf.zeros([task.windows_per_block, task.seeds]) for name in task.metrics}
@@ -169,6 +187,7 @@ def _observe(task: Task):
     def observe(tree: Any, data: dict[str, tf.Tensor], index: tf.Tensor) -> dict[str, tf.Tensor]:
         params, _, state = tree
         state, window = _window(task, state, data, index)
+        window.pop("rate", None)
         return task.observe(params, state, window)
 
     return observe
@@ -236,6 +255,9 @@ class Engine:
         self.device = self._device.label
         self._chunk: _Chunk | None = None
         self._block: tuple[int, Arrays] | None = None
+        self._evaluations: Evaluations | None = getattr(task, "evaluations", None)
+        self._under_way: tuple[int, str, Evaluation] | None = None  # the step, and what is measured
+        self._measured: dict[str, float] = {}
 
     def prepare(self, *, keep: bool = False) -> None:
         """Trace and compile, or take from the cache what these shapes were compiled to before, and `keep` it there."""
@@ -267,7 +289,10 @@ class Engine:
         found = [getattr(leaf, "shape", None) for leaf in leaves]
         if wanted != found:
             raise ValueError(f"The checkpoint is of another network: its shapes are {found}, this one's {wanted}.")
-        return Carry(int(arrays["step"]), *tf.nest.pack_sequence_as(tree, leaves))
+        step = int(arrays["step"])
+        evaluated = int(arrays.get("evaluated", step))
+        params, slots, state = tf.nest.pack_sequence_as(tree, leaves)
+        return Carry(step, params, slots, state, evaluated)
 
     def _at(self, step: int) -> tuple[Arrays, int]:
         """The block that holds the window of this step, and the window's place in it."""
@@ -279,13 +304,50 @@ class Engine:
     def run(self, carry: Carry, steps: int, live: Mapping[str, float] | None = None) -> tuple[Carry, Arrays]:
         """Train up to `steps` steps: (new carry, each of the task's metrics float32 [n, S]).
 
-        It may run fewer: never beyond the run's end, and at most to the end of a block of data. `live` overrides the
-        config's learning rate and clip norm.
+        It may run fewer: never beyond the run's end, and at most to the end of a block of data or to the next step at which
+        it is measured on held-out data. `live` overrides the config's learning rate and clip norm.
         """
         block, window = self._at(carry.step)
         steps = max(0, min(steps, self.steps - carry.step, self.task.windows_per_block - window))
+        if self._evaluations is not None:
+            ends = range(carry.step + 1, carry.step + steps)
+            steps = next((end - carry.step for end in ends if self._evaluations.at(end)), steps)
         settings = {name: getattr(self.config, name) for name in LIVE_SETTINGS} | dict(live or {})
         return self._compiled().train(carry, block, window, steps, settings)
+
+    def evaluates(self, carry: Carry) -> bool:
+        """Whether the network is to be measured on held-out data before its next step."""
+        return self._evaluations is not None and carry.evaluated < carry.step and bool(self._evaluations.at(carry.step))
+
+    def evaluate(self, carry: Carry) -> tuple[Carry, dict[str, float]]:
+        """Measure for about a tenth of a second: (carry, {}), and when all is measured (carry, perplexity by name)."""
+        assert self._evaluations is not None
+        if self._under_way is None or self._under_way[0] != carry.step:
+            self._measured = {}
+            self._measure_next(carry)
+        assert self._under_way is not None
+        _, name, evaluation = self._under_way
+        loss = evaluation.piece(PIECE_SECONDS)
+        if loss is not None:
+            self._measured[f"{name}_perplexity"] = float(np.exp(min(loss, 80.0)))
+            self._measure_next(carry)
+        if self._under_way is not None:
+            return carry, {}
+        return carry._replace(evaluated=carry.step), self._measured
+
+    def keep(self, carry: Carry) -> Kept:
+        """What is kept of a network that was just measured."""
+        assert self._evaluations is not None
+        return self._evaluations.keep(carry.params, carry.step)
+
+    def _measure_next(self, carry: Carry) -> None:
+        """Begin with what is left to measure at this step."""
+        assert self._evaluations is not None
+        left = [name for name in self._evaluations.at(carry.step) if f"{name}_perplexity" not in self._measured]
+        self._under_way = None
+        if left:
+            evaluation = Evaluation(self._evaluations, left[0], carry.params, self._device)
+            self._under_way = (carry.step, left[0], evaluation)
 
     def observe(self, carry: Carry) -> Arrays:
         """What the network does on the batch that comes next, before it learns from it."""

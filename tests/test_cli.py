@@ -276,7 +276,8 @@ class Descent:
 class DescentDemo:
     """What the command line uses of a demo."""
 
-    slug, config, build = "descent", DescentConfig, Descent
+    slug, config, build, kept = "descent", DescentConfig, Descent, False
+    brought = staticmethod(dict)
     theory = SimpleNamespace(chance=lambda config: math.inf, floor=lambda config: 0.0)
 
 
@@ -314,7 +315,7 @@ def test_a_summary_is_short_and_readable(capsys: pytest.CaptureFixture[str]) -> 
     assert first == "descent, seed 0: finished at step 1000"
     assert second.endswith("steps/s")
     assert rest[0].startswith("loss: last ")
-    assert rest[-1] == "chance -, floor 0"
+    assert rest[-1] == "chance - nats, floor 0 nats"
 
 
 @pytest.mark.usefixtures("descent")

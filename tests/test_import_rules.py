@@ -19,11 +19,13 @@ TRAINING_SIDE = {
     "lib.tf",
     "lib.cells",
     "lib.device",
+    "lib.evaluation",
     "lib.initializers",
     "lib.losses",
     "lib.networks",
     "lib.optimizers",
     "lib.training",
+    "lib.word_network",
 }
 TRAINING_SIDE |= {f"{demo.package}.task" for demo in DEMOS}
 

@@ -65,6 +65,9 @@ class Engine:
     def carry_from(self, arrays: dict[str, np.ndarray]) -> Carry:
         return Carry(int(arrays["step"]), arrays["weights"])
 
+    def evaluates(self, carry: Carry) -> bool:
+        return False
+
     def run(self, carry: Carry, steps: int, live: dict[str, float]) -> tuple[Carry, dict[str, np.ndarray]]:
         steps, losses, (step, weights) = min(steps, self.steps - carry.step, 37), [], carry
         with np.errstate(over="ignore", invalid="ignore"):

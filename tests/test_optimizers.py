@@ -8,6 +8,7 @@ from lib.optimizers import OPTIMIZERS, clip_by_global_norm, initial_slots, updat
 from lib.tf import tf
 
 KERAS = {
+    "sgd": lambda rate: keras.optimizers.SGD(rate),
     "adagrad": lambda rate: keras.optimizers.Adagrad(rate, initial_accumulator_value=0.1, epsilon=1e-7),
     "momentum": lambda rate: keras.optimizers.SGD(rate, momentum=0.9),
     "rmsprop": lambda rate: keras.optimizers.RMSprop(rate, rho=0.9, epsilon=1e-7),
@@ -46,9 +47,10 @@ def test_clipping_is_per_seed_and_over_all_leaves() -> None:
     gradients["a"][1] *= 100.0
     gradients["a"][2] *= 0.01
     gradients["b"][2] *= 0.01
-    clipped = clip_by_global_norm(gradients, tf.constant(1.5))
+    clipped, norms = clip_by_global_norm(gradients, tf.constant(1.5))
     for seed in range(3):
         norm = np.sqrt(sum(np.sum(leaf[seed].astype(np.float64) ** 2) for leaf in gradients.values()))
+        assert float(norms[seed]) == pytest.approx(norm, rel=1e-5), "the norm before"
         for name, leaf in gradients.items():
             np.testing.assert_allclose(clipped[name][seed], leaf[seed] * min(1.0, 1.5 / norm), rtol=1e-5)
 
@@ -56,4 +58,6 @@ def test_clipping_is_per_seed_and_over_all_leaves() -> None:
 @pytest.mark.parametrize("clip_norm", [0.0, 1e9])
 def test_no_clipping_changes_nothing(clip_norm: float) -> None:
     gradients = {"a": np.array([[1.0, 2.0], [0.0, 0.0]], np.float32)}
-    np.testing.assert_array_equal(clip_by_global_norm(gradients, tf.constant(clip_norm))["a"], gradients["a"])
+    clipped, norms = clip_by_global_norm(gradients, tf.constant(clip_norm))
+    np.testing.assert_array_equal(clipped["a"], gradients["a"])
+    np.testing.assert_allclose(norms, [5**0.5, 0.0], rtol=1e-6)

@@ -218,6 +218,7 @@ QUICK = {
     "echo": SMALL,
     "binary-rule": {"series_length": "2000", "batch_size": "20", "epochs": "2"},
     "gates": {"training_steps": "100"},
+    "ptb": {"epochs": "1", "hidden_units": "16", "embedding_units": "16", "batch_size": "128"},
 }
 
 
@@ -231,6 +232,19 @@ def test_every_demo_trains_and_draws(jobs: Jobs, slug: str) -> None:
     page.run()
     assert not page.exception and not page.error
     assert str(job.state) == "finished"
+
+
+def test_choosing_a_model_sets_the_other_controls(jobs: Jobs) -> None:
+    page = demo_page("ptb")
+
+    def value(field: str) -> Any:
+        return page.get_by_key(f"ptb.{field}.{page.session_state['ptb/round']}")
+
+    value("model").select("medium").run()
+    assert not page.exception
+    found = page.session_state["ptb/settings"]
+    assert (found["hidden_units"], found["dropout"], found["epochs"], found["corpus"]) == (650, 0.5, 39, "grammar")
+    assert value("hidden_units").value == 650
 
 
 # The game

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from dataclasses import replace
@@ -176,3 +178,82 @@ def test_old_sweeps_are_forgotten(store: Store, monkeypatch) -> None:
         store.save_sweep(replace(SWEEP, id=str(number), created=float(number), state=state))
     store.prune_sweeps("me", "echo")
     assert [sweep.id for sweep in store.sweeps_of("me", "echo", 9)] == ["2", "1"]
+
+
+# Networks that are kept beside a run, and several processes on one folder
+
+
+def test_networks_are_kept_by_their_steps_and_go_with_their_run(store: Store, tmp_path: Path) -> None:
+    for name in ("a", "ab"):
+        store.save(replace(RECORD, id=name), {"x": np.ones(3)})
+    for step in (500, 7, 1000):
+        store.save_network("a", step, {"layers/layer_0/bias": np.full(2, step, np.float16)})
+    store.save_network("ab", 3, {"bias": np.ones(1)})
+    store.publish(RECORD, {"loss/value": np.ones(4, np.float32)})
+    assert store.network_steps("a") == [7, 500, 1000]
+    found = store.network("a", 500)
+    assert set(found) == {"layers/layer_0/bias"} and found["layers/layer_0/bias"].dtype == np.float16
+    assert found["layers/layer_0/bias"].tolist() == [500, 500]
+    assert store.network("a", 8) == {} and store.network_steps("nobody") == []
+    assert set(store.published("a")) == {"loss/value"} and store.arrays("a")["x"].tolist() == [1, 1, 1]
+    store.delete("a")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["ab.npz", "ab@3.npz"]
+    assert store.network_steps("a") == [] and store.published("a") == {}
+    assert store.network_steps("ab") == [3]
+
+
+def test_a_damaged_network_or_stream_is_none(store: Store, tmp_path: Path) -> None:
+    store.save_network("a", 7, {"bias": np.ones(100)})
+    store.publish(RECORD, {"x": np.ones(100)})
+    for name in ("a@7", "a~"):
+        whole = (tmp_path / "runs" / f"{name}.npz").read_bytes()
+        for broken in (b"", b"nonsense", whole[: len(whole) // 2]):
+            (tmp_path / "runs" / f"{name}.npz").write_bytes(broken)
+            assert store.network("a", 7) == {} if "@" in name else store.published("a") == {}
+
+
+def test_what_was_noted_of_a_run_is_kept(store: Store) -> None:
+    diary = [{"step": 10, "valid_perplexity": 91.5, "samples": [{"text": "the fox", "temperature": 0.7}]}]
+    store.save(replace(RECORD, diary=diary, owner="somebody"))
+    assert store.load("a") == replace(RECORD, diary=diary, owner="somebody")
+
+
+def test_an_owner_lives_until_its_store_is_closed(tmp_path: Path) -> None:
+    first, second = Store(tmp_path), Store(tmp_path)
+    mine, theirs = first.claim(), second.claim()
+    assert mine != theirs
+    for store in (first, second):
+        assert store.is_alive(mine) and store.is_alive(theirs)
+        assert not store.is_alive("nobody") and not store.is_alive("")
+    second.close()
+    assert first.is_alive(mine) and not first.is_alive(theirs)
+    first.close()
+    assert not list(tmp_path.glob("process-*"))
+
+
+def test_an_owner_that_was_killed_is_found_out_and_its_lock_goes(tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+from lib.store import Store
+store = Store(Path({str(tmp_path)!r}))
+print(store.claim(), flush=True)
+input()
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    owner, store = process.stdout.readline().strip(), Store(tmp_path)
+    assert store.is_alive(owner)
+    process.kill()
+    process.communicate()
+    assert not store.is_alive(owner)
+    assert not list(tmp_path.glob("process-*"))
+    store.close()
+
+
+def test_a_run_is_taken_by_one_only(store: Store) -> None:
+    for number, state in enumerate(("running", "paused", "finished")):
+        store.save(replace(RECORD, id=str(number), owner="gone", state=state))
+    assert store.owners() == {"0": "gone", "1": "gone"}
+    assert [store.take("0", "gone", new) for new in ("first", "second")] == [True, False]
+    assert not store.take("nobody", "gone", "first")
+    assert store.owners() == {"0": "first", "1": "gone"}

@@ -102,7 +102,7 @@ def test_smoothing_over_pieces_equals_smoothing_at_once(span: int) -> None:
 def test_it_goes_on_from_its_arrays_bit_for_bit() -> None:
     values = np.random.default_rng(4).random(3000).astype(np.float32)
     whole, first = appended(values, 250, capacity=512), appended(values[:1500], 250, capacity=512)
-    second = MetricStream.from_arrays(first.arrays(), capacity=512)
+    second = MetricStream.from_arrays(first.arrays())
     for start in range(1500, 3000, 250):
         second.append(start, {"loss": values[start : start + 250]})
     assert whole.summary() == second.summary()

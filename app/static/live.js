@@ -5,6 +5,8 @@ import { Cell } from "./cell.js"
 import { Chart } from "./chart.js"
 import { Status } from "./status.js"
 
+export { chips } from "./chips.js"
+
 const LATER_MS = 100
 
 function shown(Part, selector, { parentElement, data, setTriggerValue }) {

@@ -80,7 +80,7 @@ export class Status {
     this.write("epoch", frame?.epochs && `${whole(frame.epoch)} of ${whole(frame.epochs)}`)
     this.write("step", frame && `${whole(frame.step)} of ${whole(frame.steps)}`)
     this.write("loss", frame?.metrics?.loss == null ? null : significant(frame.metrics.loss))
-    this.write("pace", frame?.steps_per_second == null ? null : pace(frame.steps_per_second))
+    this.write("pace", frame?.steps_per_second == null ? null : pace(frame.steps_per_second * (frame.words_per_step ?? 1)))
     this.write("left", frame?.time_left == null ? null : duration(frame.time_left))
     this.write("device", frame?.device)
     this.notify()

@@ -1,0 +1,103 @@
+"""The networks whose words are looked at, and what was read and drawn with them, kept by run and step."""
+
+import threading
+from collections import OrderedDict
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from app.service import jobs
+from demos.registry import get
+from lib.job import Job
+from lib.word_model import Reading, Sample, WordModel, flat, read, unflat
+
+MOST_BYTES = 256 * 2**20  # of networks that are held to be read, but always the latest two
+
+
+class Which(NamedTuple):
+    """A network: of which demo and run, at which step, and whether it is one that the store keeps."""
+
+    slug: str
+    run_id: str
+    step: int
+    kept: bool
+
+
+class Texts(NamedTuple):
+    """What a text is drawn with. `taken` are its first words, after which it goes on with the random numbers that are left."""
+
+    prompt: tuple[int, ...]
+    taken: tuple[int, ...]
+    seed: int
+    words: int
+    top_k: int
+    unknown: bool
+
+
+_MODELS: OrderedDict[Which, tuple[WordModel, int]] = OrderedDict()  # with their bytes
+_HOLDING = threading.Lock()
+
+
+def latest(job: Job) -> Which | None:
+    """The network of now, or the last one that was kept; None while there is none."""
+    words, leaves = get(job.slug).words, job.weights()
+    network = words.network_of(leaves, job.config) if words and leaves is not None else None
+    if network is not None and leaves is not None:
+        which = Which(job.slug, job.id, int(leaves["step"]), False)
+        if not is_held(which):
+            _hold(which, network)
+        return which
+    kept = jobs().store.network_steps(job.id)
+    return Which(job.slug, job.id, kept[-1], True) if kept else None
+
+
+def is_held(which: Which) -> bool:
+    """Whether it is in memory."""
+    with _HOLDING:
+        return which in _MODELS
+
+
+def _hold(which: Which, network: Any) -> WordModel:
+    """A network to read with, which is kept for a while."""
+    model = WordModel(network)
+    size = sum(4 * array.size for array in flat(network).values())
+    with _HOLDING:
+        _MODELS[which] = model, size
+        while len(_MODELS) > 2 and sum(each for _, each in _MODELS.values()) > MOST_BYTES:
+            _MODELS.popitem(last=False)
+    return model
+
+
+def _model(which: Which) -> WordModel:
+    """The network. Raises ValueError where it is no longer there."""
+    with _HOLDING:
+        if which in _MODELS:
+            _MODELS.move_to_end(which)
+            return _MODELS[which][0]
+    arrays = jobs().store.network(which.run_id, which.step) if which.kept else {}
+    if not arrays:
+        raise ValueError("This network is not kept any more. Take the one of now.")
+    return _hold(which, unflat(arrays))
+
+
+@lru_cache(maxsize=256)
+def reading(which: Which, ids: tuple[int, ...], first: int) -> Reading:
+    """A text under a network."""
+    return read(_model(which), ids, first)
+
+
+@lru_cache(maxsize=128)
+def drawn(
+    which: Which, corpus: tuple[str, str], how: Texts, temperatures: tuple[float, ...]
+) -> tuple[Sample, ...] | None:
+    """What a network says after the words that were taken, at each temperature; None when those are the whole text.
+
+    `corpus` is its name and the id of its text.
+    """
+    words = get(which.slug).words
+    if words is None or len(how.taken) >= how.words:
+        return None
+    found: tuple[Sample, ...] = words.drawn(
+        _model(which), words.corpus(*corpus), how.prompt, how.taken, temperatures, seed=how.seed, words=how.words,
+        top_k=how.top_k, unknown=how.unknown,
+    )  # fmt: skip
+    return found

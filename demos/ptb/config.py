@@ -1,0 +1,368 @@
+"""The settings of the Penn Treebank demo: which corpus, which of the published models, and how it is trained."""
+
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from demos.ptb import data
+from lib import common_settings, corpora
+from lib.settings import Config, SettingError, parse, setting
+from lib.values import Value
+
+CORPORA = {"grammar": "Our grammar", "ptb": "Penn Treebank", "text": "Your own text"}
+MODELS = {
+    "tiny": "Tiny: a minute",
+    "small": "Small, as published",
+    "medium": "Medium, as published",
+    "large": "Large, as published",
+    "modern": "Modern: small's size, our recipe",
+    "small-recorded": "Replay: small, as recorded",
+    "modern-recorded": "Replay: modern, as recorded",
+}
+REPLAYED = {"small-recorded": "small", "modern-recorded": "modern"}
+SCHEDULES = {"steps": "Flat, then falling by epochs", "one_cycle": "Rising, then falling to nothing"}
+
+_PUBLISHED: dict[str, Any] = {
+    "layers": 2,
+    "tied": False,
+    "keep_bias": 0.0,
+    "batch_size": 20,
+    "locked_dropout": False,
+    "recurrent_dropout": 0.0,
+    "optimizer": "sgd",
+    "learning_rate": 1.0,
+    "schedule": "steps",
+}
+# Zaremba, Sutskever & Vinyals (2014), section 4.1, and TensorFlow's ptb_word_lm for what the paper leaves open.
+SETS: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "layers": 1,
+        "hidden_units": 128,
+        "embedding_units": 128,
+        "tied": True,
+        "keep_bias": 1.0,
+        "initial_scale": 0.1,
+        "truncated_backprop_length": 20,
+        "batch_size": 20,
+        "dropout": 0.0,
+        "locked_dropout": True,
+        "recurrent_dropout": 0.0,
+        "epochs": 5,
+        "optimizer": "adam",
+        "learning_rate": 0.005,
+        "clip_norm": 5.0,
+        "schedule": "one_cycle",
+        "flat_epochs": 4,
+        "decay": 0.5,
+    },
+    "small": _PUBLISHED
+    | {
+        "hidden_units": 200,
+        "embedding_units": 200,
+        "initial_scale": 0.1,
+        "truncated_backprop_length": 20,
+        "dropout": 0.0,
+        "clip_norm": 5.0,
+        "epochs": 13,
+        "flat_epochs": 4,
+        "decay": 0.5,
+    },
+    "medium": _PUBLISHED
+    | {
+        "hidden_units": 650,
+        "embedding_units": 650,
+        "initial_scale": 0.05,
+        "truncated_backprop_length": 35,
+        "dropout": 0.5,
+        "clip_norm": 5.0,
+        "epochs": 39,
+        "flat_epochs": 6,
+        "decay": 0.8,
+    },
+    "large": _PUBLISHED
+    | {
+        "hidden_units": 1500,
+        "embedding_units": 1500,
+        "initial_scale": 0.04,
+        "truncated_backprop_length": 35,
+        "dropout": 0.65,
+        "clip_norm": 10.0,
+        "epochs": 55,
+        "flat_epochs": 14,
+        "decay": 1 / 1.15,
+    },
+    "modern": {
+        "layers": 2,
+        "hidden_units": 400,
+        "embedding_units": 200,
+        "tied": True,
+        "keep_bias": 0.0,
+        "initial_scale": 0.1,
+        "truncated_backprop_length": 20,
+        "batch_size": 20,
+        "dropout": 0.25,
+        "locked_dropout": True,
+        "recurrent_dropout": 0.1,
+        "epochs": 10,
+        "optimizer": "sgd",
+        "learning_rate": 1.5,
+        "clip_norm": 5.0,
+        "schedule": "one_cycle",
+        "flat_epochs": 4,
+        "decay": 0.5,
+    },
+}
+SETS |= {replayed: SETS[name] | {"corpus": "ptb"} for replayed, name in REPLAYED.items()}
+_DEFAULTS = SETS["tiny"]
+_STEPS = ("schedule", ("steps",))
+
+
+class PTBConfig(Config):
+    """A corpus of words, and a recurrent network that learns to say which comes next."""
+
+    model: str = setting(
+        "tiny",
+        group="Model",
+        label="Model",
+        help="Sets everything below; small, medium and large are those of Zaremba, Sutskever and Vinyals (2014).",
+        options=MODELS,
+        sets=SETS,
+    )
+    corpus: str = setting(
+        "grammar", group="Corpus", label="Corpus", help="The text that the network learns from.", options=CORPORA
+    )
+    text: str = setting(
+        "",
+        group="Corpus",
+        label="Text",
+        help="A text of your own, pasted or from a file.",
+        text=True,
+        only=("corpus", ("text",)),
+    )
+    layers: int = setting(
+        _DEFAULTS["layers"],
+        group="Network",
+        label="LSTM layers",
+        help="How many LSTMs stand one above the other, each reading what the one below says.",
+        unit="layers",
+        minimum=1,
+        maximum=4,
+    )
+    hidden_units: int = common_settings.units(_DEFAULTS["hidden_units"], minimum=4, maximum=1500)
+    embedding_units: int = setting(
+        _DEFAULTS["embedding_units"],
+        group="Network",
+        label="Embedding",
+        help="How many numbers stand for a word.",
+        unit="numbers",
+        minimum=4,
+        maximum=1500,
+    )
+    tied: bool = setting(
+        _DEFAULTS["tied"],
+        group="Network",
+        label="Tied embedding",
+        help="The numbers that stand for a word that is read also stand for one that is guessed, so the last layer has as many "
+        "units.",
+    )
+    initial_scale: float = setting(
+        _DEFAULTS["initial_scale"],
+        group="Network",
+        label="Initial weights",
+        help="Weights start evenly between minus and plus this.",
+        minimum=0.001,
+        maximum=1.0,
+        step=0.001,
+    )
+    keep_bias: float = setting(
+        _DEFAULTS["keep_bias"],
+        group="Network",
+        label="Keep bias",
+        help="Where the forget gates start: 0 is half open, 1 the usual choice today.",
+        minimum=-2,
+        maximum=8,
+        step=0.5,
+    )
+    truncated_backprop_length: int = setting(
+        _DEFAULTS["truncated_backprop_length"],
+        group="Training",
+        label="Window",
+        help="How many words the gradient goes back through (truncated backpropagation).",
+        unit="words",
+        minimum=2,
+        maximum=100,
+    )
+    batch_size: int = setting(
+        _DEFAULTS["batch_size"],
+        group="Training",
+        label="Batch size",
+        help="How many places of the text are read side by side.",
+        unit="rows",
+        minimum=1,
+        maximum=128,
+    )
+    epochs: int = setting(
+        _DEFAULTS["epochs"],
+        group="Training",
+        label="Epochs",
+        help="How many times the whole text is read.",
+        unit="epochs",
+        minimum=1,
+        maximum=100,
+    )
+    dropout: float = setting(
+        _DEFAULTS["dropout"],
+        group="Training",
+        label="Dropout",
+        help="The share of the numbers between layers that is left out at random, so that it does not learn the text by heart.",
+        minimum=0,
+        maximum=0.9,
+        step=0.05,
+    )
+    locked_dropout: bool = setting(
+        _DEFAULTS["locked_dropout"],
+        group="Training",
+        label="Locked dropout",
+        help="The same numbers are left out at every word of a window.",
+    )
+    recurrent_dropout: float = setting(
+        _DEFAULTS["recurrent_dropout"],
+        group="Training",
+        label="Recurrent dropout",
+        help="The share of the recurrent weights that is left out at random for a window.",
+        minimum=0,
+        maximum=0.9,
+        step=0.05,
+    )
+    optimizer: str = common_settings.optimizer(_DEFAULTS["optimizer"])
+    learning_rate: float = common_settings.learning_rate(_DEFAULTS["learning_rate"])
+    schedule: str = setting(
+        _DEFAULTS["schedule"],
+        group="Training",
+        label="Schedule",
+        help="How the learning rate changes over the run.",
+        options=SCHEDULES,
+    )
+    flat_epochs: int = setting(
+        _DEFAULTS["flat_epochs"],
+        group="Training",
+        label="Flat epochs",
+        help="For how many epochs the learning rate stays as it is.",
+        unit="epochs",
+        minimum=0,
+        maximum=100,
+        only=_STEPS,
+    )
+    decay: float = setting(
+        _DEFAULTS["decay"],
+        group="Training",
+        label="Decay",
+        help="What the learning rate is multiplied by for every later epoch.",
+        minimum=0.1,
+        maximum=1.0,
+        step=0.01,
+        only=_STEPS,
+    )
+    clip_norm: float = common_settings.clip_norm(_DEFAULTS["clip_norm"])
+    seed: int = common_settings.seed()
+
+    @model_validator(mode="after")
+    def _corpus_is_here(self) -> Self:
+        if self.recorded:
+            return self
+        if fault := data.missing(self.corpus, self.text):
+            raise SettingError("corpus", self.corpus, *fault)
+        return self
+
+    @classmethod
+    def repair(cls, values: dict[str, Value]) -> tuple[dict[str, Value], list[str]]:
+        """A corpus that is not here is replaced by our grammar's."""
+        name = CORPORA[str(values["corpus"])]
+        return values | {"corpus": "grammar", "text": ""}, [f"{name} is not on this server, so our grammar is used."]
+
+    @property
+    def recorded(self) -> str:
+        """The name of the recorded run that is replayed; "" where a network is trained."""
+        return REPLAYED.get(self.model, "")
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """The units of each layer."""
+        last = self.embedding_units if self.tied else self.hidden_units
+        return (self.hidden_units,) * (self.layers - 1) + (last,)
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """The windows of one reading of the text."""
+        words = data.words_of_training(self.corpus, self.text)
+        return max(1, (words // self.batch_size - 1) // self.truncated_backprop_length)
+
+    @property
+    def steps(self) -> int:
+        """Training steps of the whole run."""
+        return self.epochs * self.windows_per_epoch
+
+    @property
+    def words_per_step(self) -> int:
+        """How many words one step learns from."""
+        return self.batch_size * self.truncated_backprop_length
+
+    @property
+    def shape(self) -> tuple[str | int | float | bool, ...]:
+        """What the compiled code depends on, besides the optimizer and the windows of a block."""
+        return (
+            self.corpus,
+            self.text,
+            self.layers,
+            self.hidden_units,
+            self.embedding_units,
+            self.tied,
+            self.truncated_backprop_length,
+            self.batch_size,
+            self.dropout,
+            self.locked_dropout,
+            self.recurrent_dropout,
+        )
+
+    @property
+    def products(self) -> int:
+        """How many pairs of numbers one step multiplies, forwards, roughly."""
+        inputs = (self.embedding_units, *self.units)
+        of_layers = sum(4 * (i + h) * h for i, h in zip(inputs, self.units, strict=False))
+        return self.words_per_step * (of_layers + self.units[-1] * data.vocabulary_size(self.corpus, self.text))
+
+
+CONFIG = PTBConfig
+
+
+def bring(settings: dict[str, str]) -> dict[str, str]:
+    """The settings without `data_dir`, a folder with the Penn Treebank's files, which are taken to this machine's data folder.
+
+    Only a command line has it: a server does not read the folders that a visitor names. Raises SettingError.
+    """
+    folder = settings.pop("data_dir", None)
+    if folder is not None:
+        try:
+            corpora.take_folder(folder)
+        except corpora.CorpusError as error:
+            raise SettingError("data_dir", folder, "has no Penn Treebank that can be used", str(error)) from None
+    return settings
+
+
+# What the page offers to sweep over, and what its sweeps start from.
+SWEEP_BASE = PTBConfig(epochs=1, hidden_units=32, embedding_units=32, batch_size=40)
+SWEEPS: dict[str, tuple[tuple[str, str], ...]] = {
+    "Units × embedding": (("hidden_units", "8,16,32"), ("embedding_units", "8,16,32")),
+    "Learning rate × optimizer": (
+        ("learning_rate", "0.0001:1"),
+        ("optimizer", "sgd, adagrad, momentum, rmsprop, adam"),
+    ),
+    "Dropout × units": (("dropout", "0, 0.2, 0.4"), ("hidden_units", "16,32,64")),
+}
+
+PRESETS: dict[str, PTBConfig] = {
+    "Tiny on our grammar": PTBConfig(),
+    "Modern on our grammar": parse(PTBConfig, {"model": "modern", "epochs": "3"}),
+    "Small on the Penn Treebank, replayed": parse(PTBConfig, {"model": "small-recorded"}),
+    "Modern on the Penn Treebank, replayed": parse(PTBConfig, {"model": "modern-recorded"}),
+}

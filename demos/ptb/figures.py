@@ -1,0 +1,163 @@
+"""The curves of the language model's page. Its words and texts are drawn by lib.words_figure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from demos.ptb import grammar, theory
+from demos.ptb.config import PTBConfig
+from lib import style
+from lib.curves import Curve, Line, Points, metric_figure
+from lib.style import Ghost, Json
+
+NEW_EPOCH = "The text is read from its start again, and the state is zero."
+HELD_OUT: dict[str, tuple[str, str, str, str]] = {
+    "valid_perplexity": ("validation text", "#C2408F", "diamond", "dash"),
+    "test_perplexity": ("test text", "#4A7F8C", "star", "solid"),
+}
+
+
+def perplexity_figure(
+    config: PTBConfig,
+    *,
+    ghosts: Sequence[Ghost] = (),
+    smooth: str = "off",
+    scale: str = "log",
+    series: Mapping[str, Points] | None = None,
+) -> Json:
+    """The perplexity of the text that is learned, running through each epoch, and of the texts that are not."""
+    lines = _lines(config)
+    figure = _named(
+        "training text, since the epoch began",
+        "perplexity",
+        seeds=1,
+        lines=lines,
+        y_axis=_axis(scale),
+        in_view=(0.9 * min(line.value for line in lines), max(line.value for line in lines) if scale == "log" else 500),
+        epochs=(config.windows_per_epoch, NEW_EPOCH),
+        ghosts=ghosts,
+        series=series,
+        about=f"of the training text, since its epoch began, against the training step, on a {scale} scale",
+        compared="; ".join(line.label for line in lines) + ".",
+        hover="%{y:,.1f}",
+        height=440,
+    )
+    figure["data"][-1:-1] = [_measured(name, series) for name in HELD_OUT]
+    return figure
+
+
+def _measured(name: str, series: Mapping[str, Points] | None) -> Json:
+    """The points of a text that is not learned from: one after each epoch."""
+    label, color, symbol, dash = HELD_OUT[name]
+    points: Mapping[str, Any] = (series or {}).get(name, {"step": [], "value": []})
+    return style.curve(
+        label,
+        mode="lines+markers",
+        x=style.numbers(points["step"]),
+        y=style.numbers(points["value"]),
+        line={"color": color, "width": 2, "dash": dash},
+        marker={"symbol": symbol, "size": 12 if symbol == "star" else 9, "color": color},
+        hovertemplate=f"step %{{x:,}}<br>{label}: perplexity %{{y:,.2f}}<extra></extra>",
+        meta={"series": name},
+    )
+
+
+def _lines(config: PTBConfig) -> list[Line]:
+    """What the perplexity is to be compared with."""
+    unigram, bigram = theory.counting(config.corpus, config.text)
+    words = np.exp(theory.chance(config))
+    lines = [
+        Line(float(words), "chance", f"knows nothing: {words:,.0f}", "top right"),
+        Line(unigram, "rule", f"knows how frequent each word is: {unigram:,.0f}", "top right"),
+        Line(bigram, "rule", f"knows it after each word: {bigram:,.0f}", "top right"),
+    ]
+    if config.corpus == "grammar":
+        lines.append(Line(grammar.floor(), "floor", f"best possible: {grammar.floor():.2f}", "bottom right"))
+    elif config.corpus == "ptb":
+        ends = ("top right", "top left", "bottom left")
+        lines += [
+            Line(published.test, "floor", f"{name}, published test: {published.test:g}", end)
+            for (name, published), end in zip(theory.PUBLISHED.items(), ends, strict=True)
+        ]
+    return lines
+
+
+def _axis(scale: str) -> Json:
+    """The axis of perplexity. On a linear one the first steps must not flatten the rest."""
+    title = "perplexity"
+    if scale == "log":
+        return style.axis(title, uirevision=scale, type="log", tickformat="~s", dtick="D2")
+    return style.axis(title, uirevision=scale, autorangeoptions={"clipmax": 500}, tickformat=",")
+
+
+def rate_figure(config: PTBConfig, *, ghosts: Sequence[Ghost] = (), series: Mapping[str, Points] | None = None) -> Json:
+    """The learning rate that the schedule gives each step."""
+    return _named(
+        "learning rate",
+        "learning_rate",
+        seeds=1,
+        lines=[],
+        y_axis=style.axis("learning rate", rangemode="tozero", tickformat="~g"),
+        in_view=(0, config.learning_rate),
+        epochs=(config.windows_per_epoch, NEW_EPOCH),
+        ghosts=ghosts,
+        series=series,
+        about="against the training step",
+        compared=f"The setting is {config.learning_rate:g}.",
+        height=240,
+    )
+
+
+def norm_figure(config: PTBConfig, *, ghosts: Sequence[Ghost] = (), series: Mapping[str, Points] | None = None) -> Json:
+    """The length of the gradient, before it is cut."""
+    cut = [Line(config.clip_norm, "rule", f"cut here: {config.clip_norm:g}", "top right")] if config.clip_norm else []
+    return _named(
+        "gradient norm",
+        "gradient_norm",
+        seeds=1,
+        lines=cut,
+        y_axis=style.axis("gradient norm", rangemode="tozero"),
+        in_view=(0, 1.3 * max(config.clip_norm, 1.0)),
+        epochs=(config.windows_per_epoch, NEW_EPOCH),
+        ghosts=ghosts,
+        series=series,
+        about="against the training step",
+        compared="A longer gradient is cut to the line." if cut else "It is not cut.",
+        height=240,
+    )
+
+
+def _named(name: str, metric: str, **settings: Any) -> Json:
+    """A chart of a metric (see `metric_figure`) whose curve has a name for people."""
+    figure = metric_figure(metric, **settings)
+    for trace in figure["data"]:
+        if trace.get("meta", {}).get("series") == metric:
+            trace["name"] = name
+    return figure
+
+
+CURVES = (
+    Curve("perplexity", "Perplexity", "perplexity", perplexity_figure),
+    Curve(
+        "learning_rate",
+        "Learning rate",
+        "",
+        rate_figure,
+        "How far a step moves the weights: the schedule lowers it so that the network can settle.",
+    ),
+    Curve(
+        "gradient_norm",
+        "Gradient norm",
+        "",
+        norm_figure,
+        "How steep the loss is: the length of the gradient over all weights, before it is cut.",
+    ),
+)
+SCALE = "log"  # of the perplexity, unless a person chooses
+SMOOTHED = False  # it is a mean already
+
+
+def live_figures(config: PTBConfig, snapshot: Mapping[str, np.ndarray]) -> dict[str, Json]:
+    """None of a fixed kind: see app/words_panel.py."""
+    return {}

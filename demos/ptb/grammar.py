@@ -1,0 +1,565 @@
+"""A grammar of our own: small tales of which the lowest possible perplexity of any model is known exactly.
+
+`RULES` and the words below them are the whole language, as tables to read and to change. What begins with a capital is
+a symbol that a rule replaces, all else is a word. In a rule,
+
+- the first number is its weight among the rules of its symbol;
+- `#` is the grammatical number, the same all over the rule: `Subject# Deed#` is one subject that sleeps or many that
+  sleep. A rule whose symbol has no `#` chooses it, and so an object need not agree with its verb;
+- a word with `#` is a verb: `fall#` is "falls" or "fall";
+- `*` is each of `NOUNS` in turn.
+
+Every sentence has exactly one derivation, because no ending can belong to two things: a phrase of place belongs to a
+subject or to a verb and never to an object, an object with a relative clause ends its clause, and what tells the time
+or links two clauses belongs to the whole sentence. (A test searches all sentences of up to 20 words for a second one.)
+So the probability of a sentence is that of its derivation: the product of the probabilities of the rules used. Hence
+
+    entropy of a sentence  H = Σ_A u_A h_A     (nats)
+    tokens of a sentence   L = Σ_A u_A w_A     (words and its end)
+    floor                    = exp(H / L)      (perplexity)
+
+where rules of symbol A have entropy h_A and bring in w_A words on average, and a sentence uses u_A of them on average.
+Sentences are independent, and `<eos>` says where one begins, so H / L is also the entropy rate of the running text, and
+no model's expected loss is lower. (On a sample, such as the 2,000 sentences of the test split, what the grammar itself
+would lose differs a little from it, by chance: that is the mean of -`log_probability`.)
+
+Sources: S. Soule, "Entropies of probabilistic grammars", Information and Control 25 (1974) 57-74; T. M. Cover and
+J. A. Thomas, "Elements of Information Theory", 2nd ed. (2006), ch. 2 (chain rule) and ch. 4 (entropy rates). The
+weights 1 / (rank + offset) of words are B. Mandelbrot's form of Zipf's law (1953).
+"""
+
+import math
+from bisect import bisect
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import accumulate, chain
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+END = "<eos>"
+START = "Sentence"
+TRAIN_SENTENCES = 40_000
+VALID_SENTENCES = TEST_SENTENCES = 2_000
+SPLITS = {  # how many sentences, and from which seed: none that a person would choose
+    "train": (TRAIN_SENTENCES, 2**32 + 1),
+    "valid": (VALID_SENTENCES, 2**32 + 2),
+    "test": (TEST_SENTENCES, 2**32 + 3),
+}
+STREAM = 7  # of random numbers, besides the seed
+
+NUMBERS = {"-one": 0.6, "-many": 0.4}  # and how often a rule that may choose takes each
+OFFSET = 3  # of Zipf's law: the first word of a class is (n + 3) / 4 times as frequent as the n-th
+
+RULES = {
+    "Sentence": """
+        46  Clause <eos>
+        16  Opening Clause <eos>
+        12  Clause When <eos>
+        14  Clause Link Clause <eos>
+         6  when Clause then Clause <eos>
+         4  if Clause then Clause <eos>
+    """,
+    "Opening": """
+        30  When
+        12  Perhaps
+         4  once upon a time
+         4  of course
+         3  by the way
+         3  believe it or not
+         2  to the surprise of everybody
+    """,
+    "When": """
+        20  every Hour
+        14  on Weekday
+        14  in Month
+         5  from time to time
+         4  at the same time
+         3  once in a blue moon
+    """,
+    "Clause": "1  Subject# Deed#",
+    # Who does it: between a subject and its verb may lie a phrase with a noun of the other number.
+    "Subject#": """
+        58  Creature#
+         9  Creature# Where
+         6  Creature# with ThingPhrase
+        11  Known#
+         4  either Creature# or Creature#
+         2  neither Creature# nor Creature#
+    """,
+    "Subject-many": """
+        7  both Creature and Creature
+        5  Name and Name
+    """,
+    "Known#": """
+        5  AnimalPhrase# that Deed#
+        5  PersonPhrase# who Deed#
+        3  AnimalPhrase# that Gap
+        3  PersonPhrase# whom Gap
+    """,
+    "Gap": "1  Creature# Meet#",
+    "Creature#": """
+        9  PersonPhrase#
+        8  AnimalPhrase#
+    """,
+    "Creature-one": """
+        10  Name
+    """,
+    "Creature": "1  Creature#",
+    # What is done
+    "Deed#": """
+        76  Act#
+        10  Often Act#
+        11  be# State
+         3  be# Often State
+    """,
+    "Act#": """
+         7  Rest#
+         9  Rest# Softly
+         8  Rest# Where
+         2  both Rest# and Rest#
+         2  either Rest# or Rest#
+         3  Go# home
+         5  Go# to Town
+        10  Go# Towards PlacePhrase
+         8  Eat# FoodPhrase
+         5  Eat# FoodPhrase Where
+        13  Meet# Whom
+         3  Meet# Creature Softly
+         6  Visit# PlacePhrase
+         3  Visit# Town
+        10  Use# ThingPhrase
+         4  Use# ThingPhrase Softly
+         4  Give# ThingPhrase to Creature
+         3  Give# FoodPhrase to Creature
+         5  Say# that Clause
+         2  fall# in love with Whom
+         2  take# care of Whom
+         2  make# friends with Whom
+         1  run# out of Food-many
+         1  get# rid of ThingPhrase
+         1  look# forward to the Event
+    """,
+    "State": """
+        10  Mood
+         6  Rather Mood
+         4  Mood about ThingPhrase
+         3  Fond of Creature
+         4  Older than Creature
+         2  as Brave as the Animal-one
+    """,
+    "Whom": """
+        60  Creature
+         5  both Creature and Creature
+         4  either Creature or Creature
+         9  Known
+    """,
+    "Known": "1  Known#",
+    "Where": """
+        30  Near PlacePhrase
+         4  in front of PlacePhrase
+         3  next to PlacePhrase
+         2  far away from PlacePhrase
+         5  in Town
+         2  at home
+    """,
+    # The nouns and what stands before them. After "a" comes an adjective, so that the table can tell "a" from "an":
+    # odd ones begin with a vowel, all others with a consonant.
+    "*Phrase": "1  *Phrase#",
+    "*Phrase#": """
+        40  Which# *#
+        18  Which# *Adjective *#
+    """,
+    "*Phrase-one": """
+        13  a *Plain *-one
+         4  an Odd *-one
+    """,
+    "*Phrase-many": """
+        12  *-many
+        10  *Adjective *-many
+         6  Two *-many
+    """,
+    "Which#": """
+        52  the
+        16  My
+        12  This#
+    """,
+    "*Adjective": """
+        5  *Plain
+        1  Odd
+    """,
+    "*Plain": "1  Big",
+    "AnimalPlain": "1  Brave",
+    "PersonPlain": "1  Brave",
+    "FoodPlain": "1  Fresh",
+    "PlacePlain": "1  Dark",
+    "ThingPlain": "1  Dark",
+}
+
+# The words of each class, the most frequent first, and no word in two classes. A plural that is not formed with -s
+# stands behind a slash.
+NOUNS = {
+    "Animal": """
+        dog cat fox bird rabbit horse owl bear mouse/mice hedgehog wolf/wolves goose/geese donkey frog squirrel cow crow
+        mole badger goat hen otter pig turtle lion whale spider monkey tiger snail robin elephant beaver pigeon parrot
+        camel lizard giraffe walrus ferret moth lynx
+    """,
+    "Person": """
+        child/children girl boy farmer woman/women man/men king queen teacher baker neighbour sailor doctor witch pilot
+        painter grandmother fisherman/fishermen gardener wizard captain thief/thieves princess giant uncle aunt poet
+        miller detective butcher pirate nurse shepherd librarian postman/postmen clown knight tailor dentist astronaut
+        acrobat blacksmith
+    """,
+    "Food": """
+        cake apple pie egg pancake cherry sandwich carrot potato/potatoes cookie pear sausage tomato/tomatoes onion nut
+        dumpling plum muffin mushroom peach noodle banana waffle strawberry pretzel lemon olive pickle biscuit turnip
+        cucumber fig
+    """,
+    "Place": """
+        house garden forest river village tree bridge hill school barn lake castle mill market tower island street
+        mountain cave beach field harbour library church kitchen meadow cellar museum bakery station inn valley
+        lighthouse theatre palace stable pond shed
+    """,
+    "Thing": """
+        book hat lamp letter boat key ball basket clock umbrella bell ladder kite mirror candle coat map drum pillow
+        broom bucket violin bicycle blanket scarf/scarves teapot spoon hammer telescope balloon wheelbarrow ring trumpet
+        suitcase feather lantern button piano puppet flute compass anchor
+    """,
+}
+VERBS = {
+    "Rest": """
+        sleep laugh sing dance wait smile dream cry play work rest whistle snore yawn swim hum shiver sneeze listen
+        giggle blush stumble pray juggle
+    """,
+    "Go": "walk run go come hurry travel sail return wander ride hop sneak stroll",
+    "Eat": "eat cook bake taste like smell share swallow nibble slice",
+    "Meet": """
+        see love help meet follow call hear feed miss chase greet hug trust teach tease thank invite kiss
+        forgive scare tickle
+    """,
+    "Visit": "visit leave reach paint enter admire explore cross guard photograph draw sketch",
+    "Use": """
+        find carry lose buy need hide repair want keep borrow collect forget drop clean steal polish break examine
+        wrap
+    """,
+    "Give": "give bring show sell send offer lend throw",
+    "Say": "say think hope believe know claim fear announce guess swear",
+}
+IRREGULAR = {"be": ("is", "are"), "go": ("goes", "go")}
+WORDS = {
+    "Name": """
+        anna tom clara leo emma jack lucy oscar mia peter nora felix rosa henry ida hugo martha simon greta paul ella
+        victor tilda bruno olga otto stella frank wanda jonas agnes arthur flora basil hilda walter pearl edgar
+        sven zelda
+    """,
+    "Town": "paris rome london vienna oslo prague lisbon venice cairo athens dublin lima bergen kyoto bombay timbuktu",
+    "Big": """
+        little big good small new white red strange black tiny green funny heavy beautiful golden famous round blue
+        lovely brown rare yellow proper purple spotted mysterious peculiar
+    """,
+    "Odd": "old ugly odd enormous unusual ancient elegant ordinary amazing extraordinary orange invisible",
+    "Brave": """
+        young clever poor brave rich wise lazy gentle wild friendly polite shy grumpy cheerful modest greedy stubborn
+        noisy careful sleek plump
+    """,
+    "Fresh": "fresh sweet warm delicious salty ripe juicy crunchy bitter burnt sticky mouldy",
+    "Dark": "dark quiet deserted broken silver wooden dusty hidden shiny haunted crooked rusty narrow cosy",
+    "Mood": """
+        happy tired hungry sad busy glad ready alone lost sick sleepy thirsty calm cold late lucky nervous bored
+        sorry surprised upset furious delighted homesick
+    """,
+    "Fond": "afraid fond proud jealous",
+    "Older": "older bigger faster younger smaller taller stronger wiser kinder slower louder richer braver happier",
+    "Rather": "very rather quite too terribly",
+    "Often": "often never always sometimes still usually rarely suddenly finally secretly gladly",
+    "Softly": """
+        quietly slowly again together happily well loudly carefully softly quickly badly gracefully politely
+        nervously patiently bravely peacefully sadly clumsily
+    """,
+    "Perhaps": "perhaps luckily today tonight now maybe tomorrow here meanwhile nowadays",
+    "Link": "because while but until before although unless after",
+    "Near": "in near behind under beside around outside inside above opposite beyond",
+    "Towards": "to into through towards across past along",
+    "My": "my her his our your their",
+    "This-one": "this every another each",
+    "This-many": "these some many those all several most few",
+    "Two": "two three four five seven ten twenty",
+    "Hour": "morning day night evening week year spring summer winter autumn afternoon",
+    "Weekday": "sunday monday friday saturday wednesday tuesday thursday",
+    "Month": "may june december april july march september august january october november february",
+    "Event": "party wedding holiday concert picnic carnival fair",
+}
+
+
+class Rule(NamedTuple):
+    """One way to replace a symbol."""
+
+    probability: float  # among the rules of its symbol
+    side: tuple[str, ...]  # what stands in its place: symbols and words
+
+
+Grammar = dict[str, tuple[Rule, ...]]
+Stacks = dict[tuple[str, ...], float]  # what may still be to come, and how likely (see `_parse`)
+
+
+# From the tables to the grammar
+
+
+@cache
+def grammar() -> Grammar:
+    """Every symbol's rules; probabilities sum to 1 for each. What is no key of it is a word."""
+    weighted: dict[str, dict[tuple[str, ...], float]] = {}
+    for symbol, weight, side in chain(_rules(), _lexicon()):
+        sides = weighted.setdefault(symbol, {})
+        if side in sides:
+            raise ValueError(f"{symbol} has the rule {' '.join(side)!r} twice: keep one, with the sum of their weights")
+        sides[side] = weight
+    for symbol, sides in weighted.items():
+        for part in chain.from_iterable(sides):
+            if part not in weighted and part[0].isupper():
+                raise ValueError(f"a rule of {symbol} names {part}, which has no rules and no words: add some")
+    return {
+        symbol: tuple(Rule(weight / math.fsum(sides.values()), side) for side, weight in sides.items())
+        for symbol, sides in weighted.items()
+    }
+
+
+def _rules() -> Iterator[tuple[str, float, tuple[str, ...]]]:
+    """(symbol, weight, side) of `RULES`, with `*` and `#` spelled out."""
+    for name, text in RULES.items():
+        for line in text.strip().splitlines():
+            weight, *side = line.split()
+            for noun in NOUNS if "*" in name else ("",):
+                parts = [part.replace("*", noun) for part in (name, *side)]
+                for share, (symbol, *rest) in _numbered(parts):
+                    yield symbol, float(weight) * share, tuple(rest)
+
+
+def _numbered(parts: list[str]) -> Iterator[tuple[float, list[str]]]:
+    """A rule once for each grammatical number, and the share that each has of its weight."""
+    if not any("#" in part for part in parts):
+        yield 1.0, parts
+        return
+    for number, share in NUMBERS.items():
+        yield 1.0 if "#" in parts[0] else share, [_in_number(part, number) for part in parts]
+
+
+def _in_number(part: str, number: str) -> str:
+    """A part of a rule in this number: `Deed#` is Deed-one or Deed-many, `fall#` is falls or fall."""
+    if not part.endswith("#"):
+        return part
+    stem = part[:-1]
+    return stem + number if stem[0].isupper() else _verb(stem)[number == "-many"]
+
+
+def _lexicon() -> Iterator[tuple[str, float, tuple[str, ...]]]:
+    """(symbol, weight, side) of all words of all classes."""
+    for name, text in NOUNS.items():
+        yield from _zipf(f"{name}-one", [_noun(entry)[0] for entry in text.split()])
+        yield from _zipf(f"{name}-many", [_noun(entry)[1] for entry in text.split()])
+    for name, text in VERBS.items():
+        yield from _zipf(f"{name}-one", [_verb(entry)[0] for entry in text.split()])
+        yield from _zipf(f"{name}-many", [_verb(entry)[1] for entry in text.split()])
+    for name, text in WORDS.items():
+        yield from _zipf(name, text.split())
+
+
+def _zipf(symbol: str, words: list[str]) -> Iterator[tuple[str, float, tuple[str, ...]]]:
+    for rank, word in enumerate(words, 1):
+        yield symbol, 1 / (rank + OFFSET), (word,)
+
+
+def _noun(entry: str) -> tuple[str, str]:
+    """The forms for one and for many: mouse/mice, fox (foxes)."""
+    one, _, many = entry.partition("/")
+    return one, many or _with_s(one)
+
+
+def _verb(entry: str) -> tuple[str, str]:
+    """The forms for one and for many: sleeps, sleep."""
+    return IRREGULAR.get(entry, (_with_s(entry), entry))
+
+
+def _with_s(word: str) -> str:
+    if word.endswith(("s", "x", "ch", "sh")):
+        return word + "es"
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return word[:-1] + "ies"
+    return word + "s"
+
+
+@cache
+def vocabulary() -> tuple[str, ...]:
+    """All words that can occur and `<eos>`, in alphabetical order."""
+    rules = grammar()
+    sides = chain.from_iterable(rule.side for ways in rules.values() for rule in ways)
+    return tuple(sorted({part for part in sides if part not in rules}))
+
+
+# Sentences
+
+
+@cache
+def split(name: Literal["train", "valid", "test"]) -> list[list[str]]:
+    """The sentences of one part of the corpus, without their `<eos>`. Do not change them: all callers share them."""
+    if name not in SPLITS:
+        raise ValueError(f"name is {name!r}: choose one of {', '.join(SPLITS)}")
+    return sentences(*SPLITS[name])
+
+
+def sentences(count: int, seed: int) -> list[list[str]]:
+    """So many independent sentences, each a list of words without its `<eos>`."""
+    return [words for words, _ in _derivations(count, seed)]
+
+
+def _derivations(count: int, seed: int) -> Iterator[tuple[list[str], float]]:
+    """Sentences, and of each the log probability (nats) of the derivation that made it."""
+    coins = _coins(np.random.default_rng([seed, STREAM]))
+    for _ in range(count):
+        yield _derive(coins)
+
+
+def _coins(draw: np.random.Generator) -> Iterator[float]:
+    """Uniform numbers in [0, 1), drawn by the thousand: one at a time would be slow."""
+    while True:
+        yield from draw.random(4096).tolist()
+
+
+def _derive(coins: Iterator[float]) -> tuple[list[str], float]:
+    """A sentence and its derivation's log probability: the leftmost symbol is replaced until only words are left."""
+    choices, total = _choices(), 0.0
+    words: list[str] = []
+    stack = [START]  # the leftmost last
+    while stack:
+        part = stack.pop()
+        if part not in choices:
+            words.append(part)
+            continue
+        bounds, logs, sides = choices[part]
+        chosen = bisect(bounds, next(coins))
+        total += logs[chosen]
+        stack.extend(sides[chosen])
+    return words[:-1], total
+
+
+class _Choice(NamedTuple):
+    """A symbol's rules, for drawing one fast."""
+
+    bounds: list[float]  # the sums of the probabilities up to each rule but the last
+    logs: list[float]
+    sides: list[tuple[str, ...]]  # reversed
+
+
+@cache
+def _choices() -> dict[str, _Choice]:
+    return {
+        symbol: _Choice(
+            list(accumulate(rule.probability for rule in rules[:-1])),
+            [math.log(rule.probability) for rule in rules],
+            [rule.side[::-1] for rule in rules],
+        )
+        for symbol, rules in grammar().items()
+    }
+
+
+# What is exact
+
+
+class _Totals(NamedTuple):
+    """Expected values of one sentence."""
+
+    entropy: float  # nats
+    tokens: float  # words and the end
+
+
+@cache
+def _totals() -> _Totals:
+    """H and L, from how often a sentence uses each symbol: u_B = [B is the start] + Σ_A u_A · (B in a rule of A)."""
+    rules = grammar()
+    index = {symbol: i for i, symbol in enumerate(rules)}
+    brings, words, entropies = np.zeros((len(rules), len(rules))), np.zeros(len(rules)), np.zeros(len(rules))
+    for symbol, i in index.items():
+        for probability, side in rules[symbol]:
+            entropies[i] -= probability * math.log(probability)
+            for part in side:
+                if part in index:
+                    brings[i, index[part]] += probability
+                else:
+                    words[i] += probability
+    start = np.eye(len(rules))[index[START]]
+    uses = np.linalg.solve(np.eye(len(rules)) - brings.T, start)
+    return _Totals(float(uses @ entropies), float(uses @ words))
+
+
+def entropy_per_word() -> float:
+    """H / L: the entropy of a sentence over its expected tokens, in nats a token, `<eos>` being one."""
+    return _totals().entropy / _totals().tokens
+
+
+def floor() -> float:
+    """The lowest possible perplexity, exp(H / L)."""
+    return math.exp(entropy_per_word())
+
+
+def log_probability(sentence: Sequence[str]) -> float:
+    """The log probability (nats) of a sentence and its end, over all derivations; -inf where there is none.
+
+    The sentence comes without its `<eos>`. This is the chain rule over words, by parsing; it knows nothing of the
+    derivation by which a sentence was made.
+    """
+    return _parse((*sentence, END))[1]
+
+
+def next_words(prefix: Sequence[str]) -> dict[str, float]:
+    """The exact probability of each word (or `<eos>`) that can follow the first words of a sentence.
+
+    Empty where no sentence begins so.
+    """
+    stacks, _ = _parse(prefix)
+    following: dict[str, float] = {}
+    for stack, probability in stacks.items():
+        for word, ways in _beginnings(stack[0]).items() if stack else ():
+            following[word] = following.get(word, 0.0) + probability * math.fsum(ways.values())
+    return following
+
+
+# The parser: all stacks that a top-down parser may have after the words so far, with their probabilities given these
+# words. Stacks hold what is still to come, the next first. No rule begins with its own symbol, so there are only a few.
+
+
+def _parse(words: Sequence[str]) -> tuple[Stacks, float]:
+    """The stacks after these words, and the log probability (nats) of a sentence that begins so."""
+    stacks: Stacks = {(START,): 1.0}
+    total = 0.0
+    for word in words:
+        stacks, share = _read(stacks, word)
+        if not stacks:
+            return {}, -math.inf
+        total += math.log(share)
+    return stacks, total
+
+
+def _read(stacks: Stacks, word: str) -> tuple[Stacks, float]:
+    """The stacks after one more word, and the probability of this word; none and 0 where it cannot come."""
+    after: Stacks = {}
+    for stack, probability in stacks.items():
+        for rest, share in _beginnings(stack[0]).get(word, {}).items() if stack else ():
+            left = rest + stack[1:]
+            after[left] = after.get(left, 0.0) + probability * share
+    total = math.fsum(after.values())
+    return {stack: probability / total for stack, probability in after.items()}, total
+
+
+@cache
+def _beginnings(part: str) -> dict[str, Stacks]:
+    """For each word that a symbol can begin with, what is left of the symbol after it, and how likely both are."""
+    if part not in grammar():
+        return {part: {(): 1.0}}
+    begun: dict[str, Stacks] = {}
+    for probability, side in grammar()[part]:
+        for word, ways in _beginnings(side[0]).items():
+            stacks = begun.setdefault(word, {})
+            for rest, share in ways.items():
+                left = rest + side[1:]
+                stacks[left] = stacks.get(left, 0.0) + probability * share
+    return begun

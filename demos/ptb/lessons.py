@@ -1,0 +1,164 @@
+"""What the perplexity page teaches: the coach, the guided experiments, and how it works."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from demos.ptb import data, theory
+from demos.ptb.config import PTBConfig
+from lib.lessons import Advice, Choice, Experiment, Source
+from lib.settings import parse
+
+INTRODUCTION = (
+    "A language model reads a text and says at every place which word comes next, with a probability for each word it knows. "
+    "**Perplexity** is how many equally likely words it hesitates between, on average: 10,000 knows nothing, 1 knows all. "
+    "Watch it fall, then see word by word where it comes from."
+)
+
+LABELS = {"pace": "Words per second", "loss": "Loss (nats a word)"}  # of the status strip
+PICTURES = ()  # app/words_panel.py shows words and texts
+
+
+def advise(config: PTBConfig, step: int, metrics: Mapping[str, Any]) -> Advice | None:
+    """What the coach says of a run: `metrics` is a stream's summary, `config` has the live settings in it."""
+    loss = metrics.get("loss", {}).get("mean_last_100")
+    if loss is None or not math.isfinite(loss) or step < 200:
+        return None
+    running = math.exp(min(loss, 50.0))
+    words = data.vocabulary_size(config.corpus, config.text)
+    if running > 1.5 * words and config.learning_rate > 1e-5:
+        return _overshoots(config, running, words)
+    valid = metrics.get("valid_perplexity", {})
+    if valid.get("last") is not None:
+        if _by_heart(running, valid):
+            return _forgets(config, running, valid)
+        if config.corpus == "grammar" and valid["last"] < 1.1 * math.exp(theory.floor(config)):
+            return _learned(valid["last"], math.exp(theory.floor(config)))
+    unigram, bigram = theory.counting(config.corpus, config.text)
+    if running > unigram:
+        return None
+    if running > bigram:
+        text = f"Perplexity {running:,.0f}: better than frequencies of words, not yet as good as pairs ({bigram:,.0f})."
+        return Advice("frequencies", "info", text, "Twice the units", _wider(config))
+    text = (
+        f"Perplexity {running:,.0f}: it beats whoever knows all pairs of words ({bigram:,.0f}), so it remembers more than the "
+        "last word."
+    )
+    return Advice("pairs", "success", text, "Twice the units", _wider(config))
+
+
+def _wider(config: PTBConfig) -> dict[str, Any]:
+    return {"hidden_units": min(1500, 2 * config.hidden_units)}
+
+
+def _overshoots(config: PTBConfig, running: float, words: int) -> Advice:
+    rate = max(config.learning_rate / 10, 1e-5)
+    text = f"Perplexity {running:,.0f}, worse than guessing among all {words:,} words. Each step moves the weights too far."
+    return Advice("overshoots", "warning", text, f"Use a learning rate of {rate:g}", {"learning_rate": rate})
+
+
+def _by_heart(running: float, valid: Mapping[str, float]) -> bool:
+    """Whether it gets better on what it learns from, and worse on what it does not."""
+    return running < 0.6 * valid["last"] and valid["last"] > 1.02 * valid["best"]
+
+
+def _forgets(config: PTBConfig, running: float, valid: Mapping[str, float]) -> Advice:
+    text = (
+        f"It learns the text by heart: {running:,.0f} on what it has read, {valid['last']:,.0f} on what it has not, and that "
+        f"was {valid['best']:,.0f} before. Leaving numbers out at random (dropout) makes it learn what is general."
+    )
+    more = min(0.9, round(config.dropout + 0.2, 2))
+    return Advice("by-heart", "warning", text, f"Use dropout {more:g}", {"dropout": more})
+
+
+def _learned(valid: float, floor: float) -> Advice:
+    text = (
+        f"Perplexity {valid:.1f} on sentences that it has never read, and nobody can do better than {floor:.1f}: it has found "
+        "the grammar."
+    )
+    change = {"hidden_units": 16, "embedding_units": 16}
+    return Advice("learned", "success", text, "How little is enough? 16 units", change)
+
+
+def _grammar(**settings: Any) -> PTBConfig:
+    return parse(PTBConfig, {"epochs": 2} | settings)
+
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    Experiment(
+        "floor",
+        "As good as possible",
+        "The grammar draws its words at random, and the best possible perplexity is 25.6, a loss of 3.24 nats. "
+        "How near does a network come that reads the text twice?",
+        _grammar(),
+        (
+            Choice("below 3.24: better than possible", 0, 3.2),
+            Choice("within a tenth: below 3.45", 3.2, 3.45),
+            Choice("not near: above 3.45", 3.45, math.inf),
+        ),
+        1,
+        "It has found nearly all of the rules: which verbs want a person, which noun a verb agrees with. What is left is the "
+        "grammar's own chance, and no model of any size can know it.",
+    ),
+    Experiment(
+        "one-word",
+        "A memory of one word",
+        "The window is two words: the gradient never goes further back. Pairs of words alone give a perplexity of 69, a loss "
+        "of 4.23. Where does this network end?",
+        _grammar(truncated_backprop_length=2, batch_size=128, epochs=1),
+        (
+            Choice("at pairs of words: above 4.1", 4.1, math.inf),
+            Choice("a little better: 3.7 to 4.1", 3.7, 4.1),
+            Choice("near the floor of 3.24: below 3.7", 0, 3.7),
+        ),
+        2,
+        "The gradient is cut after two words, but the state is carried on. What happens to be kept in it can still be used, and "
+        "most of the grammar's rules reach back a few words only, so it does far better than pairs of words.",
+    ),
+    Experiment(
+        "too-fast",
+        "Too large a step",
+        "The learning rate is 1, two hundred times the usual one for this optimizer. What happens?",
+        _grammar(learning_rate=1.0, epochs=1),
+        (
+            Choice("it learns faster: below 3.5", 0, 3.5),
+            Choice("it learns what is frequent: 3.5 to 6", 3.5, 6.0),
+            Choice("worse than frequencies: above 6", 6.0, math.inf),
+        ),
+        2,
+        "Each step throws the weights further than where the gradient points is still true. The loss jumps, and stays high.",
+    ),
+)
+
+
+def equations(config: PTBConfig) -> str:
+    """The network's equations, with the current shapes, in Markdown."""
+    words, rows = data.vocabulary_size(config.corpus, config.text), config.batch_size
+    last = config.units[-1]
+    tied = "the embedding itself, transposed" if config.tied else f"[{last} × {words:,}]"
+    lines = [
+        "**The next word**",
+        r"$$x_t = E[w_t], \qquad h_t = \mathrm{LSTM}(x_t, h_{t-1}, c_{t-1}), \qquad p_t = \mathrm{softmax}(h_t V + b)$$",
+        f"$E$ is [{words:,} × {config.embedding_units}], a row for each word; $h_t$ is [{rows} × {last}], one row for each of "
+        f"the {rows} places of the text that are read side by side; {config.layers} LSTM "
+        f"layer{'s' * (config.layers > 1)}; $V$ is {tied}.",
+        "**Perplexity**",
+        r"$$\mathrm{PP} = \left(\prod_{t=1}^{N} \frac{1}{p_t(w_{t+1})}\right)^{1/N} = "
+        r"\exp\left(-\frac{1}{N}\sum_{t=1}^{N} \ln p_t(w_{t+1})\right)$$",
+        "The geometric mean of 1 / p over all words of a text: what a fair die with so many faces would surprise you.",
+        "**What is differentiated**",
+        r"$$L = \frac{1}{B}\sum_{b=1}^{B}\sum_{t=1}^{T} -\ln p_{t,b}$$",
+        f"summed over the {config.truncated_backprop_length} words of a window and averaged over the rows, as in the "
+        "publication: with the mean over both, its learning rates would be too small.",
+    ]
+    return "\n\n".join(lines)
+
+
+def sources(config: PTBConfig) -> tuple[Source, ...]:
+    """The source of the step that is trained."""
+    return (
+        Source("One step of the LSTM", "lib/cells.py", "lstm_step"),
+        Source("The layers over a window", "lib/word_network.py", "read"),
+        Source("The loss of a word", "lib/word_network.py", "_softmax_nats"),
+        Source("What is differentiated", "demos/ptb/task.py", "PTBTask.loss"),
+    )

@@ -1,0 +1,108 @@
+"""What a language model's perplexity is to be compared with: knowing nothing, counting words, and the publication."""
+
+import json
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+from demos.ptb import data, grammar
+from demos.ptb.config import SETS, PTBConfig
+from lib.ngrams import Bigram, Unigram, perplexity
+from lib.settings import settings_of
+from lib.vocabulary import EOS
+
+
+class Published(NamedTuple):
+    """The perplexities that a publication reached."""
+
+    train: float
+    valid: float
+    test: float
+
+
+# Zaremba, Sutskever & Vinyals (2014), table 1, and TensorFlow's ptb_word_lm, which gives the training perplexities.
+PUBLISHED: dict[str, Published] = {
+    "small": Published(37.99, 121.39, 115.91),
+    "medium": Published(48.45, 86.16, 82.07),
+    "large": Published(37.87, 82.62, 78.29),
+}
+LATER = {"AWD-LSTM (Merity and others, 2017)": 57.3, "Mogrifier LSTM (Melis and others, 2019)": 50.1}
+BOUNDARY = "no boundary is known"
+
+
+def chance(config: PTBConfig) -> float:
+    """The loss of giving every word the same probability, in nats a word."""
+    return math.log(data.vocabulary_size(config.corpus, config.text))
+
+
+def floor(config: PTBConfig) -> float:
+    """A loss that nobody can go below, in nats a word: the grammar's exact entropy. Of other texts it is not known: 0."""
+    return grammar.entropy_per_word() if config.corpus == "grammar" else 0.0
+
+
+def within_reach(config: PTBConfig) -> bool:
+    """Whether the settings could learn it: all of them, some."""
+    return True
+
+
+def learned_below(config: PTBConfig) -> float:
+    """The loss at or below which a network has learned more than pairs of words."""
+    return math.log(counting(config.corpus, config.text).bigram)
+
+
+class Counting(NamedTuple):
+    """The perplexity on the validation text of knowing how frequent each word is, and how frequent it is after each word."""
+
+    unigram: float
+    bigram: float
+
+
+def counting(name: str, text: str) -> Counting:
+    """Unigram and bigram (interpolated Kneser-Ney) perplexities on the validation text.
+
+    Where the Penn Treebank is not on this machine, they are those of the recorded run.
+    """
+    if name == "ptb" and data.missing(name, text):
+        told = json.loads((data.RECORDINGS / "small.json").read_text(encoding="utf-8"))["summary"]
+        return Counting(told["unigram"], told["bigram"])
+    return _counted(name, text)
+
+
+@lru_cache(maxsize=8)
+def _counted(name: str, text: str) -> Counting:
+    corpus = data.corpus(name, text)
+    size = len(corpus.words)
+    models = Unigram.of(corpus.train, size), Bigram.of(corpus.train, size, corpus.numbers[EOS])
+    return Counting(*(perplexity(model, corpus.valid) for model in models))
+
+
+def as_published(config: PTBConfig) -> str | None:
+    """The published model whose settings these are, on the corpus that it was published for; else None."""
+    fields = [name for name in settings_of(PTBConfig) if name in SETS["small"]]
+    for name in PUBLISHED:
+        if config.corpus == "ptb" and all(getattr(config, field) == SETS[name][field] for field in fields):
+            return name
+    return None
+
+
+def explain(config: PTBConfig) -> str:
+    """What the perplexity is to be compared with, in Markdown, with the current numbers."""
+    size = data.vocabulary_size(config.corpus, config.text)
+    unigram, bigram = counting(config.corpus, config.text)
+    lines = [
+        f"**Knowing nothing.** {size:,} words, each as likely as any other: perplexity {size:,}.",
+        f"**Frequencies.** Who knows how frequent each word is reaches {unigram:,.1f} on the validation text.",
+        f"**Pairs.** Who knows how frequent each word is after each other one reaches {bigram:,.1f} "
+        "(interpolated Kneser–Ney smoothing).",
+    ]
+    if config.corpus == "grammar":
+        lines.append(
+            f"**The floor.** The grammar draws its words at random, so some surprise is left for whoever knows it by heart: "
+            f"{grammar.floor():.2f}, from the entropy of its rules."
+        )
+    elif config.corpus == "ptb":
+        lines += [
+            f"**{name.capitalize()}**, as published: training {p.train}, validation {p.valid}, test {p.test}."
+            for name, p in PUBLISHED.items()
+        ]
+    return "\n\n".join(lines)

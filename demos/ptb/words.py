@@ -1,0 +1,261 @@
+"""What the page shows of a network's words: sentences to read, texts to draw, and what the result is compared with.
+
+No TensorFlow: a network is read in NumPy (see lib.word_model).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from demos.ptb import data, theory
+from demos.ptb.config import PTBConfig
+from lib import vocabulary
+from lib.ngrams import Bigram, Unigram, perplexity
+from lib.vocabulary import EOS, UNK, Corpus
+from lib.word_model import Sample, WordModel, samples, unflat
+
+LONGEST_TYPED = 400  # characters
+LONGEST_TEXT = 60  # words that are drawn
+TEMPERATURES = (0.3, 0.7, 1.0)
+END = "■ end"  # what <eos> is called where a sentence is read
+STREAM = 2**32 + 5  # of random numbers, besides the seed
+
+# What the control for a person's own text says, and sets (see app/own_text.py).
+NO_TEXT = "Bring a text"
+BACK = "Back to our grammar"
+BACK_TO: dict[str, Any] = {"corpus": "grammar", "text": ""}
+WITH_TEXT: dict[str, Any] = {"corpus": "text"}
+
+
+class WordsError(ValueError):
+    """A text that cannot be read. Its message says why, and what to do."""
+
+
+# Networks
+
+
+def network_of(leaves: Mapping[str, np.ndarray], config: PTBConfig) -> dict[str, Any] | None:
+    """The network in what `Carry.weights` or `Carry.to_arrays` wrote, as lib.word_model takes it; None when it is not there.
+
+    The leaves stand in the order in which TensorFlow flattens lib.word_network's tree, each with a seed axis of one.
+    """
+    layers = [f"layers/layer_{i}" for i in range(config.layers)]
+    names = [
+        "embedding",
+        *(f"{layer}/{name}" for layer in layers for name in ("bias", "input_weights", "recurrent_weights")),
+    ]
+    names += ["output/bias"] if config.tied else ["output/bias", "output/weights"]
+    found = [leaves.get(f"leaf_{i:03d}") for i in range(len(names))]
+    if any(leaf is None for leaf in found):
+        return None
+    return unflat({name: leaf[0] for name, leaf in zip(names, found, strict=True) if leaf is not None})
+
+
+# Sentences
+
+
+def corpus(name: str, text: str) -> Corpus:
+    """A corpus by its name; `text` is the id of a person's own. Raises lib.corpora.CorpusError, lib.texts.TextError."""
+    return data.corpus(name, text)
+
+
+class Sentence(NamedTuple):
+    """A sentence to be read: `ids` with the `<eos>` after it; for each, a label and what an unknown word is read as, or ""."""
+
+    ids: tuple[int, ...]
+    labels: tuple[tuple[str, str], ...]
+    unknown: tuple[str, ...]  # the words that the vocabulary does not have
+    left_out: bool  # whether they are left out because there is no <unk>
+
+
+@lru_cache(maxsize=4)
+def test_sentences(name: str, text: str) -> tuple[tuple[int, ...], ...]:
+    """The sentences of a corpus that no network learns from, without `<eos>`; empty ones left out."""
+    corpus = data.corpus(name, text)
+    ends = np.flatnonzero(corpus.test == corpus.numbers[EOS])
+    parts = np.split(corpus.test, ends + 1)
+    return tuple(tuple(part[:-1].tolist()) for part in parts if len(part) > 1)
+
+
+def of_test(name: str, text: str, number: int) -> Sentence:
+    """One of them, by its place from 1."""
+    corpus, sentences = data.corpus(name, text), test_sentences(name, text)
+    ids = sentences[min(max(number, 1), len(sentences)) - 1]
+    return _sentence(corpus, [(i, corpus.words[i], "") for i in ids], ())
+
+
+def typed(name: str, text: str, sentence: str) -> Sentence:
+    """A sentence that a person typed. Raises WordsError when none of its words can be read."""
+    corpus = data.corpus(name, text)
+    pieces, unknown = [], []
+    for chunk in sentence.split():
+        ids, missing = vocabulary.encode(corpus, chunk)
+        unknown += missing
+        left = list(missing)
+        for number in ids:
+            word = corpus.words[number]
+            stands_for = word == UNK and chunk != UNK and left
+            pieces.append((number, left.pop(0), UNK) if stands_for else (number, word, ""))
+    known = tuple(dict.fromkeys(unknown))
+    if not pieces:
+        named = f"none of {quoted(known)}" if known else "no word in it"
+        raise WordsError(f"The network knows {named}. Type words of its text, such as “{_some(corpus)}”.")
+    return _sentence(corpus, pieces, known)
+
+
+def _sentence(corpus: Corpus, pieces: Sequence[tuple[int, str, str]], unknown: tuple[str, ...]) -> Sentence:
+    ids = (*(number for number, _, _ in pieces), corpus.numbers[EOS])
+    labels = (*((label, read_as) for _, label, read_as in pieces), (END, ""))
+    return Sentence(ids, labels, unknown, bool(unknown) and UNK not in corpus.numbers)
+
+
+def quoted(words: Sequence[str]) -> str:
+    """Words in a message."""
+    return ", ".join(f"“{word}”" for word in words)
+
+
+def _some(corpus: Corpus) -> str:
+    """A few words of a corpus."""
+    end = corpus.numbers[EOS]
+    first = corpus.train[: np.flatnonzero(corpus.train == end)[0]]
+    return " ".join(corpus.words[number] for number in first[:4])
+
+
+@lru_cache(maxsize=4)
+def frequencies(name: str, text: str) -> np.ndarray:
+    """How frequent each word is in the training text, as probabilities [V]."""
+    corpus = data.corpus(name, text)
+    return Unigram.of(corpus.train, len(corpus.words)).probabilities
+
+
+# Texts that are drawn
+
+
+def prompt_ids(name: str, text: str, prompt: str) -> tuple[int, ...]:
+    """A prompt as numbers. Raises WordsError where the vocabulary does not have all of its words."""
+    ids, unknown = vocabulary.encode(data.corpus(name, text), prompt)
+    if unknown:
+        raise WordsError(
+            f"The network does not know {quoted(unknown)}, so it cannot go on from there. Take other words, or none."
+        )
+    return tuple(ids)
+
+
+def drawn(
+    model: WordModel,
+    corpus: Corpus,
+    prompt: Sequence[int],
+    taken: Sequence[int],
+    temperatures: Sequence[float],
+    *,
+    seed: int,
+    words: int,
+    top_k: int,
+    unknown: bool,
+) -> tuple[Sample, ...]:
+    """What the network says at each temperature after the prompt and `taken`, the first of the text's words.
+
+    It goes on with the random numbers that these leave. Together, the texts cost hardly more than one.
+    """
+    random = np.random.default_rng([seed, STREAM]).random(words)[None, len(taken) :]
+    forbid = [corpus.numbers[UNK]] if UNK in corpus.numbers and not unknown else []
+    top_k = min(top_k, len(corpus.words))
+    found = samples(model, [[*prompt, *taken]], random, temperatures, top_k, first=corpus.numbers[EOS], forbid=forbid)
+    return tuple(found.one(0, i) for i in range(len(temperatures)))
+
+
+class Piece(NamedTuple):
+    """A word in a text: with no space before it where it is `glued`, and with a line break after it where it is the `end`."""
+
+    text: str
+    glued: bool
+    end: bool
+
+
+_GLUED = frozenset(".,;:!?…)]}%") | {"n't", "'s", "'re", "'ve", "'m", "'ll", "'d", "'", "”", "’"}
+_OPENING = frozenset("([{$#“‘")
+
+
+def prose(words: Sequence[str]) -> list[Piece]:
+    """Words as a text is written: marks at the word before them, and a new line after each sentence."""
+    pieces: list[Piece] = []
+    glue = True
+    for word in words:
+        if word == EOS:
+            pieces.append(Piece("¶", False, True))
+            glue = True
+            continue
+        pieces.append(Piece(word, glue or word in _GLUED, False))
+        glue = word in _OPENING
+    return pieces
+
+
+# The result
+
+
+class Result(NamedTuple):
+    """A run's test perplexity beside others': `others` are names and perplexities, `meaning` one plain sentence."""
+
+    test: float
+    others: tuple[tuple[str, float], ...]
+    meaning: str
+    note: str = ""
+
+
+def result(config: PTBConfig, test: float) -> Result:
+    """What a test perplexity is worth on this corpus."""
+    if config.corpus == "grammar":
+        return _beside_floor(math.exp(theory.floor(config)), test)
+    if config.corpus == "ptb":
+        return _beside_published(theory.as_published(config), test)
+    unigram, bigram = counted(config.corpus, config.text)
+    if test < bigram:
+        meaning = (
+            "It uses more than the last word: it beats whoever knows how frequent each word is after each other one."
+        )
+    elif test < unigram:
+        meaning = "It beats whoever knows how frequent each word is, but not whoever knows that after each other one."
+    else:
+        meaning = (
+            "Whoever only knows how frequent each word is does as well. A longer text, or more dropout, would help."
+        )
+    return Result(test, (("Frequencies of words", unigram), ("Frequencies of pairs", bigram)), meaning)
+
+
+def _beside_floor(floor: float, test: float) -> Result:
+    percent = 100 * (test / floor - 1)
+    meaning = f"{percent:.1f} % above the floor: the grammar draws words by chance, and no model can do better than {floor:.2f}."
+    if percent < 0:
+        meaning = f"{-percent:.1f} % below the floor, by the luck of these test sentences: on endless text, {floor:.2f} is best."
+    return Result(test, (("Best possible", floor),), meaning)
+
+
+def _beside_published(name: str | None, test: float) -> Result:
+    later = "; ".join(f"{model}: {value:g}" for model, value in theory.LATER.items())
+    note = f"Zaremba, Sutskever and Vinyals (2014), table 1. Later models: {later}."
+    if name is None:
+        others = tuple((f"{model.capitalize()}, published", each.test) for model, each in theory.PUBLISHED.items())
+        return Result(
+            test, others, "These are not the same settings as a published model's, so compare with care.", note
+        )
+    published = theory.PUBLISHED[name].test
+    percent = 100 * (test / published - 1)
+    than = (
+        f"{abs(percent):.1f} % {'above' if percent > 0 else 'below'} the publication's"
+        if abs(percent) >= 0.05
+        else "the same"
+    )
+    meaning = f"These are exactly the settings of **{name}**, and the result is {than}."
+    return Result(test, ((f"{name.capitalize()}, published", published),), meaning, note)
+
+
+@lru_cache(maxsize=4)
+def counted(name: str, text: str) -> tuple[float, float]:
+    """The test perplexities of knowing how frequent words are, and how frequent after each other one."""
+    corpus = data.corpus(name, text)
+    size = len(corpus.words)
+    models = Unigram.of(corpus.train, size), Bigram.of(corpus.train, size, corpus.numbers[EOS])
+    return perplexity(models[0], corpus.test), perplexity(models[1], corpus.test)

@@ -1,0 +1,388 @@
+"""Runs that outlive their process: paused, killed or interrupted and gone on with, bit for bit as if they never had been.
+
+The dashboard's side is there too: what a server sees of a run that a command line trains.
+"""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from demos import __main__ as cli
+from demos.kept import COMMAND_LINE
+from demos.registry import get
+from lib import texts
+from lib.job import Job, State
+from lib.jobs import Jobs
+from lib.settings import parse
+from lib.store import Store
+from tests.test_jobs import Engine, QuadraticConfig, assert_undisturbed, wait
+from tests.test_jobs import make as quadratic_server
+
+ROOT = Path(__file__).parent.parent
+SERIES = ("loss", "perplexity", "gradient_norm", "learning_rate", "valid_perplexity", "test_perplexity")
+
+
+def story() -> str:
+    """A text of some 1,500 words, always the same."""
+    rng = random.Random(0)
+    animals, deeds = ["fox", "crow", "lion", "mouse", "hen", "wolf"], ["sees", "finds", "calls", "fears", "leaves"]
+    return " ".join(f"the {rng.choice(animals)} {rng.choice(deeds)} the {rng.choice(animals)}." for _ in range(300))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder with a text in it."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNROLLED_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def settings(home: Path) -> dict[str, str]:
+    """A run with random numbers and optimizer slots, and of so many epochs that it takes a few seconds."""
+    return {
+        "corpus": "text", "text": texts.keep(story()), "layers": "1", "hidden_units": "16", "embedding_units": "16",
+        "batch_size": "4", "truncated_backprop_length": "8", "epochs": "60", "optimizer": "adam", "dropout": "0.3",
+        "recurrent_dropout": "0.2", "learning_rate": "0.01",
+    }  # fmt: skip
+
+
+def server(folder: Path) -> Jobs:
+    """The jobs of a dashboard on this folder."""
+    return Jobs(
+        Store(folder), 1, build=lambda slug, config: get(slug).build(config), config_of=lambda slug: get(slug).config
+    )
+
+
+Outcome = tuple[dict[str, Any], dict[str, np.ndarray], list[Any]]
+
+
+def outcome(job: Job) -> Outcome:
+    """All that a run has found: its series, its weights and its diary."""
+    weights = job.weights()
+    assert weights is not None and job.state is State.FINISHED, job.error
+    return {name: job.stream.curve(name) for name in SERIES}, dict(weights), job.diary
+
+
+def assert_equal(one: Outcome, other: Outcome) -> None:
+    for name, (steps, values) in one[0].items():
+        np.testing.assert_array_equal(steps, other[0][name][0], err_msg=name)
+        np.testing.assert_array_equal(values, other[0][name][1], err_msg=name)
+    assert set(one[1]) == set(other[1])
+    for name, array in one[1].items():
+        np.testing.assert_array_equal(array, other[1][name], err_msg=name)
+    assert one[2] == other[2]
+
+
+def ended(job: Job) -> bool:
+    return not (job.active or job.busy or job.unsettled)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    jobs = server(tmp_path_factory.mktemp("undisturbed"))
+    job = jobs.start("ptb", parse(get("ptb").config, settings), "me")
+    wait(lambda: ended(job), 120)
+    jobs.shutdown()
+    return outcome(job)
+
+
+def test_a_run_that_is_paused_and_resumed_by_another_server_is_the_same(
+    settings: dict[str, str], undisturbed: Outcome, tmp_path: Path
+) -> None:
+    first = server(tmp_path)
+    job = first.start("ptb", parse(get("ptb").config, settings), "me")
+    wait(lambda: job.step > 1.5 * job.steps_per_epoch, 60)
+    first.pause(job.id)
+    wait(lambda: not (job.busy or job.unsettled))
+    first.resume(job.id)
+    wait(lambda: job.step > 3.5 * job.steps_per_epoch, 60)
+    first.shutdown()
+    assert job.step < job.steps
+    second = server(tmp_path)
+    again = second.get(job.id)
+    assert again is not None and again.step == job.step
+    second.resume(job.id)
+    wait(lambda: ended(again), 120)
+    assert_equal(outcome(again), undisturbed)
+    second.shutdown()
+
+
+# With a process of its own
+
+
+class CommandLine:
+    """`python -m demos run ptb` with these arguments."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        environment = os.environ | {"UNROLLED_HOME": str(home)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "demos", "run", "ptb", *arguments],
+            cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def end(self, number: int | None = None) -> tuple[int, str, str]:
+        """Exit code, standard output and standard error, after a signal, if any."""
+        if number is not None:
+            self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=120)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture
+def quick_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.jobs.FOLLOW_EVERY", 0.1)
+
+
+@pytest.mark.usefixtures("quick_look")
+def test_a_run_that_is_killed_and_interrupted_is_the_same_and_a_server_sees_it_live(
+    home: Path, settings: dict[str, str], undisturbed: Outcome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dashboard = server(home)
+    arguments = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    first = CommandLine(home, *arguments)
+    wait(lambda: bool(dashboard.runs_of(COMMAND_LINE, "ptb", 9)), 60)
+    (record,) = dashboard.runs_of(COMMAND_LINE, "ptb", 9)
+    job = dashboard.get(record.id)
+    assert job is not None and job.elsewhere
+
+    # it is seen live, but not steered
+    wait(lambda: job.state is State.RUNNING and len(job.stream.curve("valid_perplexity")[0]) > 0, 60)
+    dashboard.pause(job.id), dashboard.stop(job.id), dashboard.step(job.id), dashboard.resume(job.id)
+    dashboard.set_live(job.id, learning_rate=1.0)
+    assert job.state is State.RUNNING and job.elsewhere and job.live["learning_rate"] == 0.01
+    seen = job.step
+    wait(lambda: job.step > seen and len(job.stream.curve("loss")[0]) > 0)
+    assert cli.main(["run", "ptb", "--resume", job.id]) == 2
+    assert "is being trained by another process: stop that first." in refusal(capsys)
+
+    # killed in the middle
+    assert job.state is State.RUNNING
+    first.end(signal.SIGKILL)
+    wait(lambda: not job.elsewhere)
+    assert (job.state, job.active, dashboard.get(job.id)) == (State.PAUSED, True, job)
+    assert 0 < job.step < job.steps and job.message == f"Its process has ended, at step {job.step:,}."
+    left = job.step
+
+    # gone on with, and interrupted
+    second = CommandLine(home, "--resume", job.id)
+    wait(lambda: job.elsewhere and job.state is State.RUNNING and job.step > left, 60)
+    code, out, err = second.end(signal.SIGINT)
+    assert code == 130, err
+    assert out.rstrip().endswith(f"Go on with: python -m demos run ptb --resume {job.id}")
+    assert "Traceback" not in err
+    wait(lambda: not job.elsewhere)
+    assert job.state is State.PAUSED and left < job.step < job.steps
+    assert re.search(rf"\b{job.step}\b", out), "as far as it says"
+
+    # and to the end
+    third = CommandLine(home, "--resume", job.id, "--json")
+    code, out, err = third.end()
+    assert code == 0, err
+    report = json.loads(out)
+    assert (report["run"], report["status"], report["steps"]) == (job.id, "finished", job.steps)
+    wait(lambda: ended(job) and not job.elsewhere)
+    assert_equal(outcome(job), undisturbed)
+    assert report["metrics"]["test_perplexity"]["last"] == pytest.approx(undisturbed[0]["test_perplexity"][1][-1])
+    assert dashboard.store.network_steps(job.id)[-1] == job.steps
+
+    assert cli.main(["run", "ptb", "--resume", job.id]) == 2
+    assert "has ended (finished): start a new one." in refusal(capsys)
+    dashboard.shutdown()
+    assert not list(home.glob("process-*.lock")), "nobody is left"
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on standard error that says why."""
+    said = capsys.readouterr()
+    lines = [line for line in said.err.replace("\r", "\n").splitlines() if line.startswith("python -m demos: ")]
+    assert said.out == "" and len(lines) == 1, said
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume", "nobody"], "The run nobody is not in"),
+        (["--resume", "nobody", "--set", "epochs=3"], "leave out --set"),
+        (["--resume", "nobody", "--seed", "3"], "leave out --set"),
+        (["--set", "corpus=text"], "has no text"),
+        (["--set", "corpus=ptb"], "is not on this server"),
+        (["--set", "data_dir=/nowhere", "--set", "corpus=ptb"], "has no ptb.train.txt"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_and_exit_2(
+    home: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", "ptb", *arguments]) == 2
+    assert message in refusal(capsys)
+
+
+def test_a_demo_whose_runs_are_not_kept_has_none_to_go_on_with(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "echo", "--resume", "nobody"]) == 2
+    assert "is not kept by this demo" in refusal(capsys)
+
+
+def test_a_run_of_another_demo_is_not_gone_on_with(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = server(home)
+    job = jobs.start("echo", get("echo").config(), "me", paused=True)
+    jobs.shutdown()
+    assert cli.main(["run", "ptb", "--resume", job.id]) == 2
+    assert "is one of echo: go on with `run echo`." in refusal(capsys)
+
+
+@pytest.mark.parametrize("missing", ["ptb.train.txt", "ptb.test.txt"])
+def test_a_folder_with_a_part_of_the_files_is_refused(
+    home: Path, tmp_path: Path, missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in {"ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"} - {missing}:
+        (tmp_path / name).write_text("too short")
+    assert cli.main(["run", "ptb", "--set", f"data_dir={tmp_path}", "--set", "corpus=ptb"]) == 2
+    assert "has no Penn Treebank that can be used" in refusal(capsys)
+
+
+def test_a_kept_run_ends_exactly_at_the_step_that_was_asked_for(
+    home: Path, settings: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    assert cli.main(["run", "ptb", *arguments, "--steps", "77", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["status"], report["steps"]) == ("stopped", 77)
+
+
+# Several processes' jobs on one folder, in this process and with the NumPy engine
+
+
+def command_line(folder: Path) -> Jobs:
+    return Jobs(
+        Store(folder),
+        1,
+        build=lambda slug, config: Engine(config),
+        config_of=lambda slug: QuadraticConfig,
+        publishes=True,
+    )
+
+
+@pytest.mark.usefixtures("quick_look")
+def test_a_server_follows_a_run_elsewhere_to_its_end(tmp_path: Path) -> None:
+    dashboard, other = quadratic_server(tmp_path), command_line(tmp_path)
+    theirs = other.start("quadratic", QuadraticConfig(steps=3000, nap=0.0005), COMMAND_LINE)
+    job = dashboard.get(theirs.id)
+    assert job is not None and job is not theirs
+    wait(lambda: job.state is State.RUNNING and job.step > 100)
+    version = job.version
+    dashboard.pause(job.id), dashboard.stop(job.id)
+    wait(lambda: job.version > version and job.step > 500)
+    assert theirs.state is State.RUNNING and job.steps_per_second is not None
+    wait(lambda: ended(theirs))
+    wait(lambda: not job.elsewhere)
+    assert job.state is State.FINISHED and dashboard.get(job.id) is job
+    assert_undisturbed(job, 3000)
+    assert job.weights() is not None
+    other.shutdown()
+    dashboard.shutdown()
+
+
+@pytest.mark.usefixtures("quick_look")
+def test_a_run_that_was_left_can_go_on_in_the_server_and_then_nowhere_else(tmp_path: Path) -> None:
+    dashboard, other = quadratic_server(tmp_path), command_line(tmp_path)
+    theirs = other.start("quadratic", QuadraticConfig(steps=3000, nap=0.0005), COMMAND_LINE)
+    job = dashboard.get(theirs.id)
+    assert job is not None
+    wait(lambda: job.step > 100)
+    other.shutdown()
+    wait(lambda: not job.elsewhere)
+    assert (job.state, job.step) == (State.PAUSED, theirs.step)
+    third = command_line(tmp_path)
+    dashboard.resume(job.id)
+    with pytest.raises(ValueError, match="is being trained by another process"):
+        third.take_up(job.id)
+    wait(lambda: ended(job))
+    assert_undisturbed(job, 3000)
+    with pytest.raises(ValueError, match="not in"):
+        third.take_up("nobody")
+    third.shutdown()
+    dashboard.shutdown()
+
+
+@pytest.mark.usefixtures("quick_look")
+def test_of_two_that_take_up_a_run_one_gets_it_and_the_server_notices(tmp_path: Path) -> None:
+    first = quadratic_server(tmp_path)
+    job = first.start("quadratic", QuadraticConfig(steps=4000, nap=0.0005), "me")
+    wait(lambda: job.step > 100)
+    first.shutdown()
+    dashboard, one, two = quadratic_server(tmp_path), command_line(tmp_path), command_line(tmp_path)
+    seen, theirs, stale = dashboard.get(job.id), one.get(job.id), two.get(job.id)
+    assert seen is not None and theirs is not None and stale is not None
+    assert (seen.state, seen.elsewhere) == (State.PAUSED, False), "a server that was restarted lets others have it"
+    one.take_up(job.id)
+    one.resume(job.id)
+    with pytest.raises(ValueError, match="is being trained by another process"):
+        two.take_up(job.id)
+    two.resume(job.id), two.stop(job.id)
+    wait(lambda: seen.elsewhere and seen.step > job.step)
+    dashboard.resume(job.id), dashboard.stop(job.id)
+    wait(lambda: ended(theirs))
+    assert_undisturbed(theirs, 4000)
+    wait(lambda: seen.state is State.FINISHED)
+    for jobs in (one, two, dashboard):
+        jobs.shutdown()
+
+
+def test_a_server_that_ends_leaves_runs_elsewhere_as_they_are(tmp_path: Path) -> None:
+    other = command_line(tmp_path)
+    theirs = other.start("quadratic", QuadraticConfig(steps=10**6, nap=0.0005), COMMAND_LINE)
+    wait(lambda: theirs.step > 100)
+    other.pause(theirs.id)
+    wait(lambda: not (theirs.busy or theirs.unsettled))
+    dashboard = quadratic_server(tmp_path)
+    assert dashboard.get(theirs.id) is not None
+    other.resume(theirs.id)
+    wait(lambda: theirs.step > 500)
+    other.shutdown()
+    dashboard.shutdown()
+    again = quadratic_server(tmp_path)
+    job = again.get(theirs.id)
+    assert job is not None and job.step == theirs.step
+    assert_undisturbed(job, theirs.step)
+    again.shutdown()
+
+
+def test_a_command_line_lets_unfinished_runs_of_a_server_be(tmp_path: Path) -> None:
+    dashboard = quadratic_server(tmp_path)
+    job = dashboard.start("quadratic", QuadraticConfig(steps=10**6), "me")
+    wait(lambda: job.step > 100)
+    other = command_line(tmp_path)
+    assert other._jobs == {}
+    other.shutdown()
+    assert job.state is State.RUNNING
+    dashboard.shutdown()
+
+
+def test_a_damaged_stream_of_another_process_is_no_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(tmp_path)
+    owner = store.claim()
+    dashboard = quadratic_server(tmp_path)
+    mine = dashboard.start("quadratic", QuadraticConfig(), "me")
+    wait(lambda: ended(mine))
+    record = replace(mine.record(), id="theirs", owner=owner, state="running", step=5)
+    store.publish(record, mine.stream.arrays())
+    (tmp_path / "runs" / "theirs~.npz").write_bytes(b"nonsense")
+    job = dashboard.get("theirs")
+    assert job is not None and job.elsewhere
+    store.publish(replace(record, step=6), mine.stream.arrays())
+    wait(lambda: job.step == 6 and len(job.stream.curve("loss")[0]) == 200)
+    dashboard.shutdown()
+    store.close()
