@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-RISING = 0.004  # the share of a cycle in which the rate rises
 START = 0.04  # of the greatest rate, at the start of a cycle
 
 
@@ -15,10 +14,11 @@ def steps(config: Any, epochs: np.ndarray, progress: np.ndarray) -> np.ndarray:
 
 
 def one_cycle(config: Any, epochs: np.ndarray, progress: np.ndarray) -> np.ndarray:
-    """Up to 1 and down to 0 along cosines. Smith & Topin, "Super-convergence" (2017), section 3."""
-    rising = START + (1 - START) * 0.5 * (1 - np.cos(np.pi * progress / RISING))
-    falling = 0.5 * (1 + np.cos(np.pi * (progress - RISING) / (1 - RISING)))
-    return np.where(progress < RISING, rising, falling)
+    """Up to 1 in the share `rising` of the run, then down to 0, along cosines. Smith & Topin, "Super-convergence" (2017)."""
+    share = max(config.rising, 1e-6)
+    rising = START + (1 - START) * 0.5 * (1 - np.cos(np.pi * progress / share))
+    falling = 0.5 * (1 + np.cos(np.pi * (progress - share) / (1 - share)))
+    return np.where(progress < share, rising, falling)
 
 
 SCHEDULES: dict[str, Callable[[Any, np.ndarray, np.ndarray], np.ndarray]] = {"steps": steps, "one_cycle": one_cycle}

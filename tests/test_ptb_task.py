@@ -362,7 +362,7 @@ def test_the_published_rates_are_flat_and_then_fall_by_epochs(model: str, wanted
 def test_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
     config = PTBConfig(schedule="one_cycle")
     found = schedules.rate(config, np.arange(1000), 50, 1000)
-    peak = round(1000 * schedules.RISING)
+    peak = round(1000 * config.rising)
     assert found[0] == pytest.approx(0.04) and found[-1] < 1e-4
     assert found.argmax() == peak and found[peak] == pytest.approx(1.0)
     assert (np.diff(found[: peak + 1]) > 0).all() and (np.diff(found[peak:]) < 0).all()

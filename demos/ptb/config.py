@@ -52,6 +52,7 @@ SETS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.005,
         "clip_norm": 5.0,
         "schedule": "one_cycle",
+        "rising": 0.1,
         "flat_epochs": 4,
         "decay": 0.5,
     },
@@ -108,6 +109,7 @@ SETS: dict[str, dict[str, Any]] = {
         "learning_rate": 1.5,
         "clip_norm": 5.0,
         "schedule": "one_cycle",
+        "rising": 0.004,
         "flat_epochs": 4,
         "decay": 0.5,
     },
@@ -242,6 +244,16 @@ class PTBConfig(Config):
         label="Schedule",
         help="How the learning rate changes over the run.",
         options=SCHEDULES,
+    )
+    rising: float = setting(
+        _DEFAULTS["rising"],
+        group="Training",
+        label="Rising part",
+        help="In which share of the run the learning rate rises, so that the first steps do no harm.",
+        minimum=0,
+        maximum=0.5,
+        step=0.002,
+        only=("schedule", ("one_cycle",)),
     )
     flat_epochs: int = setting(
         _DEFAULTS["flat_epochs"],
