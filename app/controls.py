@@ -169,7 +169,7 @@ def _control(demo: Demo, field: Setting) -> None:
         st.slider(label, low, high, value, step, **look)
     else:
         st.number_input(label, low, high, value, step, **look)
-    corpus_panel.draw(demo, field, values(demo)[field.name])
+    corpus_panel.draw(demo, field, values(demo))
 
 
 def _set_others(demo: Demo, field: Setting) -> None:

@@ -1,6 +1,7 @@
 """The Penn Treebank where it is not on this server: what to do about it, beside the setting that asks for it."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,9 +66,10 @@ _LOCK = threading.Lock()
 _FETCH = _Fetch()
 
 
-def draw(demo: Demo, field: Setting, value: Any) -> None:
-    """Below the setting `corpus`, where it asks for what is not here."""
-    if field.name == "corpus" and value == "ptb" and not corpora.is_here():
+def draw(demo: Demo, field: Setting, values: Mapping[str, Any]) -> None:
+    """Below the setting `corpus`, where it asks for what is not here. A replay needs no corpus."""
+    replay = str(values.get("model")).endswith("-recorded")
+    if field.name == "corpus" and values["corpus"] == "ptb" and not replay and not corpora.is_here():
         with st.container(border=True, key=f"{demo.slug}/corpus_panel"):
             _bring(demo.slug)
 

@@ -45,7 +45,9 @@ def show(slug: str) -> None:
     with st.container(border=True):
         run_bar.draw(demo, job, config, visitor)
         status = frames.status(job, demo) if job else None
-        labels = demo.lessons.LABELS if hasattr(demo.lessons, "LABELS") else None
+        labels = dict(getattr(demo.lessons, "LABELS", {}))
+        if _is_replay(job):
+            labels["pace"] = None
         live_status(job.id if job else None, event, status, key=f"{slug}/status", on_event=_nothing, labels=labels)
     if watching:
         st.info(WATCHING if job.visitor != visitor else IN_A_SWEEP, icon=":material/visibility:")
@@ -111,9 +113,14 @@ def _follow_live_settings(job: Any, config: Config | None, visitor: str) -> None
         jobs().set_live(job.id, **changed)
 
 
+def _is_replay(job: Any) -> bool:
+    """Whether a run was recorded elsewhere and is only played."""
+    return job is not None and bool(getattr(job.config, "recorded", None))
+
+
 def _origin(job: Any) -> None:
     """What a forked run began with, or that a run is a replay."""
-    if job is not None and getattr(job.config, "recorded", None):
+    if _is_replay(job):
         st.info(
             "This is a replay: a whole run that was recorded with this code. Its numbers and texts are as they were; nothing is "
             "trained now.",

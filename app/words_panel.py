@@ -99,7 +99,7 @@ def _result(words: Any, job: Job) -> None:
     result = words.result(job.config, test)
     with st.container(border=True):
         with st.container(horizontal=True, gap="large"):
-            st.metric("Test perplexity", words_figure.perplexity_text(test), width="content")
+            st.metric("Test perplexity", f"{test:,.2f}", width="content")
             for name, value in result.others:
                 st.metric(name, f"{value:,.2f}", width="content")
         st.markdown(result.meaning)
