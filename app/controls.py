@@ -17,6 +17,7 @@ import numpy as np
 import streamlit as st
 
 from app import corpus_panel, own_text
+from app.markdown import escaped
 from demos.registry import Demo
 from lib.settings import Config, Setting, SettingError, clamp, parse, settings_of, to_query
 
@@ -90,7 +91,9 @@ def show_notes(demo: Demo) -> None:
     notes = st.session_state.get(f"{demo.slug}/notes")
     if not notes:
         return
-    st.warning("\n".join(f"- {note}" for note in notes), title="The address was changed", icon=":material/link:")
+    st.warning(
+        "\n".join(f"- {escaped(note)}" for note in notes), title="The address was changed", icon=":material/link:"
+    )
     st.button("Understood", key=f"{demo.slug}/notes_read", on_click=st.session_state.pop, args=(f"{demo.slug}/notes",))
 
 
@@ -154,7 +157,7 @@ def _control(demo: Demo, field: Setting) -> None:
     }
     low, high, step = (field.type(bound or 0) for bound in (field.minimum, field.maximum, field.step or 1))
     if field.text:
-        own_text.control(demo, field, value, apply)
+        own_text.control(demo, field, values(demo) | {field.name: value}, apply)
     elif field.options:
         options = field.options
         follow = partial(_set_others, demo, field) if field.sets else None

@@ -68,8 +68,9 @@ _FETCH = _Fetch()
 
 def draw(demo: Demo, field: Setting, values: Mapping[str, Any]) -> None:
     """Below the setting `corpus`, where it asks for what is not here. A replay needs no corpus."""
-    replay = str(values.get("model")).endswith("-recorded")
-    if field.name == "corpus" and values["corpus"] == "ptb" and not replay and not corpora.is_here():
+    if field.name != "corpus" or values["corpus"] != "ptb" or corpora.is_here():
+        return
+    if demo.words is not None and values["model"] not in demo.words.REPLAYED:
         with st.container(border=True, key=f"{demo.slug}/corpus_panel"):
             _bring(demo.slug)
 

@@ -12,14 +12,20 @@ from lib.settings import Setting
 SHORTEST = 200  # characters
 
 
-def control(demo: Demo, field: Setting, text_id: str, apply: Callable[[Demo, Mapping[str, Any]], None]) -> None:
-    """Say which text it is, and offer another, which `apply` sets as the setting's value: a kept text's id, "" for our own."""
+def control(
+    demo: Demo, field: Setting, now: Mapping[str, Any], apply: Callable[[Demo, Mapping[str, Any]], None]
+) -> None:
+    """Say which text it is, and offer another, which `apply` sets as the setting's value: a kept text's id, "" for our own.
 
-    back, back_to, with_text = _choices(demo, field)
+    `now` are all settings as they are.
+    """
+    text_id, back, back_to = now[field.name], "Back to our fables", {field.name: ""}
+    if demo.words:
+        back, back_to = demo.words.BACK, demo.words.BACK_TO
 
     def use(text: str) -> None:
-        cleaned = texts.cleaned(text, SHORTEST)
-        apply(demo, {**with_text, field.name: texts.keep(cleaned)})
+        kept = texts.keep(texts.cleaned(text, SHORTEST))
+        apply(demo, demo.words.with_text(kept, now) if demo.words else {field.name: kept})
 
     key = f"{demo.slug}/{field.name}"
     with st.popover(_label(demo, text_id), icon=":material/article:", width="stretch", help=field.help):
@@ -45,13 +51,6 @@ def _try(key: str, use: Callable[[str], None], source: str) -> None:
         use(given if isinstance(given, str) else texts.decoded(given.getvalue()))
     except texts.TextError as error:
         st.session_state[f"{key}/error"] = str(error)
-
-
-def _choices(demo: Demo, field: Setting) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
-    """What leads back from the text: the button's label and what it sets; and what is set beside a text that is used."""
-    if demo.words:
-        return demo.words.BACK, demo.words.BACK_TO, demo.words.WITH_TEXT
-    return "Back to our fables", {field.name: ""}, {}
 
 
 def _label(demo: Demo, text_id: str) -> str:

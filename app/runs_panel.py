@@ -9,7 +9,7 @@ from app.service import jobs
 from app.visitor import clock
 from demos.registry import Demo
 from lib.settings import settings_of, to_query
-from lib.store import COMMAND_LINE
+from lib.store import COMMAND_LINE, RunRecord
 from lib.style import Ghost
 
 KEPT = 5
@@ -99,7 +99,7 @@ def from_the_command_line(demo: Demo) -> None:
         return
     st.markdown("**From the command line.** These runs were started on the server itself; you can watch them.")
     for record in records:
-        settings = ", ".join(f"{name} {value}" for name, value in to_query(demo.config(**record.config)).items())
+        settings = _differences(demo, record)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(
                 f"{clock(record.created)} · {settings or 'defaults'} · {record.state}, step {record.step:,} of {record.steps:,}",
@@ -112,6 +112,14 @@ def from_the_command_line(demo: Demo) -> None:
                 on_click=_watch,
                 args=(record.id,),
             )
+
+
+def _differences(demo: Demo, record: RunRecord) -> str:
+    """A run's settings that are not the defaults, as far as they are settings still."""
+    try:
+        return ", ".join(f"{name} {value}" for name, value in to_query(demo.config(**record.config)).items())
+    except ValueError:
+        return "settings that this version or this machine cannot use"
 
 
 def _watch(run_id: str) -> None:

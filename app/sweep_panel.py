@@ -28,9 +28,10 @@ LENGTHS = ("epochs", "training_steps")  # what a demo calls how long a run train
 
 def draw(demo: Demo, visitor: str) -> None:
     """The form for a new sweep, and the map of the latest or chosen one."""
+    several = ", several networks at each," if "seeds" in settings_of(demo.config) else ""
     st.markdown(
-        "One run shows what happened once. A sweep trains the demo at **every combination of two settings**, several networks "
-        "at each, and draws a map: where is learning possible, and where does theory say that it is?"
+        f"One run shows what happened once. A sweep trains the demo at **every combination of two settings**{several} and draws "
+        "a map: where is learning possible, and where does theory say that it is?"
     )
     with st.container(border=True):
         _form(demo, visitor)

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from app.service import jobs
 from demos.registry import get
 from lib.job import Job
-from lib.word_model import Reading, Sample, WordModel, flat, read, unflat
+from lib.word_model import Reading, WordModel, flat, read, unflat
+from lib.word_sampling import Sample
 
 MOST_BYTES = 256 * 2**20  # of networks that are held to be read, but always the latest two
 
@@ -39,7 +40,7 @@ _HOLDING = threading.Lock()
 
 def latest(job: Job) -> Which | None:
     """The network of now, or the last one that was kept; None while there is none."""
-    words, leaves = get(job.slug).words, job.weights()
+    words, leaves = get(job.slug).words, jobs().weights(job)
     network = words.network_of(leaves, job.config) if words and leaves is not None else None
     if network is not None and leaves is not None:
         which = Which(job.slug, job.id, int(leaves["step"]), False)

@@ -23,7 +23,7 @@ from lib.texts import TextError
 SECTIONS = {"sentence": "Word by word", "samples": "What it writes", "diary": "Its diary"}
 NOTHING_YET = "Press **Start** above. Then you can read sentences with the network, and let it write, while it learns."
 NOT_BEGUN = "As soon as the run has begun, you can read sentences with its network, and let it write."
-NO_WEIGHTS = "A recorded run has no network here. Train one to read and write with it; the diary is there."
+NO_WEIGHTS = "Of this run there is no network here. Train one to read and write with it; the diary is there."
 NO_DIARY = (
     "After every epoch, the network goes on here from the same beginnings with the same random numbers, so that you can watch "
     "babble become language."
@@ -63,7 +63,8 @@ def draw(slug: str, run_id: str | None) -> None:
 
 
 def _network(demo: Demo, job: Job, section: str) -> Which | None:
-    """The network that is looked at: that of now, which stays until an epoch or the run ends or somebody asks for another."""
+    """The network that is looked at: that of now, which stays until an epoch or the run ends, or somebody asks for another
+    or goes to another section."""
     asked = (job.id, str(job.state), len(job.diary), section)
     held, which = st.session_state.get(key(demo, "network"), (None, None))
     if held != asked or which is None or not (which.kept or is_held(which)):
@@ -96,7 +97,7 @@ def _result(words: Any, job: Job) -> None:
     test = next((note["test_perplexity"] for note in reversed(job.diary) if "test_perplexity" in note), None)
     if job.active or test is None:
         return
-    result = words.result(job.config, test)
+    result = words.result(job.config, test, changed=bool(job.changes))
     with st.container(border=True):
         with st.container(horizontal=True, gap="large"):
             st.metric("Test perplexity", f"{test:,.2f}", width="content")

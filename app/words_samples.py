@@ -13,7 +13,7 @@ from demos.registry import Demo
 from lib import style, words_figure
 from lib.job import Job
 from lib.vocabulary import EOS, UNK
-from lib.word_model import Sample
+from lib.word_sampling import Sample
 
 TAKEN_HATCH: style.Json = {"shape": "/", "fgcolor": style.CHOSEN, "bgcolor": "#F5D6E8", "solidity": 0.45}
 

@@ -52,9 +52,7 @@ def draw(demo: Demo, words: Any, job: Job, which: Which) -> None:
         rows["earlier"] = _Row(f"The {whose}", f"the {whose}", reading(earlier, sentence.ids, first))
         strips.append(st.container())
     unigram = under_unigram(words.frequencies(name, text), sentence.ids)
-    rows["unigram"] = _Row(
-        "Knowing only how frequent each word is", "whoever knows only how frequent each word is", unigram
-    )
+    rows["unigram"] = _Row("Counting words: how frequent each is", "whoever only counts words", unigram)
     strips.append(st.container())
     row, place = _chosen(demo, job, sentence, rows)
     with legend:

@@ -85,7 +85,7 @@ def operations(config: PTBConfig, words: int) -> int:
     """
     widths = (config.embedding_units, *config.units)
     layers = sum(4 * (inputs + units) * units for inputs, units in pairwise(widths))
-    return 6 * config.words_per_step * (layers + config.units[-1] * words)
+    return 6 * config.words_per_step * (layers + config.output_units * words)
 
 
 def corpus() -> Corpus:

@@ -42,10 +42,11 @@ def train(
     with_others = jobs()
     try:
         job = _left(with_others, demo, resume) if resume else _begun(with_others, demo, config, points)
+        job.pace.chunk_seconds = CHUNK_SECONDS
         with_others.resume(job.id, until=steps)
         while job.state in (State.QUEUED, State.COMPILING, State.RUNNING):
             progress(job)
-            if stopped() or (steps is not None and job.step >= steps):
+            if stopped() or (steps is not None and steps <= job.step < job.steps):
                 with_others.pause(job.id)
             time.sleep(LOOK_SECONDS)
         while job.busy or job.unsettled:

@@ -6,6 +6,7 @@ on the pieces.
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
@@ -81,17 +82,19 @@ class Evaluation:
 
 _KEPT: dict[Hashable, Callable[..., Any]] = {}
 MOST_KEPT = 8
+_LOCK = threading.Lock()  # several threads train
 
 
 def _compiled(evaluations: Evaluations, data: HeldOut, params: Any, device: Device) -> Callable[..., Any]:
     """The loop for these shapes, compiled now if it is not there."""
     shapes = tuple((array.shape, str(array.dtype)) for array in tf.nest.flatten((params, data.state, data.windows)))
     key = (device.name, evaluations.signature, shapes)
-    if key not in _KEPT:
-        while len(_KEPT) >= MOST_KEPT:
-            _KEPT.pop(next(iter(_KEPT)))
-        _KEPT[key] = _compile(evaluations, data, params, device)
-    return _KEPT[key]
+    with _LOCK:
+        if key not in _KEPT:
+            while len(_KEPT) >= MOST_KEPT:
+                _KEPT.pop(next(iter(_KEPT)))
+            _KEPT[key] = _compile(evaluations, data, params, device)
+        return _KEPT[key]
 
 
 def _compile(evaluations: Evaluations, data: HeldOut, params: Any, device: Device) -> Callable[..., Any]:

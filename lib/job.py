@@ -49,7 +49,7 @@ class Job:
         origin: tuple[str, int] | None = None,
         start: Network | None = None,
     ) -> None:
-        self.id = run_id or secrets.token_urlsafe(9)
+        self.id = run_id or secrets.token_hex(9)  # never begins with "-", which a command line takes for an option
         self.slug, self.config, self.visitor, self.sweep = slug, config, visitor, sweep
         self.origin, self.start = origin, start
         self.live: dict[str, float] = live_values(config)
@@ -195,3 +195,9 @@ class Job:
         """Become what the store has of it; whoever holds this job sees it go on."""
         versions = {name: getattr(self, name) + 1 for name in ("version", "snapshot_version")}
         vars(self).update(vars(stored) | versions)
+
+
+def weights_in(arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray] | None:
+    """The networks in what `Job.arrays` gave; None where there are none."""
+    found = {name.removeprefix("carry:"): array for name, array in arrays.items() if name.startswith("carry:")}
+    return found or None

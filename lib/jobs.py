@@ -11,17 +11,17 @@ import threading
 import time
 import traceback
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lib import chunk
-from lib.job import ACTIVE, Job, State
+from lib.job import ACTIVE, Job, State, weights_in
 from lib.pace import Speed
 from lib.settings import Config, SettingError, replace, settings_of
-from lib.store import RunRecord, Store
+from lib.store import COMMAND_LINE, RunRecord, Store
 from lib.stream import CAPACITY, MetricStream
 from lib.values import shown
 
@@ -74,7 +74,8 @@ class Jobs:
             if job is None or job.elsewhere:
                 continue
             job.owner = ""  # nobody's, until somebody lets it go on: this server, or a command line
-            job.message = f"The server was restarted at step {job.step:,}. Resume goes on from there."
+            ended = "Its process has ended" if record.visitor == COMMAND_LINE else "The server was restarted"
+            job.message = f"{ended} at step {job.step:,}. Resume goes on from there."
             self.store.save(job.record())
 
     # Commands
@@ -142,6 +143,10 @@ class Jobs:
                 job = self._restore(record)
             return job if job is not None and not job.deleted else None
 
+    def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
+        """A job's networks as they are now, or, where another process trains it, as that has saved them last."""
+        return weights_in(self.store.arrays(job.id)) if job.elsewhere else job.weights()
+
     def pause(self, run_id: str) -> None:
         """Hold it after the chunk that is under way."""
         with self._changed:
@@ -158,7 +163,8 @@ class Jobs:
             job = self._active(run_id)
             if job is None or job.target is State.RUNNING:
                 return
-            job.target, job.hold_at = State.RUNNING, until
+            job.target = State.RUNNING
+            job.hold_at = None if until is not None and until >= job.steps > 0 else until
             if job.pace.speed == 0:
                 job.pace.speed = None
             if job.state is State.PAUSED:
@@ -450,7 +456,7 @@ class Jobs:
                 with self._changed:
                     self._fail(job, error)
                     job.unsettled = False
-                self._end(job)
+                self._end_after_failure(job)
             with self._changed:
                 job.busy = False
                 if job.state is State.RUNNING or (job.state is State.PAUSED and job.single_steps) or job.unsettled:
@@ -556,7 +562,7 @@ class Jobs:
         carry, found = job.engine.evaluate(job.carry)
         finite = all(np.isfinite(value) for value in found.values())
         kept = job.engine.keep(carry) if found and finite else None
-        if kept is not None and kept.network:
+        if kept is not None and kept.network and not job.sweep:
             self.store.save_network(job.id, carry.step, kept.network)
         with self._changed:
             job.seconds += time.perf_counter() - started
@@ -578,6 +584,13 @@ class Jobs:
             if carry.step >= job.steps and job.active:
                 self._become(job, State.FINISHED)
         self._save(job)
+
+    def _end_after_failure(self, job: Job) -> None:
+        """The same; where not even that can be written (a full disk, say), other runs go on all the same."""
+        try:
+            self._end(job)
+        except Exception:
+            LOG.exception("run %s cannot be written", job.id)
 
     def _end(self, job: Job) -> None:
         """Write a job that has ended, and free what it trained with. This thread has the job's turn."""

@@ -12,7 +12,7 @@ LONGEST_CHUNK_SECONDS, FEW_STEPS = (
     0.4,
     8,
 )  # steps so slow that a chunk would have one or two share its overhead in a longer one
-FIRST_CHUNK = 20  # steps, while nothing is measured
+FIRST_CHUNK = 2  # steps, while nothing is measured: of a large network each may take seconds
 PACED_TURNS = 20.0  # turns a second of a paced job
 RAMP_START = 40.0  # steps per second at the start of a ramp, which doubles every second
 RATE_WINDOW = 1.5  # seconds over which steps per second are measured

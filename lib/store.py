@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -104,10 +105,15 @@ class Store:
         self._database = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        """The database; one that cannot be read is put aside, not deleted, and a new one begun."""
+        """The database; one that is no database is put aside, not deleted, and a new one begun.
+
+        Raises sqlite3.OperationalError where it is there but cannot be used now: locked, or on a full disk.
+        """
         path = self.folder / "runs.sqlite"
         try:
             return self._connect(path)
+        except sqlite3.OperationalError:
+            raise
         except sqlite3.DatabaseError as error:
             aside = path.with_suffix(".broken")
             LOG.error("%s cannot be read (%s); it is kept as %s", path, error, aside.name)
@@ -124,7 +130,7 @@ class Store:
                 database.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)}, PRIMARY KEY (id))")
                 there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
                 for column in set(columns) - there:
-                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} DEFAULT {_ADDED[column]}")
+                    _add_column(database, table, column)
             database.execute("CREATE INDEX IF NOT EXISTS by_visitor ON runs (visitor, slug, created)")
             database.execute("CREATE INDEX IF NOT EXISTS by_sweep ON runs (sweep)")
         except sqlite3.DatabaseError:
@@ -277,6 +283,10 @@ class Store:
         """Forget what was deleted more than a day before `now`."""
         for record in self._runs("deleted AND deleted < ?", (now - UNDO_SECONDS,), -1):
             self.delete(record.id)
+        for left in (self.folder / "runs").glob("*.new"):  # by a process that was killed while it wrote
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < now - UNDO_SECONDS:
+                    left.unlink()
 
     def _change(self, statement: str, *values: Any) -> None:
         with self._lock:
@@ -325,6 +335,15 @@ class Store:
         for run_id in self.cells_of(sweep_id):
             self.delete(run_id)
         self._change("DELETE FROM sweeps WHERE id = ?", sweep_id)
+
+
+def _add_column(database: sqlite3.Connection, table: str, column: str) -> None:
+    """Add a column to a table of an earlier version, unless another process is quicker."""
+    try:
+        database.execute(f"ALTER TABLE {table} ADD COLUMN {column} DEFAULT {_ADDED[column]}")
+    except sqlite3.OperationalError as error:
+        if "duplicate column" not in str(error):
+            raise
 
 
 def _columns(kind: type) -> tuple[str, ...]:

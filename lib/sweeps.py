@@ -29,7 +29,7 @@ class Sweep:
     """One sweep. Pages read its attributes; only `Sweeps` writes them. `version` goes up at every change."""
 
     def __init__(self, slug: str, plan: Plan, visitor: str, *, sweep_id: str | None = None) -> None:
-        self.id = sweep_id or secrets.token_urlsafe(9)
+        self.id = sweep_id or secrets.token_hex(9)
         self.slug, self.plan, self.visitor = slug, plan, visitor
         self.cells = plan.cells
         self.state, self.message = State.RUNNING, ""

@@ -43,10 +43,13 @@ class Corpus:
 
 
 class Encoded(NamedTuple):
-    """A sentence as numbers, without `<eos>`, and those of its words that the vocabulary does not have."""
+    """A sentence as numbers, without `<eos>`."""
 
     ids: list[int]
-    unknown: list[str]
+    written: list[
+        str
+    ]  # for each number the word that was typed: another than the number's own where it is read as `<unk>`
+    unknown: list[str]  # the words that the vocabulary does not have, each once
 
 
 def from_sentences(
@@ -106,7 +109,6 @@ def _ptb(folder: Path) -> Corpus:
 # A person's own text
 
 
-@lru_cache(maxsize=4)
 def own_text(text: str, most: int = 10_000) -> Corpus:
     """The corpus of a text (see `lib.texts.cleaned`): its first 80% of sentences to train, 10% to validate, 10% to test.
 
@@ -178,6 +180,7 @@ def encode(corpus: Corpus, sentence: str) -> Encoded:
     are left out where it has none; marks that it does not have are left out.
     """
     ids: list[int] = []
+    written: list[str] = []
     unknown: list[str] = []
     for word in (word for chunk in sentence.split() for word in _written(corpus, chunk)):
         number = corpus.numbers.get(word)
@@ -188,7 +191,8 @@ def encode(corpus: Corpus, sentence: str) -> Encoded:
             number = corpus.numbers.get(UNK)
         if number is not None:
             ids.append(number)
-    return Encoded(ids, list(dict.fromkeys(unknown)))
+            written.append(word)
+    return Encoded(ids, written, list(dict.fromkeys(unknown)))
 
 
 def _written(corpus: Corpus, chunk: str) -> Iterator[str]:

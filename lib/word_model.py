@@ -1,9 +1,9 @@
-"""A trained word-level LSTM language model, read in NumPy: how surprised it is by a text, and texts drawn from it.
+"""A trained word-level LSTM language model, read in NumPy: how surprised it is by a text. lib.word_sampling draws texts.
 
 The networks are those of Zaremba, Sutskever & Vinyals, "Recurrent neural network regularization" (2014), section 3, without
 the dropout, which is for training only. It needs weights only, no TensorFlow: a page reads a sentence in milliseconds.
 
-Shapes: T words read, N words drawn, B rows, V words in the vocabulary, E numbers of an embedding, H units of a layer.
+Shapes: T words read, B rows, V words in the vocabulary, E numbers of an embedding, H units of a layer.
 A network is a tree of arrays, float16 or float32, without a seed axis; all is computed in float32:
 
     {"embedding": [V, E],
@@ -11,24 +11,22 @@ A network is a tree of arrays, float16 or float32, without a seed axis; all is c
      "output": {"weights": [V, H], "bias": [V]}}
 
 A layer's columns are in the order i, f, g, o, as in `lib.cells.lstm_step`; a later layer's inputs are the hidden states of
-the one below. An output without "weights" is tied: its weights are the embedding (Press & Wolf 2017), H = E.
+the one below. An output without "weights" is tied: its weights are the embedding (Press & Wolf 2017), and where H is not E,
+"projection" [H, E] comes before them.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from lib.trace import sigmoid
-from lib.values import read_int, shown
 
 Network = Mapping[str, Any]
 
 BEST = 10  # so many of the likeliest words are listed at each place, fewer where the vocabulary has fewer
-# A lower temperature than this would overflow float32; long before it, all but the likeliest words have probability 0.
-_COLDEST = 1e-30
 _WEIGHTS = ("input_weights", "recurrent_weights", "bias")
 
 
@@ -66,6 +64,7 @@ class WordModel:
             _Layer(*(arrays[f"layers/layer_{i}/{name}"] for name in _WEIGHTS)) for i in range(_layer_count(arrays))
         )
         self._output_weights = arrays.get("output/weights", self._embedding).T
+        self._projection = arrays.get("output/projection")
         self._output_bias = arrays["output/bias"]
 
     @property
@@ -83,7 +82,7 @@ class WordModel:
 
         Raises ValueError for words outside the vocabulary, and when there are more or fewer of them than the state has rows.
         """
-        ids = _words("words", words, self.vocabulary_size)
+        ids = word_numbers("words", words, self.vocabulary_size)
         if len(ids) != len(state[0].hidden_state):
             raise ValueError(
                 f"words has {len(ids)} words, and the state {len(state[0].hidden_state)} rows: give one word for each row."
@@ -101,7 +100,8 @@ class WordModel:
 
     def logits(self, hidden_states: np.ndarray) -> np.ndarray:
         """What the output makes of the last layer's hidden states: h W.T + b, [B, H] to [B, V]."""
-        logits = hidden_states @ self._output_weights
+        projected = hidden_states if self._projection is None else hidden_states @ self._projection
+        logits = projected @ self._output_weights
         logits += self._output_bias
         return logits
 
@@ -172,7 +172,7 @@ def read(model: WordModel, words: ArrayLike, first: int) -> Reading:
     Raises ValueError for a text without words, and for words outside the vocabulary.
     """
     ids = _text(words, model.vocabulary_size)
-    before = np.concatenate([_words("first", [first], model.vocabulary_size), ids[:-1]])
+    before = np.concatenate([word_numbers("first", [first], model.vocabulary_size), ids[:-1]])
     _, hidden = model.hidden_states(model.zero_state(1), before[:, None])
     return _reading(ids, log_softmax(model.logits(hidden[:, 0])))
 
@@ -204,12 +204,12 @@ def _reading(words: np.ndarray, log_probabilities: np.ndarray) -> Reading:
     own = np.take_along_axis(log_probabilities, words[:, None], axis=-1)
     lower_numbers = np.arange(log_probabilities.shape[-1]) < words[:, None]
     ahead = (log_probabilities > own) | ((log_probabilities == own) & lower_numbers)
-    best = _best(log_probabilities, BEST)
+    best = best_places(log_probabilities, BEST)
     best_probability = np.exp(np.take_along_axis(log_probabilities, best, axis=-1))
     return Reading(words, own[:, 0].astype(np.float64), 1 + ahead.sum(axis=-1), best, best_probability)
 
 
-def _best(scores: np.ndarray, count: int) -> np.ndarray:
+def best_places(scores: np.ndarray, count: int) -> np.ndarray:
     """The numbers of the `count` highest of each row of [B, V], in order: the highest first, of equals the lowest number."""
     size = scores.shape[-1]
     count = min(count, size)
@@ -250,162 +250,6 @@ def worked_out(reading: Reading) -> Working:
         perplexity=reading.perplexity,
         mean_bits=float(reading.surprise_bits.mean()),
     )
-
-
-# Drawing
-
-
-class Sample(NamedTuple):
-    """Texts drawn from a model. All probabilities are of the distribution that was drawn from, after all settings.
-
-    `sample` returns one text, its arrays as below; of `samples`, they have two axes more, [prompts, temperatures, …].
-    """
-
-    words: np.ndarray  # int [N], the prompt not among them
-    probability: np.ndarray  # float64 [N]: of each word
-    best: np.ndarray  # int [N, 10]: the likeliest words there, in the order of `Reading.best`
-    best_probability: np.ndarray  # float64 [N, 10]
-
-    def one(self, prompt: int, temperature: int) -> "Sample":
-        """One of the texts that `samples` drew, by the places of its prompt and its temperature."""
-        return Sample(*(array[prompt, temperature] for array in self))
-
-
-def sample(
-    model: WordModel,
-    prompt: ArrayLike,
-    random: ArrayLike,
-    temperature: float,
-    top_k: int = 0,
-    *,
-    first: int,
-    forbid: Sequence[int] = (),
-) -> Sample:
-    """Go on from a prompt [T], which follows the word `first` and may be empty, for as many words as `random` [N] has numbers.
-
-    Each word is drawn from softmax(logits / temperature), of the words not in `forbid` and, unless `top_k` is 0, of the
-    `top_k` likeliest of them (Fan, Lewis & Dauphin 2018, section 5.1). Temperature 0 takes the likeliest word. `random` are
-    uniform numbers, 0 <= u < 1: the word is the first, in the order of the vocabulary, up to which the probabilities sum to
-    more than u. So the same numbers give the same text, and similar ones for similar networks. For another branch of a text,
-    go on from the prompt, the words before the branch and the other word, with the numbers that are left.
-
-    Raises ValueError for words outside the vocabulary, random numbers outside 0 <= u < 1, a temperature that is negative or
-    not finite, a `top_k` that is negative or above V, and when no word is left to draw.
-    """
-    return samples(
-        model, [prompt], np.atleast_2d(np.asarray(random)), [temperature], top_k, first=first, forbid=forbid
-    ).one(0, 0)
-
-
-def samples(
-    model: WordModel,
-    prompts: Sequence[ArrayLike],
-    random: ArrayLike,
-    temperatures: Sequence[float],
-    top_k: int = 0,
-    *,
-    first: int,
-    forbid: Sequence[int] = (),
-) -> Sample:
-    """`sample` for every prompt at every temperature, in one batch: `random` [P, N] has a row for each of the P prompts.
-
-    The prompts' lengths may differ. Equals `sample` of each up to the rounding of float32. Raises what `sample` raises, and
-    ValueError when there is no prompt or no temperature.
-    """
-    size = model.vocabulary_size
-    read_first = [
-        np.concatenate([_words("first", [first], size), _words("prompt", prompt, size)]) for prompt in prompts
-    ]
-    uniforms = _uniforms(random, len(prompts))
-    rule = _rule(size, temperatures, len(prompts), top_k, forbid)
-    state = _repeated(
-        [model.hidden_states(model.zero_state(1), ids[:, None])[0] for ids in read_first], len(temperatures)
-    )
-    drawn = _draw(model, state, np.repeat(uniforms, len(temperatures), axis=0), rule)
-    axes = (len(prompts), len(temperatures))
-    return Sample(*(array.reshape(*axes, *array.shape[1:]) for array in drawn))
-
-
-class _Rule(NamedTuple):
-    """How words are drawn in each row: float32 `temperature` [B, 1], how many words are `kept` [B], the forbidden ones."""
-
-    temperature: np.ndarray
-    kept: np.ndarray
-    forbidden: np.ndarray
-
-
-def _rule(size: int, temperatures: Sequence[float], prompts: int, top_k: int, forbid: Sequence[int]) -> _Rule:
-    for temperature in temperatures:
-        if not 0 <= temperature < math.inf:
-            raise ValueError(
-                f"temperature = {shown(temperature)} is not one: choose 0, for the likeliest word, or a finite number above."
-            )
-    likeliest = read_int(top_k)
-    if likeliest is None or not 0 <= likeliest <= size:
-        raise ValueError(
-            f"top_k = {shown(top_k)} is not a number of words: choose one from 1 to {size}, or 0 for all of them."
-        )
-    if not len(temperatures):
-        raise ValueError("temperatures is empty: give at least one, such as 1.0.")
-    forbidden = np.unique(_words("forbid", forbid, size))
-    if len(forbidden) == size:
-        raise ValueError(f"forbid names all {size} words: leave at least one out of it, so that one can be drawn.")
-    values = np.tile(np.asarray(temperatures, np.float64), prompts)
-    kept = np.where(values == 0, 1, likeliest or size)  # temperature 0 is the draw from the one likeliest word
-    return _Rule(np.clip(values, _COLDEST, 1e30).astype(np.float32)[:, None], kept, forbidden)
-
-
-def _repeated(states: Sequence[State], times: int) -> State:
-    """The states of single rows as one state, each row so many times."""
-    found = []
-    for layer in zip(*states, strict=True):
-        parts = zip(*layer, strict=True)  # the hidden states of all rows, and their cell states
-        found.append(LayerState(*(np.repeat(np.concatenate(part), times, axis=0) for part in parts)))
-    return tuple(found)
-
-
-def _draw(model: WordModel, state: State, uniforms: np.ndarray, rule: _Rule) -> Sample:
-    """Go on from a state for N words in every row; `uniforms` [B, N]. The arrays are [B, N, …]."""
-    rows, length = uniforms.shape
-    listed = min(BEST, model.vocabulary_size)
-    words = np.zeros((rows, length), np.int64)
-    best, best_probability = np.zeros((rows, length, listed), np.int64), np.zeros((rows, length, listed))
-    probability, each = np.zeros((rows, length)), np.arange(rows)
-    for n in range(length):
-        logits = model.logits(state[-1].hidden_state)
-        weights, best[:, n] = _weights(logits, rule)
-        cumulative = np.cumsum(weights, axis=-1, dtype=np.float64)
-        total = cumulative[:, -1:]
-        words[:, n] = _inverse(cumulative, uniforms[:, n : n + 1])
-        probability[:, n] = weights[each, words[:, n]] / total[:, 0]
-        best_probability[:, n] = np.take_along_axis(weights, best[:, n], axis=-1) / total
-        if n < length - 1:
-            state, _ = model.hidden_states(state, words[None, :, n])
-    return Sample(words, probability, best, best_probability)
-
-
-def _weights(logits: np.ndarray, rule: _Rule) -> tuple[np.ndarray, np.ndarray]:
-    """What to draw from, [B, V], 1 for the likeliest word; and the numbers of the ten likeliest, [B, 10]. Uses up `logits`."""
-    logits[:, rule.forbidden] = -np.inf
-    fewer = np.flatnonzero(rule.kept < logits.shape[-1])
-    best = _best(logits, max(BEST, *rule.kept[fewer]) if len(fewer) else BEST)
-    logits -= np.take_along_axis(logits, best[:, :1], axis=-1)
-    with np.errstate(over="ignore"):  # to -inf, which is right
-        logits /= rule.temperature
-    weights = np.exp(logits, out=logits)
-    for row in fewer:
-        keep = best[row, : rule.kept[row]]
-        values = weights[row, keep]
-        weights[row] = 0.0
-        weights[row, keep] = values
-    return weights, best[:, :BEST]
-
-
-def _inverse(cumulative: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """The first place of each row of cumulative sums [B, V] that is above the share u [B, 1] of their total."""
-    total = cumulative[:, -1:]
-    below = np.minimum(uniforms * total, np.nextafter(total, 0.0))  # u * total may round up to the total
-    return np.count_nonzero(cumulative <= below, axis=-1)
 
 
 # Keeping
@@ -475,12 +319,15 @@ def _check_network(arrays: Mapping[str, np.ndarray]) -> None:
         _check_shape(arrays, f"{name}/bias", (4 * units,))
         width = units
     _check_shape(arrays, "output/bias", (vocabulary,))
+    embedding = arrays["embedding"].shape[1]
     if "output/weights" in arrays:
         _check_shape(arrays, "output/weights", (vocabulary, width))
-    elif width != arrays["embedding"].shape[1]:
+    elif "output/projection" in arrays:
+        _check_shape(arrays, "output/projection", (width, embedding))
+    elif width != embedding:
         raise ValueError(
-            f"output has no weights, and the last layer has {width} units, an embedding {arrays['embedding'].shape[1]} "
-            "numbers: a tied output needs as many of both, or else give output/weights."
+            f"output has no weights, and the last layer has {width} units, an embedding {embedding} numbers: give "
+            "output/projection, or output/weights."
         )
     for name, array in arrays.items():
         if not np.isfinite(array).all():
@@ -503,7 +350,7 @@ def _check_shape(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int |
     return found
 
 
-def _words(name: str, words: ArrayLike, size: int) -> np.ndarray:
+def word_numbers(name: str, words: ArrayLike, size: int) -> np.ndarray:
     """Numbers of words as int [T], which may be none."""
     ids = np.asarray(words)
     if ids.ndim != 1 or (ids.size and not np.issubdtype(ids.dtype, np.integer)):
@@ -517,19 +364,7 @@ def _words(name: str, words: ArrayLike, size: int) -> np.ndarray:
 
 
 def _text(words: ArrayLike, size: int) -> np.ndarray:
-    ids = _words("words", words, size)
+    ids = word_numbers("words", words, size)
     if not len(ids):
         raise ValueError("words is empty: give a text of at least one word.")
     return ids
-
-
-def _uniforms(random: ArrayLike, prompts: int) -> np.ndarray:
-    if not prompts:
-        raise ValueError("prompts is empty: give at least one; an empty one begins a text.")
-    uniforms = np.asarray(random, np.float64)
-    if uniforms.ndim != 2 or len(uniforms) != prompts:
-        raise ValueError(f"random has shape {uniforms.shape}: it must be ({prompts}, words), a row for each prompt.")
-    strange = uniforms[~((uniforms >= 0) & (uniforms < 1))]
-    if len(strange):
-        raise ValueError(f"random = {strange[0]} is not what is drawn with: give uniform numbers, 0 <= u < 1.")
-    return uniforms

@@ -5,7 +5,8 @@ axis of one in front (lib.word_model reads the same tree without it):
 
     embedding                    [V, E]     a vector for each word of the vocabulary
     layers / layer_0, layer_1 …  input_weights [I, 4H], recurrent_weights [H, 4H], bias [4H] (see lib.cells)
-    output                       weights [V, H] and bias [V]; tied to the embedding, the bias alone
+    output                       weights [V, H] and bias [V]; tied to the embedding, the bias alone, and where H is not E
+                                 a projection [H, E] of what the last layer says (Melis, Dyer & Blunsom 2018)
 
 Shapes here: T steps, B rows, V words, E numbers of an embedding, I inputs, H units of a layer.
 """
@@ -53,6 +54,8 @@ def initial_word_network(
     output = {"bias": np.zeros((1, words), np.float32)}
     if not tied:
         output["weights"] = uniform(words, units[-1])
+    elif units[-1] != embedding:
+        output["projection"] = uniform(units[-1], embedding)
     return {"embedding": uniform(words, embedding), "layers": layers, "output": output}
 
 
@@ -81,6 +84,8 @@ def nats_of(params: Any, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """-log p of each target word [T, B], in nats, from the last layer's outputs [T, B, H]."""
     weights = params["output"].get("weights", params["embedding"])[0]
     flat = tf.reshape(outputs, [-1, outputs.shape[-1]])
+    if "projection" in params["output"]:
+        flat = tf.matmul(flat, params["output"]["projection"][0])
     nats = _softmax_nats(flat, weights, params["output"]["bias"][0], tf.reshape(targets, [-1]))
     return tf.reshape(nats, targets.shape)
 

@@ -530,11 +530,3 @@ def test_a_full_disk_is_said_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch)
 def test_a_data_folder_that_cannot_be_written_is_said(site: Site, home: Path) -> None:
     home.write_text("a file")
     refused(fetch, "cannot be written", "UNROLLED_HOME")
-
-
-@pytest.mark.skipif("UNROLLED_PTB" not in os.environ, reason="UNROLLED_PTB names no folder with the real files")
-def test_the_real_files_are_what_was_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpora, "_place", lambda contents: None)
-        take_folder(os.environ["UNROLLED_PTB"])

@@ -14,7 +14,7 @@ import pytest
 from lib.job import ACTIVE, Job, State
 from lib.jobs import KEPT_IN_MEMORY, Jobs
 from lib.settings import Config, SettingError, setting
-from lib.store import Store
+from lib.store import RunRecord, Store
 
 
 class QuadraticConfig(Config):
@@ -312,6 +312,28 @@ def test_a_failure_says_why_keeps_what_was_measured_and_harms_no_other(jobs: Job
     if fail_at > 0:
         assert 0 < job.step <= fail_at
         assert_undisturbed(job, job.step)
+
+
+def test_a_run_that_cannot_be_written_ends_no_other(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = jobs.store.save
+
+    def full(record: RunRecord, arrays: object = None) -> None:
+        if record.id == "first":
+            raise OSError(28, "No space left on device")
+        save(record, arrays)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jobs.store, "save", lambda record, arrays=None: None)
+    first = jobs.start("quadratic", QuadraticConfig(steps=100), "me", run_id="first")
+    monkeypatch.setattr(jobs.store, "save", full)
+    wait(lambda: not first.active and not first.busy)
+    second = jobs.start("quadratic", QuadraticConfig(steps=100), "me")
+    wait(lambda: second.state is State.FINISHED)
+
+
+def test_a_run_held_at_its_end_is_finished(jobs: Jobs) -> None:
+    job = jobs.start("quadratic", QuadraticConfig(steps=100), "me", paused=True)
+    jobs.resume(job.id, until=100)
+    wait(lambda: job.state is State.FINISHED)
 
 
 def test_ten_jobs_share_one_worker_fairly(jobs: Jobs) -> None:

@@ -162,6 +162,12 @@ class InKeras:
             layer.set_weights([weights[name] for name in ("input_weights", "recurrent_weights", "bias")])
             self.layers.append(layer)
             width = layer.units
+        self.projection = None
+        if "projection" in network["output"]:
+            self.projection = keras.layers.Dense(network["embedding"].shape[1], use_bias=False)
+            self.projection.build((rows, None, width))
+            self.projection.set_weights([network["output"]["projection"]])
+            width = self.projection.units
         self.output = keras.layers.Dense(size)
         self.output.build((rows, None, width))
         matrix = network["embedding"] if self.tied else network["output"]["weights"]
@@ -177,6 +183,7 @@ class InKeras:
         of_layers = [[layer.weights[2], layer.weights[0], layer.weights[1]] for layer in self.layers]
         table = self.embedding.weights[0]
         last = [] if self.tied else [self.output.weights[0]]
+        last += self.projection.weights if self.projection else []
         return [table, *(weight for layer in of_layers for weight in layer), self.output.weights[1], *last]
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray) -> tf.Tensor:
@@ -184,6 +191,8 @@ class InKeras:
         outputs = self.embedding(inputs.T)
         for i, layer in enumerate(self.layers):
             outputs, *self.states[i] = layer(outputs, initial_state=self.states[i])
+        if self.projection:
+            outputs = self.projection(outputs)
         if self.tied:
             logits = tf.einsum("bth,vh->btv", outputs, self.embedding.weights[0].value) + self.output.weights[1].value
         else:
@@ -233,7 +242,8 @@ SHRUNKEN: dict[str, dict[str, Any]] = {
     "medium": SETS["medium"] | LITTLE,
     "large": SETS["large"] | LITTLE,
     "modern": SETS["modern"] | LITTLE | {"embedding_units": 5, "recurrent_dropout": 0.0},
-    "one tied layer": {"tied": True, "optimizer": "adam", "clip_norm": 0.5},
+    "one tied layer": {"tied": True, "optimizer": "adam", "clip_norm": 0.5, "hidden_units": 5},
+    "one tied layer, projected": {"tied": True, "hidden_units": 9, "layers": 1},
     "three layers": {"layers": 3, "clip_norm": 0.0, "keep_bias": 2.0},
 }
 
@@ -259,10 +269,12 @@ def test_the_published_sizes_train_as_in_keras(name: str, monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("corpus")
 def test_weights_of_a_tied_network_are_the_embedding_and_keep_biases_are_where_they_are_set() -> None:
     params = engine_for(tied=True, keep_bias=2.5, layers=2).initial().params
-    assert set(params["output"]) == {"bias"}
+    assert set(params["output"]) == {"bias", "projection"}
+    assert params["output"]["projection"].shape == (1, 6, 5)
+    assert set(engine_for(tied=True, hidden_units=5).initial().params["output"]) == {"bias"}
     assert params["layers"]["layer_0"]["input_weights"].shape == (1, 5, 24)
-    assert params["layers"]["layer_1"]["recurrent_weights"].shape == (1, 5, 20)
-    np.testing.assert_array_equal(params["layers"]["layer_1"]["bias"][0], [0.0] * 5 + [2.5] * 5 + [0.0] * 10)
+    assert params["layers"]["layer_1"]["recurrent_weights"].shape == (1, 6, 24)
+    np.testing.assert_array_equal(params["layers"]["layer_1"]["bias"][0], [0.0] * 6 + [2.5] * 6 + [0.0] * 12)
     for leaf in (params["embedding"], params["layers"]["layer_0"]["recurrent_weights"]):
         assert np.abs(leaf).max() <= 0.4 and np.abs(leaf).max() > 0.3 and abs(leaf.mean()) < 0.1
 

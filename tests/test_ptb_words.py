@@ -1,12 +1,14 @@
 """What the perplexity page shows of a network's words: networks, sentences, texts, results."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from demos.ptb import data, theory, words
-from demos.ptb.config import PTBConfig
+from demos.ptb.config import REPLAYED, SETS, PTBConfig
 from lib import texts, word_model, word_network
-from lib.settings import parse
+from lib.settings import SettingError, parse, settings_of
 from lib.tf import tf
 from lib.vocabulary import EOS, UNK, Corpus, from_sentences
 from lib.word_model import WordModel
@@ -61,6 +63,42 @@ def test_what_is_typed_is_read_and_what_is_unknown_is_named() -> None:
         words.typed("grammar", "", "qqq")
     with pytest.raises(words.WordsError, match="no word in it"):
         words.typed("grammar", "", "!!!")
+
+
+def test_every_unknown_word_keeps_its_label(own: Corpus) -> None:
+    sentence = words.typed("text", "", "foo-foo a foo")
+    assert sentence.labels == (("foo", UNK), ("foo", UNK), ("a", ""), ("foo", UNK), (words.END, ""))
+    assert sentence.unknown == ("foo",)
+
+
+def test_a_long_unseen_sentence_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNROLLED_HOME", str(tmp_path))
+    text_id = texts.keep("a cat sat. " * 100 + "and so on " * 5_000)
+    assert max(map(len, words.test_sentences("text", text_id))) == words.LONGEST_READ
+    assert len(words.of_test("text", text_id, 10**9).ids) == words.LONGEST_READ + 1
+
+
+@pytest.mark.parametrize(("count", "model"), [(60, "tiny"), (700, "modern"), (40_000, "small-recorded")])
+def test_a_text_is_read_often_enough_to_learn_from_it(
+    count: int, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNROLLED_HOME", str(tmp_path))
+    text_id = texts.keep("The cat sat on the mat. " * count)
+    now = {name: field.default for name, field in settings_of(PTBConfig).items()} | {"model": model} | SETS[model]
+    config = PTBConfig(**now | words.with_text(text_id, now))
+    assert (config.corpus, config.text) == ("text", text_id)
+    assert config.steps >= words.FEWEST_STEPS or config.epochs == 100
+    assert config.model == ("tiny" if model in REPLAYED else model)
+    assert config.batch_size <= SETS[model]["batch_size"]
+
+
+def test_a_text_that_is_too_short_is_refused_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNROLLED_HOME", str(tmp_path))
+    text_id = texts.keep("The cat sat on the mat. " * 12)
+    with pytest.raises(texts.TextError, match="needs 200 or more"):
+        words.with_text(text_id, {"model": "tiny"})
+    with pytest.raises(SettingError, match="needs 200 or more"):
+        parse(PTBConfig, {"corpus": "text", "text": text_id})
 
 
 @pytest.fixture
@@ -146,6 +184,7 @@ def test_a_result_on_the_treebank_is_beside_the_publications(monkeypatch: pytest
     result = words.result(small, 114.75)
     assert result.others == (("Small, published", 115.91),)
     assert "exactly the settings of **small**" in result.meaning and "1.0 % below" in result.meaning
+    assert "not the same settings" in words.result(small, 114.75, changed=True).meaning
     other = words.result(parse(PTBConfig, {"corpus": "ptb", "model": "small", "epochs": "12"}), 120.0)
     assert [value for _, value in other.others] == [115.91, 82.07, 78.29]
     assert "not the same settings" in other.meaning
@@ -155,7 +194,7 @@ def test_a_result_on_an_own_text_is_beside_counting(tmp_path: object, monkeypatc
     monkeypatch.setenv("UNROLLED_HOME", str(tmp_path))
     text_id = texts.keep("the cat sat on the mat and looked at the dog that slept. " * 60)
     config = PTBConfig(corpus="text", text=text_id)
-    unigram, bigram = words.counted("text", text_id)
+    unigram, bigram = theory.counting("text", text_id, "test")
     assert bigram < unigram
     meanings = [words.result(config, test).meaning for test in (bigram - 0.01, (bigram + unigram) / 2, unigram + 1)]
     assert len(set(meanings)) == 3

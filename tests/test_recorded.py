@@ -11,7 +11,7 @@ from demos.ptb.config import REPLAYED, SETS, PTBConfig
 from demos.registry import get
 from lib.jobs import Jobs
 from lib.recorded import Recording, Replay
-from lib.settings import parse
+from lib.settings import SettingError, clamp, parse
 from lib.store import Store
 from tests.test_jobs import wait
 
@@ -77,6 +77,17 @@ def test_a_shipped_run_replays_without_the_corpus(name: str, tmp_path: Path) -> 
     assert summary["perplexity"]["last"] == pytest.approx(epoch, rel=1e-3)
     figure = demo.figures.perplexity_figure(config)
     assert figure["data"] and theory.counting("ptb", "").bigram == pytest.approx(201.48, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "other", [{"seed": "3"}, {"corpus": "grammar"}, {"learning_rate": "0.1"}, {"hidden_units": "9"}]
+)
+def test_a_replay_has_no_settings_of_its_own(other: dict[str, str]) -> None:
+    replayed = {"model": "small-recorded"}
+    with pytest.raises(SettingError, match="choose the model “Small, as published”"):
+        parse(PTBConfig, replayed | other)
+    config, notes = clamp(PTBConfig, replayed | other)
+    assert config == parse(PTBConfig, replayed) and notes
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -1,10 +1,12 @@
 """The run store: round trips, order, broken files, many threads."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +83,38 @@ def test_a_broken_row_is_left_out(store: Store, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)) as database:
         database.execute("UPDATE runs SET config = '{' WHERE id = 'a'")
     assert [record.id for record in store.runs_of("me", "echo", 9)] == ["b"]
+
+
+def test_a_database_that_is_locked_is_not_put_aside(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    other = sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)
+    other.execute("PRAGMA journal_mode=DELETE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.MonkeyPatch.context() as patch:
+        connect = sqlite3.connect
+        patch.setattr(sqlite3, "connect", lambda *args, **settings: connect(*args, **settings | {"timeout": 0.1}))
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            Store(tmp_path)
+    other.close()
+    assert not (tmp_path / "runs.broken").exists()
+
+
+def test_two_processes_may_add_the_same_column(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "old.sqlite")
+    database.execute("CREATE TABLE runs (id)")
+    store_module._add_column(database, "runs", "owner")
+    store_module._add_column(database, "runs", "owner")
+    assert [row[1] for row in database.execute("PRAGMA table_info(runs)")] == ["id", "owner"]
+
+
+def test_what_a_killed_process_left_half_written_is_cleared(tmp_path: Path) -> None:
+    runs = Store(tmp_path)
+    old, fresh = (tmp_path / "runs" / f"{name}.1.new" for name in ("old", "fresh"))
+    for path in (old, fresh):
+        path.write_bytes(b"half")
+    os.utime(old, (1.0, 1.0))
+    runs.purge(time.time())
+    assert not old.exists() and fresh.exists()
 
 
 def test_a_broken_database_is_put_aside(tmp_path: Path) -> None:

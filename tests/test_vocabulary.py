@@ -1,6 +1,5 @@
 """Words as numbers: which types a corpus has, how a person's text is cut, and how a typed sentence is read."""
 
-import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -148,7 +147,6 @@ def test_a_text_is_parted_in_order() -> None:
     assert counts == [32, 4, 4]
     assert read(corpus, corpus.train).startswith("fox number 0 sees a hen and eats it . <eos> fox number 1 ")
     assert read(corpus, corpus.test).startswith("fox number <unk> sees")
-    assert own_text(SHORT) is corpus  # it is kept
 
 
 def test_a_short_text_keeps_the_words_that_occur_once() -> None:
@@ -245,7 +243,7 @@ def test_a_word_that_the_corpus_has_is_not_split() -> None:
 
 def test_without_a_type_for_unknown_words_they_are_left_out() -> None:
     corpus = from_sentences(cut("a b"), cut("a"), cut("b"))
-    assert encode(corpus, "a z b 7") == ([0 + corpus.numbers["a"], corpus.numbers["b"]], ["z", "7"])
+    assert encode(corpus, "a z b 7") == ([corpus.numbers["a"], corpus.numbers["b"]], ["a", "b"], ["z", "7"])
 
 
 def test_a_long_word_is_read_quickly(treebank: Corpus) -> None:
@@ -263,14 +261,3 @@ def test_the_treebank_is_read_from_where_it_is_kept(tmp_path: Path, monkeypatch:
     corpus = ptb()
     assert read(corpus, corpus.train) == "the fox <eos> a <unk> <eos>" and corpus.words[0] == EOS
     assert ptb() is corpus
-
-
-@pytest.mark.skipif("UNROLLED_PTB" not in os.environ, reason="UNROLLED_PTB names no folder with the real files")
-def test_the_real_treebank_has_ten_thousand_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UNROLLED_HOME", str(tmp_path))
-    corpora.take_folder(os.environ["UNROLLED_PTB"])
-    corpus = ptb()
-    assert len(corpus.words) == 10_000
-    assert [len(stream) for stream in (corpus.train, corpus.valid, corpus.test)] == [929_589, 73_760, 82_430]
-    assert corpus.words[:4] == ("the", "<unk>", "<eos>", "N")
-    assert np.bincount(corpus.train).min() > 0

@@ -5,21 +5,22 @@ import math
 import numpy as np
 import pytest
 
-from lib.word_model import WordModel, flat, log_softmax, read, sample, samples, under_unigram, unflat, worked_out
+from lib.word_model import WordModel, flat, log_softmax, read, under_unigram, unflat, worked_out
+from lib.word_sampling import sample, samples
 
 V, E = 17, 5
 FIRST = 3
 TEXT = [4, 0, 16, 4, 9, 2]
 
 
-def network(tied: bool = False, layers: int = 2, vocabulary: int = V, seed: int = 0, scale: float = 1.0):
+def network(tied: bool | str = False, layers: int = 2, vocabulary: int = V, seed: int = 0, scale: float = 1.0):
     """Weights large enough for distributions that are far from even."""
     rng = np.random.default_rng(seed)
 
     def normal(*shape: int) -> np.ndarray:
         return (scale * rng.normal(size=shape)).astype(np.float32)
 
-    units = [E + 2, *([E + 1] * (layers - 2)), E if tied else E + 3][-layers:]
+    units = [E + 2, *([E + 1] * (layers - 2)), E if tied is True else E + 3][-layers:]
     widths = [E, *units]
     found = {
         "embedding": normal(vocabulary, E),
@@ -35,6 +36,8 @@ def network(tied: bool = False, layers: int = 2, vocabulary: int = V, seed: int 
     }
     if not tied:
         found["output"]["weights"] = normal(vocabulary, units[-1])
+    elif units[-1] != E:
+        found["output"]["projection"] = normal(units[-1], E)
     return found
 
 
@@ -63,6 +66,8 @@ def by_hand(net, words: list[int]) -> np.ndarray:
             states[k] = (new_h, new_c)
             inputs = new_h
         weights = net["output"].get("weights", net["embedding"]).T
+        if "projection" in net["output"]:
+            inputs = inputs @ net["output"]["projection"]
         exponentials = [math.exp(inputs @ weights[:, v] + net["output"]["bias"][v]) for v in range(weights.shape[1])]
         rows.append([value / sum(exponentials) for value in exponentials])
     return np.array(rows)
@@ -71,9 +76,9 @@ def by_hand(net, words: list[int]) -> np.ndarray:
 # Reading
 
 
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("tied", [False, True, "projected"])
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_reading_equals_a_loop_in_plain_python(tied: bool, layers: int) -> None:
+def test_reading_equals_a_loop_in_plain_python(tied: bool | str, layers: int) -> None:
     net = network(tied, layers)
     wanted = by_hand(net, [FIRST, *TEXT[:-1]])
     reading = read(WordModel(net), TEXT, FIRST)
@@ -94,8 +99,8 @@ def test_a_network_with_more_than_ten_layers_reads_them_in_order() -> None:
     np.testing.assert_allclose(read(WordModel(net), [1], FIRST).probability, by_hand(net, [FIRST])[0, 1], rtol=1e-4)
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_steps_of_many_rows_equal_reading_each(tied: bool) -> None:
+@pytest.mark.parametrize("tied", [False, True, "projected"])
+def test_steps_of_many_rows_equal_reading_each(tied: bool | str) -> None:
     model = WordModel(network(tied))
     rows = np.array([[FIRST, 1, 2], [FIRST, 16, 0]])
     state = model.zero_state(2)
@@ -256,9 +261,9 @@ def uniforms(*shape: int, seed: int = 5) -> np.ndarray:
     return np.random.default_rng(seed).random(shape)
 
 
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("tied", [False, True, "projected"])
 @pytest.mark.parametrize(("temperature", "top_k"), [(1.0, 0), (0.7, 0), (1.8, 4), (0.0, 0)])
-def test_drawing_equals_a_loop_in_plain_python(tied: bool, temperature: float, top_k: int) -> None:
+def test_drawing_equals_a_loop_in_plain_python(tied: bool | str, temperature: float, top_k: int) -> None:
     net, random, prompt = network(tied), uniforms(8), [5, 1]
     found = sample(WordModel(net), prompt, random, temperature, top_k, first=FIRST, forbid=[0, 9])
     text = [FIRST, *prompt]

@@ -6,7 +6,7 @@ from pydantic import model_validator
 
 from demos.ptb import data
 from lib import common_settings, corpora
-from lib.settings import Config, SettingError, parse, setting
+from lib.settings import Config, SettingError, as_text, parse, setting, settings_of
 from lib.values import Value
 
 CORPORA = {"grammar": "Our grammar", "ptb": "Penn Treebank", "text": "Your own text"}
@@ -164,8 +164,7 @@ class PTBConfig(Config):
         _DEFAULTS["tied"],
         group="Network",
         label="Tied embedding",
-        help="The numbers that stand for a word that is read also stand for one that is guessed, so the last layer has as many "
-        "units.",
+        help="The numbers that stand for a word that is read also stand for one that is guessed.",
     )
     initial_scale: float = setting(
         _DEFAULTS["initial_scale"],
@@ -281,14 +280,27 @@ class PTBConfig(Config):
     @model_validator(mode="after")
     def _corpus_is_here(self) -> Self:
         if self.recorded:
-            return self
+            return self._as_recorded()
         if fault := data.missing(self.corpus, self.text):
             raise SettingError("corpus", self.corpus, *fault)
         return self
 
+    def _as_recorded(self) -> Self:
+        fields = settings_of(type(self))
+        for name, recorded in _recorded(self.model).items():
+            if getattr(self, name) != recorded:
+                trained = MODELS[self.recorded].partition(":")[0]
+                problem = f"is a replay, whose {fields[name].label.lower()} is {as_text(recorded)}"
+                raise SettingError(
+                    "model", self.model, problem, f"choose the model “{trained}” to train with other settings"
+                )
+        return self
+
     @classmethod
     def repair(cls, values: dict[str, Value]) -> tuple[dict[str, Value], list[str]]:
-        """A corpus that is not here is replaced by our grammar's."""
+        """A replay gets the settings that it was recorded with; a corpus that is not here is replaced by our grammar's."""
+        if values["model"] in REPLAYED:
+            return values | _recorded(str(values["model"])), ["A replay has the settings that it was recorded with."]
         name = CORPORA[str(values["corpus"])]
         return values | {"corpus": "grammar", "text": ""}, [f"{name} is not on this server, so our grammar is used."]
 
@@ -300,8 +312,12 @@ class PTBConfig(Config):
     @property
     def units(self) -> tuple[int, ...]:
         """The units of each layer."""
-        last = self.embedding_units if self.tied else self.hidden_units
-        return (self.hidden_units,) * (self.layers - 1) + (last,)
+        return (self.hidden_units,) * self.layers
+
+    @property
+    def output_units(self) -> int:
+        """How many numbers each word's probability is made of."""
+        return self.embedding_units if self.tied else self.hidden_units
 
     @property
     def windows_per_epoch(self) -> int:
@@ -341,10 +357,18 @@ class PTBConfig(Config):
         """How many pairs of numbers one step multiplies, forwards, roughly."""
         inputs = (self.embedding_units, *self.units)
         of_layers = sum(4 * (i + h) * h for i, h in zip(inputs, self.units, strict=False))
-        return self.words_per_step * (of_layers + self.units[-1] * data.vocabulary_size(self.corpus, self.text))
+        projection = self.hidden_units * self.output_units * (self.hidden_units != self.output_units)
+        output = projection + self.output_units * data.vocabulary_size(self.corpus, self.text)
+        return self.words_per_step * (of_layers + output)
 
 
 CONFIG = PTBConfig
+
+
+def _recorded(model: str) -> dict[str, Value]:
+    """All settings of a recorded run."""
+    defaults = {name: field.default for name, field in settings_of(PTBConfig).items() if name != "model"}
+    return defaults | SETS[model]
 
 
 def bring(settings: dict[str, str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The corpora that a language model is trained on, as numbers of words, and how they become windows."""
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -21,12 +21,17 @@ def corpus(name: str, text: str) -> Corpus:
     """A corpus by its name; `text` is the id of a person's own. Raises lib.corpora.CorpusError, lib.texts.TextError."""
     if name == "ptb":
         return vocabulary.ptb()
-    return _grammar() if name == "grammar" else vocabulary.own_text(texts.load(text))
+    return _grammar() if name == "grammar" else _own(text)
 
 
 @cache
 def _grammar() -> Corpus:
     return vocabulary.from_sentences(grammar.split("train"), grammar.split("valid"), grammar.split("test"))
+
+
+@lru_cache(maxsize=32)
+def _own(text: str) -> Corpus:
+    return vocabulary.own_text(texts.load(text))
 
 
 def missing(name: str, text: str) -> tuple[str, str] | None:
@@ -35,6 +40,11 @@ def missing(name: str, text: str) -> tuple[str, str] | None:
         return "is not on this server", "fetch it or bring its archive, or take our grammar"
     if name == "text" and not (text and texts.is_kept(text)):
         return "has no text", "bring one, or take our grammar"
+    if name == "text":
+        try:
+            corpus(name, text)
+        except texts.TextError as error:
+            return "has a text that cannot be used", str(error)
     return None
 
 

@@ -69,8 +69,8 @@ def _lines(config: PTBConfig) -> list[Line]:
     words = np.exp(theory.chance(config))
     lines = [
         Line(float(words), "chance", f"knows nothing: {words:,.0f}", "top right"),
-        Line(unigram, "rule", f"knows how frequent each word is: {unigram:,.0f}", "top right"),
-        Line(bigram, "rule", f"knows it after each word: {bigram:,.0f}", "top right"),
+        Line(unigram, "rule", f"counts words: {unigram:,.0f}", "top right"),
+        Line(bigram, "rule", f"counts pairs of words: {bigram:,.0f}", "top right"),
     ]
     if config.corpus == "grammar":
         lines.append(Line(grammar.floor(), "floor", f"best possible: {grammar.floor():.2f}", "bottom right"))

@@ -17,8 +17,9 @@ from lib.recorded import Recording, Replay
 from lib.tf import tf
 from lib.training import Arrays, Engine
 from lib.vocabulary import EOS, UNK
-from lib.word_model import WordModel, flat, samples
+from lib.word_model import WordModel, flat
 from lib.word_network import Dropout
+from lib.word_sampling import samples
 
 MOST_WINDOWS = 256  # of a block
 MOST_NETWORKS = 8  # of a run, kept to be looked at later

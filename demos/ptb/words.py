@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from demos.ptb import data, theory
-from demos.ptb.config import PTBConfig
+from demos.ptb.config import REPLAYED, SETS, PTBConfig
 from lib import vocabulary
-from lib.ngrams import Bigram, Unigram, perplexity
+from lib.ngrams import Unigram
 from lib.vocabulary import EOS, UNK, Corpus
-from lib.word_model import Sample, WordModel, samples, unflat
+from lib.word_model import WordModel, unflat
+from lib.word_sampling import Sample, samples
 
 LONGEST_TYPED = 400  # characters
+LONGEST_READ = 100  # words of an unseen sentence
 LONGEST_TEXT = 60  # words that are drawn
 TEMPERATURES = (0.3, 0.7, 1.0)
 END = "■ end"  # what <eos> is called where a sentence is read
@@ -27,11 +29,27 @@ STREAM = 2**32 + 5  # of random numbers, besides the seed
 NO_TEXT = "Bring a text"
 BACK = "Back to our grammar"
 BACK_TO: dict[str, Any] = {"corpus": "grammar", "text": ""}
-WITH_TEXT: dict[str, Any] = {"corpus": "text"}
+FEWEST_STEPS = 1_000  # that a network needs to learn something of a short text
 
 
 class WordsError(ValueError):
     """A text that cannot be read. Its message says why, and what to do."""
+
+
+def with_text(text: str, now: Mapping[str, Any]) -> dict[str, Any]:
+    """What is set beside a person's text, which is kept under this id; `now` are the settings as they are.
+
+    A short text is read in fewer rows and more often, so that the network has steps enough to learn from it, and a replay gives
+    way to a model that is trained. Raises TextError for a text that is too short.
+    """
+    words = len(data.corpus("text", text).train)
+    found: dict[str, Any] = {"corpus": "text", "text": text}
+    if now["model"] in REPLAYED:
+        found |= {"model": "tiny", **SETS["tiny"]}
+    settings = {**now, **found}
+    rows = min(settings["batch_size"], max(1, words // 500))
+    steps = max(1, (words // rows - 1) // settings["truncated_backprop_length"])
+    return found | {"batch_size": rows, "epochs": min(100, max(settings["epochs"], -(-FEWEST_STEPS // steps)))}
 
 
 # Networks
@@ -47,7 +65,11 @@ def network_of(leaves: Mapping[str, np.ndarray], config: PTBConfig) -> dict[str,
         "embedding",
         *(f"{layer}/{name}" for layer in layers for name in ("bias", "input_weights", "recurrent_weights")),
     ]
-    names += ["output/bias"] if config.tied else ["output/bias", "output/weights"]
+    names.append("output/bias")
+    if not config.tied:
+        names.append("output/weights")
+    elif config.output_units != config.hidden_units:
+        names.append("output/projection")
     found = [leaves.get(f"leaf_{i:03d}") for i in range(len(names))]
     if any(leaf is None for leaf in found):
         return None
@@ -73,11 +95,11 @@ class Sentence(NamedTuple):
 
 @lru_cache(maxsize=4)
 def test_sentences(name: str, text: str) -> tuple[tuple[int, ...], ...]:
-    """The sentences of a corpus that no network learns from, without `<eos>`; empty ones left out."""
+    """The sentences of a corpus that no network learns from, without `<eos>`; empty ones left out, long ones cut."""
     corpus = data.corpus(name, text)
     ends = np.flatnonzero(corpus.test == corpus.numbers[EOS])
     parts = np.split(corpus.test, ends + 1)
-    return tuple(tuple(part[:-1].tolist()) for part in parts if len(part) > 1)
+    return tuple(tuple(part[:-1][:LONGEST_READ].tolist()) for part in parts if len(part) > 1)
 
 
 def of_test(name: str, text: str, number: int) -> Sentence:
@@ -90,20 +112,15 @@ def of_test(name: str, text: str, number: int) -> Sentence:
 def typed(name: str, text: str, sentence: str) -> Sentence:
     """A sentence that a person typed. Raises WordsError when none of its words can be read."""
     corpus = data.corpus(name, text)
-    pieces, unknown = [], []
-    for chunk in sentence.split():
-        ids, missing = vocabulary.encode(corpus, chunk)
-        unknown += missing
-        left = list(missing)
-        for number in ids:
-            word = corpus.words[number]
-            stands_for = word == UNK and chunk != UNK and left
-            pieces.append((number, left.pop(0), UNK) if stands_for else (number, word, ""))
-    known = tuple(dict.fromkeys(unknown))
-    if not pieces:
-        named = f"none of {quoted(known)}" if known else "no word in it"
+    ids, written, unknown = vocabulary.encode(corpus, sentence)
+    if not ids:
+        named = f"none of {quoted(unknown)}" if unknown else "no word in it"
         raise WordsError(f"The network knows {named}. Type words of its text, such as “{_some(corpus)}”.")
-    return _sentence(corpus, pieces, known)
+    pieces = [
+        (number, word, corpus.words[number] if word != corpus.words[number] else "")
+        for number, word in zip(ids, written, strict=True)
+    ]
+    return _sentence(corpus, pieces, tuple(unknown))
 
 
 def _sentence(corpus: Corpus, pieces: Sequence[tuple[int, str, str]], unknown: tuple[str, ...]) -> Sentence:
@@ -136,7 +153,7 @@ def frequencies(name: str, text: str) -> np.ndarray:
 
 def prompt_ids(name: str, text: str, prompt: str) -> tuple[int, ...]:
     """A prompt as numbers. Raises WordsError where the vocabulary does not have all of its words."""
-    ids, unknown = vocabulary.encode(data.corpus(name, text), prompt)
+    ids, _, unknown = vocabulary.encode(data.corpus(name, text), prompt)
     if unknown:
         raise WordsError(
             f"The network does not know {quoted(unknown)}, so it cannot go on from there. Take other words, or none."
@@ -205,24 +222,25 @@ class Result(NamedTuple):
     note: str = ""
 
 
-def result(config: PTBConfig, test: float) -> Result:
-    """What a test perplexity is worth on this corpus."""
+def result(config: PTBConfig, test: float, *, changed: bool = False) -> Result:
+    """What a test perplexity is worth on this corpus; `changed`: settings were changed while it trained."""
     if config.corpus == "grammar":
         return _beside_floor(math.exp(theory.floor(config)), test)
     if config.corpus == "ptb":
-        return _beside_published(theory.as_published(config), test)
-    unigram, bigram = counted(config.corpus, config.text)
+        return _beside_published(None if changed else theory.as_published(config), test)
+    unigram, bigram = theory.counting(config.corpus, config.text, "test")
     if test < bigram:
-        meaning = (
-            "It uses more than the last word: it beats whoever knows how frequent each word is after each other one."
-        )
+        meaning = "It uses more than the last word: it beats counting how often each word follows each other one."
     elif test < unigram:
-        meaning = "It beats whoever knows how frequent each word is, but not whoever knows that after each other one."
+        meaning = (
+            "It beats counting how often each word occurs, but not counting how often each follows each other one."
+        )
     else:
         meaning = (
-            "Whoever only knows how frequent each word is does as well. A longer text, or more dropout, would help."
+            "Counting how often each word occurs does as well. More epochs or a longer text would help; if the training "
+            "perplexity is far lower than this, dropout."
         )
-    return Result(test, (("Frequencies of words", unigram), ("Frequencies of pairs", bigram)), meaning)
+    return Result(test, (("Counting words", unigram), ("Counting pairs", bigram)), meaning)
 
 
 def _beside_floor(floor: float, test: float) -> Result:
@@ -235,7 +253,10 @@ def _beside_floor(floor: float, test: float) -> Result:
 
 def _beside_published(name: str | None, test: float) -> Result:
     later = "; ".join(f"{model}: {value:g}" for model, value in theory.LATER.items())
-    note = f"Zaremba, Sutskever and Vinyals (2014), table 1. Later models: {later}."
+    note = (
+        "Published: TensorFlow's ptb_word_lm, after Zaremba, Sutskever and Vinyals (2014), whose own table 1 has 114.5, 82.7 and "
+        f"78.4. Later models: {later}."
+    )
     if name is None:
         others = tuple((f"{model.capitalize()}, published", each.test) for model, each in theory.PUBLISHED.items())
         return Result(
@@ -250,12 +271,3 @@ def _beside_published(name: str | None, test: float) -> Result:
     )
     meaning = f"These are exactly the settings of **{name}**, and the result is {than}."
     return Result(test, ((f"{name.capitalize()}, published", published),), meaning, note)
-
-
-@lru_cache(maxsize=4)
-def counted(name: str, text: str) -> tuple[float, float]:
-    """The test perplexities of knowing how frequent words are, and how frequent after each other one."""
-    corpus = data.corpus(name, text)
-    size = len(corpus.words)
-    models = Unigram.of(corpus.train, size), Bigram.of(corpus.train, size, corpus.numbers[EOS])
-    return perplexity(models[0], corpus.test), perplexity(models[1], corpus.test)
