@@ -83,12 +83,22 @@ def initial_slots(name: str, params: Any) -> Slots:
 def update(
     name: str, params: Any, slots: Slots, gradients: Any, learning_rate: tf.Tensor, step: tf.Tensor
 ) -> tuple[Any, Slots]:
-    """One step of the optimizer: (new parameters, new slots). `step` counts from 1."""
+    """One step of the optimizer: (new parameters, new slots). `step` counts from 1.
+
+    A gradient may be `tf.IndexedSlices`, of some rows of the one seed's parameter [1, N, …], a row perhaps several times: all
+    others have the gradient 0.
+    """
     rule = OPTIMIZERS[name].rule
     flat_slots = {slot: tf.nest.flatten(tree) for slot, tree in slots.items()}
     new_params: list[tf.Tensor] = []
     new_slots: dict[str, list[tf.Tensor]] = {slot: [] for slot in slots}
     for i, (value, gradient) in enumerate(zip(tf.nest.flatten(params), tf.nest.flatten(gradients), strict=True)):
+        if isinstance(gradient, tf.IndexedSlices):
+            if name == "sgd":
+                change = learning_rate * gradient.values
+                new_params.append(tf.tensor_scatter_nd_sub(value[0], gradient.indices[:, None], change)[None])
+                continue
+            gradient = tf.convert_to_tensor(gradient)[None]
         change, leaf_slots = rule(
             gradient, {slot: leaves[i] for slot, leaves in flat_slots.items()}, learning_rate, step
         )
@@ -110,9 +120,22 @@ def clip_by_global_norm(gradients: Any, clip_norm: tf.Tensor) -> tuple[Any, tf.T
     Every leaf has the seed axis first, [S, ...]; the norm is taken over all leaves of one seed, because the seeds are
     separate networks. Pascanu, Mikolov & Bengio (2013), algorithm 1.
     """
-    leaves = [tf.convert_to_tensor(leaf) for leaf in tf.nest.flatten(gradients)]
-    squares = [tf.reduce_sum(leaf**2, axis=list(range(1, leaf.shape.rank))) for leaf in leaves]
-    norm = tf.sqrt(tf.add_n(squares))
+    flat = tf.nest.flatten(gradients)
+    leaves = [leaf if isinstance(leaf, tf.IndexedSlices) else tf.convert_to_tensor(leaf) for leaf in flat]
+    norm = tf.sqrt(tf.add_n([_square(leaf) for leaf in leaves]))
     scale = tf.where((clip_norm > 0.0) & (norm > clip_norm), clip_norm / norm, 1.0)
-    clipped = [leaf * tf.reshape(scale, [-1] + [1] * (leaf.shape.rank - 1)) for leaf in leaves]
-    return tf.nest.pack_sequence_as(gradients, clipped), norm
+    return tf.nest.pack_sequence_as(gradients, [_scaled(leaf, scale) for leaf in leaves]), norm
+
+
+def _square(leaf: Any) -> tf.Tensor:
+    """The squared norm of each seed's gradient, [S]."""
+    if isinstance(leaf, tf.IndexedSlices):
+        same = tf.cast(tf.equal(leaf.indices[:, None], leaf.indices[None]), tf.float32)
+        return tf.reduce_sum(leaf.values * tf.matmul(same, leaf.values))[None]  # those of one row count by their sum
+    return tf.reduce_sum(leaf**2, axis=list(range(1, leaf.shape.rank)))
+
+
+def _scaled(leaf: Any, scale: tf.Tensor) -> Any:
+    if isinstance(leaf, tf.IndexedSlices):
+        return tf.IndexedSlices(leaf.values * scale, leaf.indices, leaf.dense_shape)
+    return leaf * tf.reshape(scale, [-1] + [1] * (leaf.shape.rank - 1))

@@ -10,6 +10,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notes are not
 # layers). What XLA compiles does not use it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
+# XLA's default of 256 bits leaves half of the width idle on processors with AVX-512; on others this changes nothing.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_prefer_vector_width=512")
+
 import tensorflow as tf
 
 from lib import keras_guard

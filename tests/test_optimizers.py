@@ -61,3 +61,22 @@ def test_no_clipping_changes_nothing(clip_norm: float) -> None:
     clipped, norms = clip_by_global_norm(gradients, tf.constant(clip_norm))
     np.testing.assert_array_equal(clipped["a"], gradients["a"])
     np.testing.assert_allclose(norms, [5**0.5, 0.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("clip_norm", [0.0, 1.5])
+def test_a_gradient_of_some_rows_does_what_the_whole_one_does(name: str, clip_norm: float) -> None:
+    """Row 4 comes three times, and most rows not at all."""
+    rng, places = np.random.default_rng(5), np.array([4, 1, 4, 6, 4], np.int32)
+    rows = rng.normal(size=(5, 3)).astype(np.float32)
+    whole = np.zeros((1, 8, 3), np.float32)
+    np.add.at(whole[0], places, rows)
+    params = {"a": rng.normal(size=(1, 8, 3)).astype(np.float32), "b": rng.normal(size=(1, 2)).astype(np.float32)}
+    other = rng.normal(size=(1, 2)).astype(np.float32)
+    found = []
+    for gradient in (tf.IndexedSlices(tf.constant(rows), tf.constant(places), tf.constant([8, 3])), tf.constant(whole)):
+        clipped, norm = clip_by_global_norm({"a": gradient, "b": tf.constant(other)}, tf.constant(clip_norm))
+        slots = initial_slots(name, params)
+        found.append((update(name, params, slots, clipped, 0.1, 1), norm))
+    for ours, want in zip(tf.nest.flatten(found[0]), tf.nest.flatten(found[1]), strict=True):
+        np.testing.assert_allclose(ours, want, rtol=1e-5, atol=1e-6)

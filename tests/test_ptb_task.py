@@ -138,7 +138,8 @@ def test_a_block_has_the_windows_the_schedule_and_a_key_for_each_step() -> None:
     np.testing.assert_allclose(joined["rate"][starts], [1, 1, *(0.5**k for k in range(1, 11))])
     assert len(np.unique(joined["key"], axis=0)) == found.steps
     assert {name: array.dtype.name for name, array in joined.items()} == {
-        "inputs": "int32", "targets": "int32", "carry": "float32", "rate": "float32", "key": "int32",
+        "inputs": "int32", "targets": "int32", "carry": "float32", "rate": "float32", "dropout": "float32", "key": "int32",
+        "turn": "int32",
     }  # fmt: skip
 
 
@@ -269,12 +270,12 @@ def test_the_published_sizes_train_as_in_keras(name: str, monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("corpus")
 def test_weights_of_a_tied_network_are_the_embedding_and_keep_biases_are_where_they_are_set() -> None:
     params = engine_for(tied=True, keep_bias=2.5, layers=2).initial().params
-    assert set(params["output"]) == {"bias", "projection"}
-    assert params["output"]["projection"].shape == (1, 6, 5)
+    assert set(params["output"]) == {"bias"}
+    assert engine_for(tied=True).initial().params["output"]["projection"].shape == (1, 6, 5)
     assert set(engine_for(tied=True, hidden_units=5).initial().params["output"]) == {"bias"}
     assert params["layers"]["layer_0"]["input_weights"].shape == (1, 5, 24)
-    assert params["layers"]["layer_1"]["recurrent_weights"].shape == (1, 6, 24)
-    np.testing.assert_array_equal(params["layers"]["layer_1"]["bias"][0], [0.0] * 6 + [2.5] * 6 + [0.0] * 12)
+    assert params["layers"]["layer_1"]["recurrent_weights"].shape == (1, 5, 20)
+    np.testing.assert_array_equal(params["layers"]["layer_1"]["bias"][0], [0.0] * 5 + [2.5] * 5 + [0.0] * 10)
     for leaf in (params["embedding"], params["layers"]["layer_0"]["recurrent_weights"]):
         assert np.abs(leaf).max() <= 0.4 and np.abs(leaf).max() > 0.3 and abs(leaf.mean()) < 0.1
 
@@ -318,6 +319,83 @@ def window_loss(arrays: dict[str, np.ndarray], inputs: np.ndarray, targets: np.n
         logits = h @ arrays["output/weights"].T + arrays["output/bias"]
         total += np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(wanted)), wanted])
     return total
+
+
+# Some words for all
+
+
+SIZE, EVERY = 23, 4
+
+
+def nats(first: int, frequent: int, every: int = EVERY, *, exactly: bool = False, tied: bool = False) -> Any:
+    """-log p of some targets in a vocabulary of 23 words, and its gradients."""
+    rng = np.random.default_rng(3)
+    params = {
+        "embedding": rng.normal(size=(1, SIZE, 5)).astype(np.float32),
+        "output": {"bias": rng.normal(size=(1, SIZE)).astype(np.float32)},
+    }
+    if tied:
+        params["output"]["projection"] = rng.normal(size=(1, 5, 5)).astype(np.float32)
+    else:
+        params["output"]["weights"] = rng.normal(size=(1, SIZE, 5)).astype(np.float32)
+    tensors = tf.nest.map_structure(tf.constant, params)
+    outputs = tf.constant(rng.normal(size=(7, 3, 5)).astype(np.float32))
+    targets = tf.constant(rng.permutation(21).reshape(7, 3).astype(np.int32))
+    with tf.GradientTape() as tape:
+        tape.watch((tensors, outputs))
+        if exactly:
+            found = word_network.nats_of(tensors, outputs, targets)
+        else:
+            found = word_network.sampled_nats_of(tensors, outputs, targets, every, tf.constant(first), frequent)
+        total = tf.reduce_sum(found * tf.constant(rng.normal(size=(7, 3)).astype(np.float32)))
+    return found.numpy(), [
+        gradient.numpy() for gradient in tape.gradient(total, [outputs, *tf.nest.flatten(tensors["output"])])
+    ]
+
+
+@pytest.mark.parametrize("frequent", [0, 3, 8])
+def test_the_sampled_sum_is_right_on_average(frequent: int) -> None:
+    exact = nats(0, 0, exactly=True)[0]
+    sampled = np.stack([nats(first, frequent)[0] for first in range(EVERY)])
+    np.testing.assert_allclose(np.exp(sampled.astype(np.float64)).mean(axis=0), np.exp(exact), rtol=1e-5)
+    assert (sampled.std(axis=0) > 0).all()
+    np.testing.assert_array_equal(nats(5, frequent)[0], sampled[1])
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(("frequent", "every"), [(23, 4), (3, 1), (21, 4)])
+def test_with_all_words_sampling_is_exact(frequent: int, every: int, tied: bool) -> None:
+    sampled, exact = nats(2, frequent, every, tied=tied), nats(0, 0, exactly=True, tied=tied)
+    for ours, want in zip(tf.nest.flatten(sampled), tf.nest.flatten(exact), strict=True):
+        np.testing.assert_array_equal(ours, want)
+
+
+@pytest.mark.parametrize("first", range(EVERY))
+def test_the_gradient_of_the_sampled_sum_is_that_of_its_definition(first: int) -> None:
+    """Against TensorFlow's own derivative of the sum written out."""
+    rng = np.random.default_rng(4)
+    outputs, weights, bias = (
+        tf.constant(rng.normal(size=shape).astype(np.float32)) for shape in ((6, 5), (SIZE, 5), (SIZE,))
+    )
+    targets = tf.constant([0, 2, 3, 9, 14, 22])
+    sample = word_network._Sample(5, EVERY, tf.constant(first))
+    counts = np.where(np.arange(SIZE) < 3, 1.0, 0.0)
+    counts[3 + first :: EVERY] = EVERY
+    times = np.where(np.arange(SIZE) == targets.numpy()[:, None], 1.0, counts).astype(np.float32)
+    found = []
+    for ours in (True, False):
+        with tf.GradientTape() as tape:
+            tape.watch([outputs, weights, bias])
+            if ours:
+                each = word_network._sampled_nats(outputs, weights, bias, targets, sample)
+            else:
+                logits = tf.matmul(outputs, weights, transpose_b=True) + bias
+                own = tf.gather(logits, targets, batch_dims=1)
+                each = tf.math.log(tf.reduce_sum(times * tf.exp(logits - own[:, None]), axis=-1))
+            total = tf.reduce_sum(each * tf.constant([1.0, 2.0, -1.0, 0.5, 3.0, 1.5]))
+        found.append([each, *tape.gradient(total, [outputs, weights, bias])])
+    for ours, want in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, want, rtol=1e-4, atol=1e-5)
 
 
 # The state and the running perplexity
@@ -406,7 +484,7 @@ def dropped(
 
     @tf.function(jit_compile=True)
     def compiled(values: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-        dropout = Dropout(probability, over_steps, 0.0, key)
+        dropout = Dropout(probability, over_steps, 0.0, tf.constant(options.get("share", 1.0)), key)
         return word_network._dropped(values, probability, dropout, place=place, over_steps=over_steps)
 
     return compiled(tf.constant(values), tf.constant(key)).numpy()
@@ -421,6 +499,22 @@ def test_dropout_keeps_the_mean_and_leaves_out_its_share() -> None:
     assert (found == 0).mean() == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / ONES.size))
     assert found.mean() == pytest.approx(1.0, abs=0.02)
     assert len({step.tobytes() for step in found}) == 20, "other ones at every step"
+
+
+def test_a_share_of_dropout_leaves_out_so_much_less() -> None:
+    np.testing.assert_array_equal(dropped(ONES, share=0.0), ONES)
+    assert (dropped(ONES, share=0.5) == 0).mean() == pytest.approx(0.125, abs=0.01)
+    assert dropped(ONES, share=0.5).mean() == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.usefixtures("corpus")
+@pytest.mark.parametrize("growth", [0.0, 0.5, 1.0])
+def test_dropout_grows_over_its_part_of_the_run(growth: float) -> None:
+    found = PTBTask(small(epochs=12, dropout_growth=growth))
+    share = np.concatenate([found.block(index)["dropout"] for index in range(2)])[: found.steps]
+    grown = round(growth * found.steps)
+    assert (np.diff(share[:grown]) > 0).all() and (share[grown:] == 1).all()
+    assert share[0] == (pytest.approx(0, abs=0.02) if growth else 1)
 
 
 def test_the_same_key_gives_the_same_numbers_and_another_key_or_place_others() -> None:
@@ -474,7 +568,7 @@ def test_recurrent_dropout_has_one_mask_for_a_window_and_leaves_biases_and_input
         with tf.GradientTape() as tape:
             tape.watch(tensors)
             window = tf.constant(found.block(0)["inputs"][0])
-            _, outputs = word_network.read(tensors, states, window, Dropout(0.0, False, 0.5, key))
+            _, outputs = word_network.read(tensors, states, window, Dropout(0.0, False, 0.5, tf.constant(1.0), key))
             total = tf.reduce_sum(outputs**2)
         return tape.gradient(total, tensors["layers"]["layer_0"])
 

@@ -29,6 +29,8 @@ _PUBLISHED: dict[str, Any] = {
     "batch_size": 20,
     "locked_dropout": False,
     "recurrent_dropout": 0.0,
+    "dropout_growth": 0.0,
+    "rare_words": 1,
     "optimizer": "sgd",
     "learning_rate": 1.0,
     "schedule": "steps",
@@ -47,6 +49,8 @@ SETS: dict[str, dict[str, Any]] = {
         "dropout": 0.0,
         "locked_dropout": True,
         "recurrent_dropout": 0.0,
+        "dropout_growth": 0.0,
+        "rare_words": 1,
         "epochs": 5,
         "optimizer": "adam",
         "learning_rate": 0.005,
@@ -104,6 +108,8 @@ SETS: dict[str, dict[str, Any]] = {
         "dropout": 0.25,
         "locked_dropout": True,
         "recurrent_dropout": 0.1,
+        "dropout_growth": 0.4,
+        "rare_words": 10,
         "epochs": 10,
         "optimizer": "sgd",
         "learning_rate": 1.5,
@@ -164,7 +170,8 @@ class PTBConfig(Config):
         _DEFAULTS["tied"],
         group="Network",
         label="Tied embedding",
-        help="The numbers that stand for a word that is read also stand for one that is guessed.",
+        help="The numbers that stand for a word that is read also stand for one that is guessed, so the last of several layers "
+        "has as many units.",
     )
     initial_scale: float = setting(
         _DEFAULTS["initial_scale"],
@@ -234,6 +241,26 @@ class PTBConfig(Config):
         minimum=0,
         maximum=0.9,
         step=0.05,
+    )
+    dropout_growth: float = setting(
+        _DEFAULTS["dropout_growth"],
+        group="Training",
+        label="Dropout grows",
+        help="In which share of the run dropout grows from nothing to its full strength: at first there is nothing to learn by "
+        "heart. 0: it is there from the start.",
+        minimum=0,
+        maximum=1,
+        step=0.05,
+    )
+    rare_words: int = setting(
+        _DEFAULTS["rare_words"],
+        group="Training",
+        label="Rare words in turn",
+        help="1 compares each word with all others. Otherwise, of those beyond the 1,000 most frequent, a step takes every "
+        "so-manyth, in turn, and counts it as often: faster, and right on average. Measuring always takes all.",
+        unit="words",
+        minimum=1,
+        maximum=50,
     )
     optimizer: str = common_settings.optimizer(_DEFAULTS["optimizer"])
     learning_rate: float = common_settings.learning_rate(_DEFAULTS["learning_rate"])
@@ -311,8 +338,11 @@ class PTBConfig(Config):
 
     @property
     def units(self) -> tuple[int, ...]:
-        """The units of each layer."""
-        return (self.hidden_units,) * self.layers
+        """The units of each layer. Of several, the last has as many as a tied embedding (Merity, Keskar & Socher 2017); where
+        there is only one layer, it keeps its units, and a projection follows.
+        """
+        last = self.embedding_units if self.tied and self.layers > 1 else self.hidden_units
+        return (self.hidden_units,) * (self.layers - 1) + (last,)
 
     @property
     def output_units(self) -> int:
@@ -350,6 +380,7 @@ class PTBConfig(Config):
             self.dropout,
             self.locked_dropout,
             self.recurrent_dropout,
+            self.rare_words,
         )
 
     @property
@@ -357,7 +388,7 @@ class PTBConfig(Config):
         """How many pairs of numbers one step multiplies, forwards, roughly."""
         inputs = (self.embedding_units, *self.units)
         of_layers = sum(4 * (i + h) * h for i, h in zip(inputs, self.units, strict=False))
-        projection = self.hidden_units * self.output_units * (self.hidden_units != self.output_units)
+        projection = self.units[-1] * self.output_units * (self.units[-1] != self.output_units)
         output = projection + self.output_units * data.vocabulary_size(self.corpus, self.text)
         return self.words_per_step * (of_layers + output)
 

@@ -140,7 +140,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 def equations(config: PTBConfig) -> str:
     """The network's equations, with the current shapes, in Markdown."""
     words, rows = data.vocabulary_size(config.corpus, config.text), config.batch_size
-    last = config.hidden_units
+    last = config.units[-1]
     output = f"[{last} × {words:,}]"
     if config.tied:
         output = "the embedding itself, transposed"

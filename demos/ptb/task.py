@@ -54,7 +54,7 @@ class PTBTask:
         c = self.config
         dropout = (c.dropout, c.locked_dropout, c.recurrent_dropout)
         shape = (c.truncated_backprop_length, c.batch_size, len(self.corpus.words), c.embedding_units, c.units, c.tied)
-        return ("ptb", *shape, *dropout)
+        return ("ptb", *shape, *dropout, c.rare_words)
 
     def initial_params(self) -> Any:
         """One network (see lib.word_network)."""
@@ -78,7 +78,8 @@ class PTBTask:
         return data.training_windows(self.corpus.train, self.config.batch_size, self.config.truncated_backprop_length)
 
     def block(self, index: int) -> Arrays:
-        """Windows of words: `inputs`, `targets` int32 [N, T, B]; `carry`, `rate` float32 [N]; `key` int32 [N, 2]."""
+        """Windows of words: `inputs`, `targets` int32 [N, T, B]; `carry`, `rate`, `dropout` float32 [N]; `turn`, `key` int32
+        [N] and [N, 2]."""
         first = index * self.windows_per_block
         steps = np.arange(first, first + self.windows_per_block)
         places = steps % self.steps_per_epoch
@@ -89,7 +90,9 @@ class PTBTask:
             "targets": targets[places],
             "carry": (places > 0).astype(np.float32),
             "rate": schedules.rate(self.config, steps, self.steps_per_epoch, self.steps).astype(np.float32),
+            "dropout": np.minimum(1.0, (steps + 1) / (self.config.dropout_growth * self.steps + 1)).astype(np.float32),
             "key": np.stack([seed, steps * 1_000], axis=1).astype(np.int32),
+            "turn": steps.astype(np.int32),
         }
 
     def loss(
@@ -101,9 +104,9 @@ class PTBTask:
         """
         c = self.config
         states, sums = state
-        dropout = Dropout(c.dropout, c.locked_dropout, c.recurrent_dropout, window["key"])
+        dropout = Dropout(c.dropout, c.locked_dropout, c.recurrent_dropout, window["dropout"], window["key"])
         states, outputs = word_network.read(params, states, window["inputs"], dropout)
-        nats = word_network.nats_of(params, outputs, window["targets"])
+        nats = word_network.sampled_nats_of(params, outputs, window["targets"], c.rare_words, window["turn"])
         mean = tf.reduce_mean(nats)
         sums = sums + tf.stop_gradient(tf.stack([mean, 1.0]))
         metrics = {"loss": mean[None], "perplexity": tf.exp(sums[:, 0] / sums[:, 1])}

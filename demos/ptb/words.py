@@ -68,7 +68,7 @@ def network_of(leaves: Mapping[str, np.ndarray], config: PTBConfig) -> dict[str,
     names.append("output/bias")
     if not config.tied:
         names.append("output/weights")
-    elif config.output_units != config.hidden_units:
+    elif config.output_units != config.units[-1]:
         names.append("output/projection")
     found = [leaves.get(f"leaf_{i:03d}") for i in range(len(names))]
     if any(leaf is None for leaf in found):
