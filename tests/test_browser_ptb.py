@@ -108,7 +108,7 @@ def test_a_click_on_a_word_shows_what_was_expected_in_its_place(page: Page, serv
     chip(page, "earlier", 1).click()
     expect(guesses).to_have_attribute("aria-label", re.compile("the network after epoch 1"))
     chip(page, "unigram", 1).click()
-    expect(guesses).to_have_attribute("aria-label", re.compile("how frequent each word is"))
+    expect(guesses).to_have_attribute("aria-label", re.compile("whoever only counts words"))
     expect(chip(page, "now", 0)).to_have_attribute("aria-pressed", "false")
 
 
