@@ -31,7 +31,9 @@ from lib.settings import parse
 from lib.vocabulary import EOS, UNK, Corpus
 
 HERE = corpora.is_here()
-SMALL = parse(PTBConfig, {"model": "small", "corpus": "ptb" if HERE else "grammar"})
+SMALL, MODERN = (
+    parse(PTBConfig, {"model": name, "corpus": "ptb" if HERE else "grammar"}) for name in ("small", "modern")
+)
 ROUNDS, REPEATS, EACH, WARM_UP = 3, 5, 40, 20  # processes of each; in one: timed repeats, steps of each and before them
 SIDE = 2048  # of the large product's matrices
 CHUNK = 20
@@ -56,8 +58,16 @@ def main() -> None:
         print(f"{SPEEDS['pytorch'][0]:34} not installed (pip install -r requirements-bench.txt)")
     print(f"{SPEEDS['matmul'][0]:34} {most:8,.0f} {'':10} {1:11.0%}        {flops / 1e9:.0f} GFLOP/s")
     print(f"targets for ours: {TARGETS['pytorch']} times PyTorch, {TARGETS['arithmetic']:.0%} of the arithmetic")
+    _print_whole_runs(rates["ours_as_a_job"], statistics.median(_one("modern")["rate"] for _ in range(ROUNDS)))
     _print_tiny(**_one("tiny"))
     print(f"peak memory of training small: {_one('memory')['gigabytes']:.2f} GB (target {TARGETS['gigabytes']})")
+
+
+def _print_whole_runs(small: float, modern: float) -> None:
+    """How long all epochs take at these rates, in words a second, without measuring."""
+    for name, config, rate in (("small", SMALL, small), ("modern", MODERN, modern)):
+        seconds = config.epochs * data.PTB_TRAINING_WORDS / rate
+        print(f"{name}: {config.epochs} epochs of the Penn Treebank at {rate:,.0f} words/s take {seconds:,.0f} s")
 
 
 def _print_tiny(seconds: float, valid: float, test: float) -> None:
@@ -111,24 +121,24 @@ def measure(train: Callable[[int], list[float]]) -> dict[str, float]:
     return {"rate": statistics.median(rates), "loss": statistics.fmean(losses)}
 
 
-def _small(steps_per_epoch: int | None = None) -> Any:
-    """The engine that trains the small model, on random words if need be."""
+def _engine(config: PTBConfig, steps_per_epoch: int | None = None) -> Any:
+    """The engine that trains a model, on random words if need be."""
     from demos.ptb.task import PTBTask
     from lib.training import Engine
 
-    task = PTBTask(SMALL)
+    task = PTBTask(config)
     task.corpus = corpus()
-    task.steps_per_epoch = steps_per_epoch or (len(task.corpus.train) // SMALL.batch_size - 1) // (
-        SMALL.truncated_backprop_length
+    task.steps_per_epoch = steps_per_epoch or (len(task.corpus.train) // config.batch_size - 1) // (
+        config.truncated_backprop_length
     )
-    task.steps = SMALL.epochs * task.steps_per_epoch
+    task.steps = config.epochs * task.steps_per_epoch
     engine = Engine(task)
     engine.prepare()
     return engine
 
 
-def _ours(chunk: int | None) -> dict[str, float]:
-    engine, pace = _small(), Pace()
+def _ours(chunk: int | None, config: PTBConfig = SMALL) -> dict[str, float]:
+    engine, pace = _engine(config), Pace()
     carry = engine.initial()
 
     def train(steps: int) -> list[float]:
@@ -153,6 +163,11 @@ def ours() -> dict[str, float]:
 def ours_as_a_job() -> dict[str, float]:
     """Ours, in chunks as long as a job's."""
     return _ours(None)
+
+
+def modern() -> dict[str, float]:
+    """The modern model, in chunks as long as a job's."""
+    return _ours(None, MODERN)
 
 
 def pytorch() -> dict[str, float]:
@@ -234,7 +249,7 @@ def tiny() -> dict[str, float]:
 
 def memory() -> dict[str, float]:
     """The most memory that a process had which trains the small model for 60 steps and measures it on the validation text."""
-    engine = _small(steps_per_epoch=60)
+    engine = _engine(SMALL, steps_per_epoch=60)
     carry = engine.initial()
     while carry.step < 60:
         carry, _ = engine.run(carry, CHUNK)
@@ -249,7 +264,7 @@ SPEEDS: dict[str, tuple[str, Callable[[], dict[str, float]]]] = {
     "ours_as_a_job": ("ours, chunks as a job's", ours_as_a_job),
     "matmul": (f"the arithmetic, by a {SIDE}² product", matmul),
 }
-OTHERS: dict[str, Callable[[], dict[str, float]]] = {"tiny": tiny, "memory": memory}
+OTHERS: dict[str, Callable[[], dict[str, float]]] = {"tiny": tiny, "modern": modern, "memory": memory}
 
 
 if __name__ == "__main__":

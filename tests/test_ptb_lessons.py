@@ -13,7 +13,9 @@ UNIGRAM, BIGRAM = theory.counting("grammar", "")
 FLOOR = math.exp(theory.floor(PTBConfig()))
 
 
-def advice(running: float, valid: list[float] | None = None, *, step: int = 500, config: PTBConfig | None = None) -> Any:
+def advice(
+    running: float, valid: list[float] | None = None, *, step: int = 500, config: PTBConfig | None = None
+) -> Any:
     """What it says at a running perplexity, and these of the validation text so far."""
     metrics: dict[str, Any] = {"loss": {"mean_last_100": math.log(running)}}
     if valid:

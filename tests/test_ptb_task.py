@@ -143,6 +143,22 @@ def test_a_block_has_the_windows_the_schedule_and_a_key_for_each_step() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("corpus")
+def test_a_shifted_epoch_reads_the_same_text_from_another_place() -> None:
+    plain, shifted = (PTBTask(small(epochs=12, shifted=value)) for value in (False, True))
+    count = plain.steps_per_epoch
+    inputs = [np.concatenate([found.block(index)["inputs"] for index in range(2)]) for found in (plain, shifted)]
+    np.testing.assert_array_equal(inputs[0][:count], inputs[1][:count])
+    texts = [windows[count : 2 * count].transpose(2, 0, 1).ravel() for windows in inputs]
+    assert (texts[0] != texts[1]).any()
+    corpus = plain.corpus.train
+    first = texts[1][: 3 * 7]
+    starts = [start for start in range(len(corpus)) if (np.roll(corpus, -start)[: len(first)] == first).all()]
+    assert starts and (inputs[1][count : 2 * count] != inputs[1][2 * count : 3 * count]).any()
+    again = PTBTask(small(epochs=12, shifted=True))
+    np.testing.assert_array_equal(again.block(1)["inputs"], shifted.block(1)["inputs"])
+
+
 # One step, and the next, against Keras
 
 

@@ -31,6 +31,7 @@ _PUBLISHED: dict[str, Any] = {
     "recurrent_dropout": 0.0,
     "dropout_growth": 0.0,
     "rare_words": 1,
+    "shifted": False,
     "optimizer": "sgd",
     "learning_rate": 1.0,
     "schedule": "steps",
@@ -51,6 +52,7 @@ SETS: dict[str, dict[str, Any]] = {
         "recurrent_dropout": 0.0,
         "dropout_growth": 0.0,
         "rare_words": 1,
+        "shifted": False,
         "epochs": 5,
         "optimizer": "adam",
         "learning_rate": 0.005,
@@ -105,12 +107,13 @@ SETS: dict[str, dict[str, Any]] = {
         "initial_scale": 0.1,
         "truncated_backprop_length": 20,
         "batch_size": 20,
-        "dropout": 0.25,
+        "dropout": 0.3,
         "locked_dropout": True,
-        "recurrent_dropout": 0.1,
-        "dropout_growth": 0.4,
-        "rare_words": 10,
-        "epochs": 10,
+        "recurrent_dropout": 0.15,
+        "dropout_growth": 0.5,
+        "rare_words": 5,
+        "shifted": True,
+        "epochs": 13,
         "optimizer": "sgd",
         "learning_rate": 1.5,
         "clip_norm": 5.0,
@@ -261,6 +264,12 @@ class PTBConfig(Config):
         unit="words",
         minimum=1,
         maximum=50,
+    )
+    shifted: bool = setting(
+        _DEFAULTS["shifted"],
+        group="Training",
+        label="Shifted epochs",
+        help="Each epoch but the first begins at another place of the text, so that its windows are others.",
     )
     optimizer: str = common_settings.optimizer(_DEFAULTS["optimizer"])
     learning_rate: float = common_settings.learning_rate(_DEFAULTS["learning_rate"])

@@ -1,7 +1,6 @@
 """The language model's task: say which word comes next."""
 
 from collections.abc import Hashable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from lib.word_sampling import samples
 
 MOST_WINDOWS = 256  # of a block
 MOST_NETWORKS = 8  # of a run, kept to be looked at later
+STARTS = 2**32 + 3  # a stream of random numbers of its own
 EARLY = (20, 5)  # the parts of the first epoch after which it is measured too: in a whole one, babble is soon language
 DIARY_WORDS, DIARY_TEMPERATURES, DIARY = (
     30,
@@ -46,6 +46,7 @@ class PTBTask:
         self.steps, self.steps_per_epoch = config.steps, config.windows_per_epoch
         self.windows_per_block = min(MOST_WINDOWS, self.steps)
         self.optimizer = config.optimizer
+        self._cut: tuple[int, np.ndarray] | None = None  # the epoch whose windows were cut last, and these
         self._early = [self.steps_per_epoch // part for part in EARLY if self.steps_per_epoch >= 5 * part]
         self.evaluations = Evaluations(self._evaluated_at, self._held_out, self._measure, self.signature, self._keep)
 
@@ -73,21 +74,28 @@ class PTBTask:
 
     # Training
 
-    @cached_property
-    def _windows(self) -> tuple[np.ndarray, np.ndarray]:
-        return data.training_windows(self.corpus.train, self.config.batch_size, self.config.truncated_backprop_length)
+    def _windows(self, epoch: int) -> np.ndarray:
+        """The inputs and targets of an epoch, [2, W, T, B]; where it is `shifted`, another place of the text is its start."""
+        c, words = self.config, self.corpus.train
+        epoch = epoch if c.shifted else 0
+        if self._cut is None or self._cut[0] != epoch:
+            start = np.random.default_rng([c.seed, STARTS, epoch]).integers(len(words)) if epoch else 0
+            windows = data.training_windows(np.roll(words, -start), c.batch_size, c.truncated_backprop_length)
+            self._cut = epoch, np.stack(windows)
+        return self._cut[1]
 
     def block(self, index: int) -> Arrays:
         """Windows of words: `inputs`, `targets` int32 [N, T, B]; `carry`, `rate`, `dropout` float32 [N]; `turn`, `key` int32
         [N] and [N, 2]."""
         first = index * self.windows_per_block
         steps = np.arange(first, first + self.windows_per_block)
-        places = steps % self.steps_per_epoch
-        inputs, targets = self._windows
+        epochs, places = np.divmod(steps, self.steps_per_epoch)
+        cut = [self._windows(epoch)[:, places[epochs == epoch]] for epoch in np.unique(epochs).tolist()]
+        inputs, targets = np.concatenate(cut, axis=1)
         seed = np.full_like(steps, self.config.seed)
         return {
-            "inputs": inputs[places],
-            "targets": targets[places],
+            "inputs": inputs,
+            "targets": targets,
             "carry": (places > 0).astype(np.float32),
             "rate": schedules.rate(self.config, steps, self.steps_per_epoch, self.steps).astype(np.float32),
             "dropout": np.minimum(1.0, (steps + 1) / (self.config.dropout_growth * self.steps + 1)).astype(np.float32),
