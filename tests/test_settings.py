@@ -76,7 +76,12 @@ class Stubborn(Config):
 
 
 ALL = [*CONFIGS, Sampler, Stubborn]
-REPAIRS = ("defaults are used", "raised", "our grammar is used")  # sentences about several settings
+REPAIRS = (
+    "defaults are used",
+    "raised",
+    "our grammar is used",
+    "A replay has the settings",
+)  # sentences about several settings
 
 
 TEXT_IDS = st.text("0123456789abcdef", min_size=16, max_size=16)

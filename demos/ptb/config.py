@@ -249,8 +249,8 @@ class PTBConfig(Config):
         _DEFAULTS["dropout_growth"],
         group="Training",
         label="Dropout grows",
-        help="In which share of the run dropout grows from nothing to its full strength: at first there is nothing to learn by "
-        "heart. 0: it is there from the start.",
+        help="In which share of the run dropout grows from nothing to its full strength, because early there is little to learn "
+        "by heart.",
         minimum=0,
         maximum=1,
         step=0.05,
@@ -259,8 +259,8 @@ class PTBConfig(Config):
         _DEFAULTS["rare_words"],
         group="Training",
         label="Rare words in turn",
-        help="1 compares each word with all others. Otherwise, of those beyond the 1,000 most frequent, a step takes every "
-        "so-manyth, in turn, and counts it as often: faster, and right on average. Measuring always takes all.",
+        help="Of the words beyond the 1,000 most frequent, a step compares with every so-manyth, in turn, which is faster and "
+        "right on average.",
         unit="words",
         minimum=1,
         maximum=50,
@@ -269,7 +269,7 @@ class PTBConfig(Config):
         _DEFAULTS["shifted"],
         group="Training",
         label="Shifted epochs",
-        help="Each epoch but the first begins at another place of the text, so that its windows are others.",
+        help="Each later epoch begins at another place of the text, so that its windows are cut elsewhere.",
     )
     optimizer: str = common_settings.optimizer(_DEFAULTS["optimizer"])
     learning_rate: float = common_settings.learning_rate(_DEFAULTS["learning_rate"])
