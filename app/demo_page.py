@@ -8,8 +8,19 @@ from typing import Any
 
 import streamlit as st
 
-from app import controls, frames, game_panel, inside_panel, lessons_panel, run_bar, runs_panel, sweep_panel, words_panel
-from app.live import live_chart, live_status
+from app import (
+    controls,
+    frames,
+    game_panel,
+    inside_panel,
+    lessons_panel,
+    run_bar,
+    runs_panel,
+    scratch_panel,
+    sweep_panel,
+    words_panel,
+)
+from app.live import live_chart, live_status, live_story
 from app.service import jobs
 from app.visitor import clock, visitor_id
 from demos.registry import Demo, get
@@ -46,7 +57,7 @@ def show(slug: str) -> None:
         run_bar.draw(demo, job, config, visitor)
         status = frames.status(job, demo) if job else None
         labels = dict(getattr(demo.lessons, "LABELS", {}))
-        if _is_replay(job):
+        if _is_replay(job) or _is_race(job):
             labels["pace"] = None
         live_status(job.id if job else None, event, status, key=f"{slug}/status", on_event=_nothing, labels=labels)
     if watching:
@@ -76,8 +87,10 @@ def show(slug: str) -> None:
         _pictures(demo, shown, job)
     elif demo.inside:
         inside_panel.draw(demo.slug, job.id if job else None, config, visitor, run_bar.speed())
-    elif demo.words:
+    if demo.words:
         words_panel.draw(demo.slug, job.id if job else None)
+    elif demo.workshop:
+        scratch_panel.draw(demo.slug, job.id if job else None, config)
     if hasattr(demo.lessons, "GAME"):
         game_panel.draw(demo, shown, job)
     tabs = st.tabs(["Try this", "How it works", "Sweep", "Your runs"])
@@ -118,6 +131,11 @@ def _is_replay(job: Any) -> bool:
     return job is not None and bool(getattr(job.config, "recorded", None))
 
 
+def _is_race(job: Any) -> bool:
+    """Whether several train in turn: then a step is a round, and each has a pace of its own."""
+    return job is not None and getattr(job.config, "hands", "") == "race"
+
+
 def _origin(job: Any) -> None:
     """What a forked run began with, or that a run is a replay."""
     if _is_replay(job):
@@ -144,11 +162,11 @@ def _failure(job: Any) -> None:
 
 def _explain_settings(demo: Demo, job: Any, config: Config | None, error: SettingError | None, watching: bool) -> None:
     """What stands between the controls and the run: a bad combination, or settings that need a new network."""
-    if error is not None and demo.words and error.field == "corpus":
-        corpus = settings_of(demo.config)["corpus"]
+    if error is not None and (demo.words or demo.workshop) and error.field in ("corpus", "story"):
+        corpus = settings_of(demo.config)[error.field]
         name = (corpus.options or {}).get(str(error.value), corpus.label)
         text = f"**{name}** {error.problem}. On the left, under **{corpus.group}**: {error.remedy}."
-        st.info(text, title="First the corpus", icon=":material/arrow_back:")
+        st.info(text, title=f"First the {corpus.label.lower()}", icon=":material/arrow_back:")
         return
     if error is not None:
         st.error(str(error), title="These settings do not go together", icon=":material/error:")
@@ -241,10 +259,15 @@ def _curve(demo: Demo, curve: Curve, shown: Config, job: Any, visitor: str, **ch
 def _pictures(demo: Demo, shown: Config, job: Any) -> None:
     snapshot = job.snapshot if job else None
     figures = demo.figures.live_figures(shown, snapshot) if snapshot else {}
+    if not snapshot and hasattr(demo.figures, "waiting"):
+        figures = demo.figures.waiting(shown)
+    run_id = job.id if job else None
     for column, (name, title, caption) in zip(st.columns([3, 2]), demo.lessons.PICTURES, strict=True):
         with column:
             st.subheader(title, anchor=False)
             st.caption(caption)
+            if name in getattr(demo.figures, "TEXTS", ()):
+                live_story(name, run_id, figures[name], key=f"{demo.slug}/{name}")
+                continue
             figure = figures.get(name) or style.waiting_figure()
-            run_id = job.id if job else None
             live_chart(name, run_id, figure, key=f"{demo.slug}/{name}", height=figure["layout"]["height"])

@@ -33,6 +33,7 @@ export default component => live.{view}(component)
 _CHART = component("chart")
 _STATUS = component("status")
 _CELL = component("cell")
+_STORY = component("story")
 
 
 def live_chart(
@@ -97,6 +98,11 @@ def live_cell(
     """A unit's cell, step by step: `content` is what `lib.inside_figures.cell_content` makes. See `live_chart`."""
     data = {"name": name, "run": run_id, "content": content, "view": view, "group": group}
     _CELL(data=_strict(data), key=key)
+
+
+def live_story(name: str, run_id: str | None, content: dict[str, Any], *, key: str) -> None:
+    """A text whose words are coloured: `content` is what demos.story.figures.story_text makes. See `live_chart`."""
+    _STORY(data=_strict({"name": name, "run": run_id, "content": content}), key=key)
 
 
 def _strict(data: dict[str, Any]) -> dict[str, Any]:

@@ -20,16 +20,19 @@ def control(
     `now` are all settings as they are.
     """
     text_id, back, back_to = now[field.name], "Back to our fables", {field.name: ""}
-    if demo.words:
-        back, back_to = demo.words.BACK, demo.words.BACK_TO
+    corpora = demo.words or demo.workshop  # where a text is one of several corpora
+    if corpora:
+        back, back_to = corpora.BACK, corpora.BACK_TO
+
+    shortest = getattr(demo.words, "SHORTEST", SHORTEST)
 
     def use(text: str) -> None:
-        kept = texts.keep(texts.cleaned(text, SHORTEST))
-        apply(demo, demo.words.with_text(kept, now) if demo.words else {field.name: kept})
+        kept = texts.keep(texts.cleaned(text, shortest))
+        apply(demo, corpora.with_text(kept, now) if corpora else {field.name: kept})
 
     key = f"{demo.slug}/{field.name}"
     with st.popover(_label(demo, text_id), icon=":material/article:", width="stretch", help=field.help):
-        st.text_area("Paste a text", key=f"{key}/pasted", height=180, placeholder=f"{SHORTEST} characters or more")
+        st.text_area("Paste a text", key=f"{key}/pasted", height=180, placeholder=f"{shortest} characters or more")
         st.button(
             "Use the pasted text", key=f"{key}/use", type="primary", on_click=_try, args=(key, use, f"{key}/pasted")
         )
@@ -55,7 +58,8 @@ def _try(key: str, use: Callable[[str], None], source: str) -> None:
 
 def _label(demo: Demo, text_id: str) -> str:
     if not text_id:
-        return demo.words.NO_TEXT if demo.words else "Text: our forty fables"
+        corpora = demo.words or demo.workshop
+        return str(corpora.NO_TEXT) if corpora else "Text: our forty fables"
     try:
         text = texts.load(text_id)
     except texts.TextError:

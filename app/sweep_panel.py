@@ -23,7 +23,7 @@ SUGGESTED, AS_SET = "As this map suggests", "As in the controls on the left"
 MEASURES = {"sweep_loss": "Median final loss", "sweep_share": "Share of seeds that learned"}
 LABELS = {"epoch": None, "loss": None, "pace": None, "step": "Cells"}
 
-LENGTHS = ("epochs", "training_steps")  # what a demo calls how long a run trains
+LENGTHS = ("epochs", "training_steps", "iterations")  # what a demo calls how long a run trains
 
 
 def draw(demo: Demo, visitor: str) -> None:

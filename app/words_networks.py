@@ -68,7 +68,7 @@ def _hold(which: Which, network: Any) -> WordModel:
     return model
 
 
-def _model(which: Which) -> WordModel:
+def model_of(which: Which) -> WordModel:
     """The network. Raises ValueError where it is no longer there."""
     with _HOLDING:
         if which in _MODELS:
@@ -83,22 +83,22 @@ def _model(which: Which) -> WordModel:
 @lru_cache(maxsize=256)
 def reading(which: Which, ids: tuple[int, ...], first: int) -> Reading:
     """A text under a network."""
-    return read(_model(which), ids, first)
+    return read(model_of(which), ids, first)
 
 
 @lru_cache(maxsize=128)
 def drawn(
-    which: Which, corpus: tuple[str, str], how: Texts, temperatures: tuple[float, ...]
+    which: Which, corpus: tuple[Any, ...], how: Texts, temperatures: tuple[float, ...]
 ) -> tuple[Sample, ...] | None:
     """What a network says after the words that were taken, at each temperature; None when those are the whole text.
 
-    `corpus` is its name and the id of its text.
+    `corpus` is what `words_sentence.corpus_of` gives.
     """
     words = get(which.slug).words
     if words is None or len(how.taken) >= how.words:
         return None
     found: tuple[Sample, ...] = words.drawn(
-        _model(which), words.corpus(*corpus), how.prompt, how.taken, temperatures, seed=how.seed, words=how.words,
+        model_of(which), words.corpus(*corpus), how.prompt, how.taken, temperatures, seed=how.seed, words=how.words,
         top_k=how.top_k, unknown=how.unknown,
     )  # fmt: skip
     return found

@@ -9,26 +9,23 @@ from typing import Any
 
 import streamlit as st
 
-from app import words_samples, words_sentence
+from app import words_samples, words_sentence, words_unsure
 from app.markdown import escaped
 from app.service import jobs
 from app.words_networks import Which, is_held, latest
 from app.words_sentence import key
 from demos.registry import Demo, get
-from lib import words_figure
 from lib.corpora import CorpusError
 from lib.job import Job
 from lib.texts import TextError
 
-SECTIONS = {"sentence": "Word by word", "samples": "What it writes", "diary": "Its diary"}
-NOTHING_YET = "Press **Start** above. Then you can read sentences with the network, and let it write, while it learns."
-NOT_BEGUN = "As soon as the run has begun, you can read sentences with its network, and let it write."
+NOT_BEGUN = "As soon as the run has begun, you can read and write with its network."
 NO_WEIGHTS = "Of this run there is no network here. Train one to read and write with it; the diary is there."
-NO_DIARY = (
-    "After every epoch, the network goes on here from the same beginnings with the same random numbers, so that you can watch "
-    "babble become language."
-)
 FIRST_EPOCHS = 12  # of the diary, unless all are wanted
+
+
+# Besides the diary, the sections that there are; a demo has some of them.
+DRAWN = {"sentence": words_sentence.draw, "samples": words_samples.draw, "unsure": words_unsure.draw}
 
 
 @st.fragment
@@ -36,16 +33,18 @@ def draw(slug: str, run_id: str | None) -> None:
     """The panel for a run."""
     demo, job = get(slug), jobs().get(run_id) if run_id else None
     st.header("Words", anchor=False)
-    if job is None or demo.words is None:
-        st.info(NOTHING_YET, icon=":material/menu_book:")
+    if demo.words is None:
+        return
+    if job is None:
+        st.info(demo.words.NOTHING_YET, icon=":material/menu_book:")
         return
     try:
         _result(demo.words, job)
         section = st.segmented_control(
             "Look at",
-            list(SECTIONS),
-            default="sentence",
-            format_func=SECTIONS.__getitem__,
+            list(demo.words.SECTIONS),
+            default=next(iter(demo.words.SECTIONS)),
+            format_func=demo.words.SECTIONS.__getitem__,
             key=key(demo, "section"),
             label_visibility="collapsed",
             required=True,
@@ -54,10 +53,8 @@ def draw(slug: str, run_id: str | None) -> None:
             _diary(demo, demo.words, job)
         elif (which := _network(demo, job, section)) is None:
             st.info(NO_WEIGHTS if job.step or job.diary else NOT_BEGUN, icon=":material/menu_book:")
-        elif section == "sentence":
-            words_sentence.draw(demo, demo.words, job, which)
         else:
-            words_samples.draw(demo, demo.words, job, which)
+            DRAWN[section](demo, demo.words, job, which)
     except (CorpusError, TextError, ValueError) as error:
         st.error(escaped(str(error)), icon=":material/error:")
 
@@ -89,6 +86,8 @@ def _when(job: Job, step: int) -> str:
     if step == 0:
         return "**before it has learned anything**"
     epochs, beyond = divmod(step, max(1, job.steps_per_epoch))
+    if job.epochs == 1:
+        return f"of step **{step:,}**"
     return f"of step **{step:,}**, {f'in epoch {epochs + 1}' if beyond else f'at the end of epoch {epochs}'}"
 
 
@@ -128,10 +127,10 @@ DIARY_LOOK = """<style>
 
 
 def _diary(demo: Demo, words: Any, job: Job) -> None:
-    """What the network wrote after every epoch, the newest first."""
+    """What the network wrote at some steps, the newest first."""
     notes = [note for note in reversed(job.diary) if note.get("samples")]
     if not notes:
-        st.info(NO_DIARY, icon=":material/edit_note:")
+        st.info(words.NO_DIARY, icon=":material/edit_note:")
         return
     prompts = list(dict.fromkeys(sample["prompt"] for sample in notes[0]["samples"]))
     prompt = prompts[0]
@@ -146,10 +145,10 @@ def _diary(demo: Demo, words: Any, job: Job) -> None:
         )
         prompt = chosen if chosen in prompts else prompts[0]
     st.caption(
-        "After every epoch it goes on from the same beginning with the same random numbers. The newest epoch is on top, and "
-        "the columns are temperatures."
+        "It goes on from the same beginning with the same random numbers each time. The newest text is on top, the columns are "
+        "temperatures."
     )
-    everything = len(notes) <= FIRST_EPOCHS or st.toggle(f"All {len(notes)} epochs", key=key(demo, "diary_all"))
+    everything = len(notes) <= FIRST_EPOCHS or st.toggle(f"All {len(notes)} notes", key=key(demo, "diary_all"))
     st.html(DIARY_LOOK + _diary_rows(words, notes if everything else notes[:FIRST_EPOCHS], prompt))
 
 
@@ -163,10 +162,8 @@ def _diary_rows(words: Any, notes: list[dict[str, Any]], prompt: str) -> str:
             f'<div class="text"><span class="at">temperature {temperature:g}</span>{_diary_text(words, prompt, text)}</div>'
             for temperature, text in texts.items()
         )
-        measured = (
-            words_figure.perplexity_text(note["valid_perplexity"]) if "valid_perplexity" in note else "not measured"
-        )
-        said = f'<div class="epoch"><b>Epoch {note["epoch"]:g}</b><span>validation perplexity {measured}</span></div>'
+        when, measured = words.diary_heading(note)
+        said = f'<div class="epoch"><b>{when}</b><span>{measured}</span></div>'
         rows.append(f'<div class="row">{said}{cells}</div>')
     return f'<div class="unrolled-diary" style="--columns: {len(temperatures)}">{"".join(rows)}</div>'
 

@@ -1,5 +1,7 @@
 """What the network writes: the same beginning at three temperatures, and other branches of each text."""
 
+import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -42,10 +44,7 @@ def draw(demo: Demo, words: Any, job: Job, which: Which) -> None:
     if how is None:
         return
     names = words.corpus(*corpus_of(job)).words
-    st.caption(
-        "A low temperature keeps to what is likely, a high one dares more. All three use the same random numbers. "
-        "Click a word to see what else was likely there."
-    )
+    st.caption(words.HINT)
     columns, temperatures = st.columns(3, border=True), []
     for number, (column, start) in enumerate(zip(columns, words.TEMPERATURES, strict=True)):
         with column:
@@ -57,21 +56,26 @@ def draw(demo: Demo, words: Any, job: Job, which: Which) -> None:
     for column, text in zip(columns, written, strict=True):
         with column:
             _show(demo, words, job, text, names, place if text.number == number else None)
+    if original := words.original(*corpus_of(job), [text.words for text in written]):
+        st.subheader("The original", anchor=False)
+        chips("original", original, "The original", key=key(demo, "original"), mode="prose")
     text = written[number]
     _alternatives(demo, job, which, text, min(place, len(text.words) - 1), names)
 
 
 def _settings(demo: Demo, words: Any, job: Job) -> Texts | None:
     """What is drawn, but for the temperature; None where the prompt cannot be read, which is said."""
-    name, text = corpus_of(job)
-    corpus = words.corpus(name, text)
+    reads = corpus_of(job)
+    corpus = words.corpus(*reads)
     prompt = st.text_input(
         "Beginning",
         key=key(demo, "prompt"),
         persist_state="session",
         max_chars=words.LONGEST_TYPED,
-        placeholder="Words to go on from. Empty begins a sentence.",
+        placeholder=words.EMPTY_PROMPT,
     )
+    if words.SUGGESTS:
+        _add_word(demo, corpus.words)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         count = st.number_input(
             "Words", 1, words.LONGEST_TEXT, 30, key=key(demo, "count"), width=120, persist_state="session"
@@ -89,11 +93,44 @@ def _settings(demo: Demo, words: Any, job: Job) -> Texts | None:
             help="The word that stands for all unknown ones.",
         )  # fmt: skip
     try:
-        ids = words.prompt_ids(name, text, prompt or "")
+        ids = words.prompt_ids(*reads, prompt or "")
     except words.WordsError as error:
         st.error(escaped(str(error)), icon=":material/keyboard:")
+        _offer_known(demo, error.near)
         return None
     return Texts(ids, (), int(seed), int(count), int(top_k), bool(unknown))
+
+
+def _add_word(demo: Demo, names: tuple[str, ...]) -> None:
+    """A list of all words, which is searched while one types; the chosen one is put behind the beginning."""
+    chosen, prompt = key(demo, "add_word"), key(demo, "prompt")
+
+    def add() -> None:
+        if word := st.session_state.get(chosen):
+            st.session_state[prompt] = f"{st.session_state.get(prompt) or ''} {word}".strip()
+            st.session_state[chosen] = None
+
+    st.selectbox(
+        "Add a word that it knows", sorted(names), None, key=chosen, on_change=add, placeholder="Type to search"
+    )
+
+
+def _offer_known(demo: Demo, near: Mapping[str, tuple[str, ...]]) -> None:
+    """Buttons that put a known word in the place of an unknown one; all else that was typed stays."""
+    prompt = key(demo, "prompt")
+
+    def take(word: str, known: str) -> None:
+        typed = st.session_state.get(prompt) or ""
+        st.session_state[prompt] = re.sub(
+            rf"(?<!\w){re.escape(word)}(?!\w)", lambda _: known, typed, flags=re.IGNORECASE
+        )
+
+    for word, offered in near.items():
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"Instead of “{escaped(word)}”:", width="content")
+            for known in offered:
+                label = escaped(known)
+                st.button(label, key=key(demo, f"near/{word}/{known}"), on_click=take, args=(word, known))
 
 
 def _write(demo: Demo, job: Job, which: Which, how: Texts, temperatures: tuple[float, ...]) -> list[_Written]:
@@ -120,11 +157,14 @@ def _chosen(demo: Demo, how: Texts) -> tuple[int, int]:
 def _show(demo: Demo, words: Any, job: Job, text: _Written, names: tuple[str, ...], chosen: int | None) -> None:
     """A text to be read, and to be clicked on."""
     begun = len(text.how.prompt)
-    pieces = words.prose([names[word] for word in (*text.how.prompt, *text.words)])
+    numbers = (*text.how.prompt, *text.words)
+    pieces, copied = words.prose([names[word] for word in numbers]), words.copied(*corpus_of(job), numbers)
     tokens = [
         {"text": piece.text, "glued": piece.glued, "end": piece.end, **_said(text, place - begun, piece.end)}
         for place, piece in enumerate(pieces)
     ]
+    for token, is_copied in zip(tokens, copied, strict=True):
+        token["look"] += " copied" * is_copied
 
     def choose(clicked: int) -> None:
         st.session_state[key(demo, "sampled")] = (text.how, text.number, clicked - begun)
@@ -133,6 +173,8 @@ def _show(demo: Demo, words: Any, job: Job, text: _Written, names: tuple[str, ..
         f"text-{text.number}", tokens, f"Text at temperature {text.temperature:g}", key=key(demo, f"text/{text.number}"),
         mode="prose", chosen=None if chosen is None else chosen + begun, on_click=choose,
     )  # fmt: skip
+    if any(copied):
+        st.caption(f"{sum(copied)} of {len(copied)} words stand so in the text that it learned from.")
     if text.branch.places:
         st.button(
             "Back to what it drew", key=key(demo, f"unbranch/{text.number}"), icon=":material/undo:",

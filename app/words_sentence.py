@@ -29,10 +29,11 @@ def key(demo: Demo, name: str) -> str:
     return f"{demo.slug}/words/{name}"
 
 
-def corpus_of(job: Job) -> tuple[str, str]:
-    """The corpus of a run of a language model: its name, and the id of the person's own text."""
+def corpus_of(job: Job) -> tuple[Any, ...]:
+    """What a run of a language model reads, as its demo's words take it: a corpus's name, the id of the person's own text, …"""
     config: Any = job.config
-    return config.corpus, config.text
+    found: tuple[Any, ...] = config.reads
+    return found
 
 
 def draw(demo: Demo, words: Any, job: Job, which: Which) -> None:

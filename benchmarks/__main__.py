@@ -8,6 +8,8 @@ BENCHMARKS = {
     "width": "where the two ways to multiply in lib.cells.linear cross",
     "unroll": "where the two ways to unroll a window in lib.cells cross",
     "words": "words per second of training the Penn Treebank's small model, PyTorch's and ours, against the arithmetic",
+    "story": "iterations per second of the story generator: the tutorial's way and ours, and what its presets reach",
+    "race": "sentences per second of the model from scratch: NumPy, TensorFlow eager, as a graph, and compiled by XLA",
     "watched": "what a client that reads the stream costs a run at full speed",
     "memory": "how memory grows over 200 runs of varied shapes",
     "gates": "what the gates demo's tasks reach in ten networks each, and what surgery does to them",

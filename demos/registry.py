@@ -87,6 +87,11 @@ class Demo:
         """What there is to read with a language model, and to let it write, where the demo is one (see demos.ptb.words)."""
         return self._optional("words")
 
+    @property
+    def workshop(self) -> ModuleType | None:
+        """What there is to take apart, piece by piece, where the demo has it (see demos.from_scratch.workshop)."""
+        return self._optional("workshop")
+
     def brought(self, settings: dict[str, str]) -> dict[str, str]:
         """The settings of a command line, after the demo has taken in what some of them bring along (files, say)."""
         bring = getattr(self._module("config"), "bring", None)
@@ -132,6 +137,15 @@ DEMOS: tuple[Demo, ...] = (
         package="demos.gates",
     ),
     Demo(
+        slug="story",
+        title="Story generator",
+        summary="A network reads three words of a fable and must say the next, until it tells the fable by heart.",
+        see="The words of the story turn green as it learns them, up to the text's own ceiling; then it tells stories to you.",
+        minutes=10,
+        icon=":material/auto_stories:",
+        package="demos.story",
+    ),
+    Demo(
         slug="ptb",
         title="Perplexity",
         summary="A network reads text word by word and must say which word comes next.",
@@ -140,6 +154,15 @@ DEMOS: tuple[Demo, ...] = (
         icon=":material/menu_book:",
         package="demos.ptb",
         kept=True,
+    ),
+    Demo(
+        slug="from-scratch",
+        title="From scratch",
+        summary="A network learns to say which word comes next, in a hundred lines of NumPy that you read as they run.",
+        see="From text to numbers, forward and back; plant a bug and catch it; then race NumPy against TensorFlow.",
+        minutes=20,
+        icon=":material/construction:",
+        package="demos.from_scratch",
     ),
 )
 

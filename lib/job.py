@@ -82,7 +82,7 @@ class Job:
         self.unsettled = False  # something is to be written or drawn though no step is due
         self.single_steps = 0
         self.hold_at: int | None = None  # the step at which it is paused
-        self.saved_at = self.save_seconds = self.drawn_at = self.published_at = 0.0
+        self.saved_at = self.save_seconds = self.draw_seconds = self.drawn_at = self.published_at = 0.0
 
     @property
     def active(self) -> bool:

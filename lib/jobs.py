@@ -29,6 +29,7 @@ LOG = logging.getLogger(__name__)
 
 DRAW_EVERY, SAVE_EVERY = 0.1, 10.0  # seconds
 MOST_SAVING = 0.02  # of a run's time may pass with writing it
+MOST_DRAWING = 0.1  # and so much with looking at what a wide network does
 MEASURING = "Measuring on text that it does not learn from."
 KEPT_IN_MEMORY = 16  # ended jobs
 FOLLOW_EVERY = 1.0  # seconds
@@ -494,9 +495,11 @@ class Jobs:
                 self._train(job, steps, live)
         now = time.monotonic()
         ended = job.state is not State.RUNNING
-        draws = not job.sweep and now - job.drawn_at >= DRAW_EVERY  # nobody watches the cells of a sweep
+        every = max(DRAW_EVERY, job.draw_seconds / MOST_DRAWING)
+        draws = not job.sweep and now - job.drawn_at >= every  # nobody watches the cells of a sweep
         if job.carry is not None and (unsettled or ended or draws):
             snapshot = job.engine.observe(job.carry)
+            job.draw_seconds = time.monotonic() - now
             with self._changed:
                 job.snapshot, job.drawn_at = snapshot, now
                 job.snapshot_version += 1

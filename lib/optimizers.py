@@ -112,6 +112,20 @@ def update(
     return pack(new_params), {slot: pack(leaves) for slot, leaves in new_slots.items()}
 
 
+def together(gradients: Any) -> Any:
+    """The same gradients, none of which is there before all vectors among them are.
+
+    Otherwise XLA, which might then update some weights while others' gradients still read them, copies all weights at every
+    step. Clipping has the same effect. A bias's gradient needs all that is read on the way back to it.
+    """
+    flat = [tf.convert_to_tensor(leaf) for leaf in tf.nest.flatten(gradients)]
+    firsts = tf.stack([leaf[0] for leaf in flat if leaf.shape.rank == 1])
+    nothing = tf.matmul(firsts[None], 0.0 * firsts[:, None])[
+        0, 0
+    ]  # a product, which XLA computes once and not for each sum
+    return tf.nest.pack_sequence_as(gradients, [leaf + nothing for leaf in flat])
+
+
 def clip_by_global_norm(gradients: Any, clip_norm: tf.Tensor) -> tuple[Any, tf.Tensor]:
     """Scale each seed's gradient down to the norm `clip_norm` where it is longer; 0 leaves all as they are.
 

@@ -33,7 +33,9 @@ class Task(Protocol):
 
     A window is what one step is trained on. `signature` must be equal for two tasks only if the same compiled code
     serves both: it names everything that `loss` and `observe` depend on besides their arguments. A task may have
-    `evaluations` (lib.evaluation.Evaluations): what is measured on data that it does not learn from.
+    `evaluations` (lib.evaluation.Evaluations): what is measured besides. One with `alone` True trains a single network, and
+    `loss` and `observe` get its parameters without the seed axis; with `clips` False too it never cuts its gradient and does not
+    measure its norm. Both save wide networks a way through memory, and the signature must tell them apart.
     """
 
     config: Any
@@ -150,6 +152,7 @@ def _window(task: Task, state: Any, data: dict[str, tf.Tensor], index: tf.Tensor
 
 def _train(task: Task):
     """The chunk as a function of tensors."""
+    alone, clips = getattr(task, "alone", False), getattr(task, "clips", True)
 
     def step(tree: Any, data: dict[str, tf.Tensor], window: tf.Tensor, count: tf.Tensor, live: Mapping[str, tf.Tensor]):
         """One training step: (new tree, each metric [S])."""
@@ -161,9 +164,14 @@ def _train(task: Task):
             loss, state, metrics = task.loss(params, state, batch)
             total = tf.reduce_sum(loss)  # a seed's parameters act on no other seed's loss
         gradients = tape.gradient(total, params)
-        gradients, norm = optimizers.clip_by_global_norm(gradients, live["clip_norm"])
+        own = {"learning_rate": tf.fill([task.seeds], rate)}
+        if clips:
+            seeded = _each(_with_seeds, gradients) if alone else gradients
+            seeded, own["gradient_norm"] = optimizers.clip_by_global_norm(seeded, live["clip_norm"])
+            gradients = _each(_without_seeds, seeded) if alone else seeded
+        else:
+            gradients = optimizers.together(gradients)
         params, slots = optimizers.update(task.optimizer, params, slots, gradients, rate, count)
-        own = {"gradient_norm": norm, "learning_rate": tf.fill([task.seeds], rate)}
         return (params, slots, state), own | metrics
 
     def chunk(tree: Any, data: dict[str, tf.Tensor], at: Mapping[str, tf.Tensor], live: Mapping[str, tf.Tensor]):
@@ -177,15 +185,34 @@ def _train(task: Task):
             }
             return i + 1, tree, noted
 
-        _, tree, measured = tf.while_loop(lambda i, *_: i < at["steps"], body, (tf.constant(0), tree, measured))
-        return tree, measured
+        params, slots, state = tree
+        if alone:  # outside of the loop, where it costs nothing
+            params, slots = _each(_without_seeds, (params, slots))
+        start = (tf.constant(0), (params, slots, state), measured)
+        _, (params, slots, state), measured = tf.while_loop(lambda i, *_: i < at["steps"], body, start)
+        if alone:
+            params, slots = _each(_with_seeds, (params, slots))
+        return (params, slots, state), measured
 
     return chunk
+
+
+def _with_seeds(leaf: Any) -> tf.Tensor:
+    return tf.convert_to_tensor(leaf)[None]
+
+
+def _without_seeds(leaf: Any) -> tf.Tensor:
+    return tf.squeeze(tf.convert_to_tensor(leaf), 0)
+
+
+_each = tf.nest.map_structure
 
 
 def _observe(task: Task):
     def observe(tree: Any, data: dict[str, tf.Tensor], index: tf.Tensor) -> dict[str, tf.Tensor]:
         params, _, state = tree
+        if getattr(task, "alone", False):
+            params = _each(_without_seeds, params)
         state, window = _window(task, state, data, index)
         window.pop("rate", None)
         return task.observe(params, state, window)

@@ -354,7 +354,8 @@ def test_runs_are_compared_and_their_files_saved(page: Page, server: Server, tmp
     assert box is not None
     for row in range(2):
         page.mouse.click(box["x"] + 16, box["y"] + 52 + 35 * row)
-        expect(page.get_by_role("button", name="Delete th")).to_contain_text("this run" if row == 0 else "2 runs")
+        wanted = "Delete this run" if row == 0 else "Delete these 2 runs"
+        expect(page.get_by_role("button", name=wanted)).to_be_visible()
     page.wait_for_function("document.querySelector('[data-name=runs]')?.data?.length === 2")
     expect(page.locator("[data-name=runs]")).to_have_attribute("aria-label", re.compile("The losses in nats of 2 runs"))
     saved = {}

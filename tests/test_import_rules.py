@@ -24,9 +24,11 @@ TRAINING_SIDE = {
     "lib.losses",
     "lib.networks",
     "lib.optimizers",
+    "lib.short_lstm",
     "lib.training",
     "lib.word_network",
 }
+TRAINING_SIDE |= {"demos.from_scratch.hands"}
 TRAINING_SIDE |= {f"{demo.package}.task" for demo in DEMOS}
 
 

@@ -218,7 +218,9 @@ QUICK = {
     "echo": SMALL,
     "binary-rule": {"series_length": "2000", "batch_size": "20", "epochs": "2"},
     "gates": {"training_steps": "100"},
+    "story": {"iterations": "100"},
     "ptb": {"epochs": "1", "hidden_units": "16", "embedding_units": "16", "batch_size": "128"},
+    "from-scratch": {"epochs": "1", "sentences": "100", "hidden_units": "16"},
 }
 
 

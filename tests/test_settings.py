@@ -76,12 +76,14 @@ class Stubborn(Config):
 
 
 ALL = [*CONFIGS, Sampler, Stubborn]
-REPAIRS = (
+REPAIRS = (  # sentences about several settings
     "defaults are used",
     "raised",
     "our grammar is used",
+    "our fable is used",
+    "our fables are used",
     "A replay has the settings",
-)  # sentences about several settings
+)
 
 
 TEXT_IDS = st.text("0123456789abcdef", min_size=16, max_size=16)

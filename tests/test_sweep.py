@@ -136,7 +136,7 @@ def test_the_rows_say_what_is_known_of_every_cell() -> None:
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.slug)
 def test_what_a_demo_offers_can_be_swept(demo: Demo) -> None:
-    assert "Learning rate × optimizer" in demo.sweeps
+    assert any(title.startswith("Learning rate × ") for title in demo.sweeps)
     for axes in demo.sweeps.values():
         made = plan(demo.sweep_base, axes)
         assert 4 <= len(made.cells) <= 100

@@ -4,6 +4,7 @@
 import { Cell } from "./cell.js"
 import { Chart } from "./chart.js"
 import { Status } from "./status.js"
+import { Story } from "./story.js"
 
 export { chips } from "./chips.js"
 
@@ -24,4 +25,5 @@ function shown(Part, selector, { parentElement, data, setTriggerValue }) {
 
 export const chart = component => shown(Chart, ".unrolled-figure", component)
 export const cell = component => shown(Cell, ".unrolled-cell", component)
+export const story = component => shown(Story, ".unrolled-story", component)
 export const status = component => shown(Status, ".unrolled-status", component)

@@ -341,6 +341,11 @@ class PTBConfig(Config):
         return values | {"corpus": "grammar", "text": ""}, [f"{name} is not on this server, so our grammar is used."]
 
     @property
+    def reads(self) -> tuple[str, str]:
+        """The corpus, as demos.ptb.words takes it."""
+        return self.corpus, self.text
+
+    @property
     def recorded(self) -> str:
         """The name of the recorded run that is replayed; "" where a network is trained."""
         return REPLAYED.get(self.model, "")

@@ -17,7 +17,20 @@ from lib.ngrams import Unigram
 from lib.vocabulary import EOS, UNK, Corpus
 from lib.word_model import WordModel, unflat
 from lib.word_sampling import Sample, samples
+from lib.words_figure import perplexity_text
 
+SECTIONS = {"sentence": "Word by word", "samples": "What it writes", "diary": "Its diary"}
+NOTHING_YET = "Press **Start** above. Then you can read sentences with the network, and let it write, while it learns."
+NO_DIARY = (
+    "After every epoch, the network goes on here from the same beginnings with the same random numbers, so that you can watch "
+    "babble become language."
+)
+HINT = (
+    "A low temperature keeps to what is likely, a high one dares more. All three use the same random numbers. "
+    "Click a word to see what else was likely there."
+)
+EMPTY_PROMPT = "Words to go on from. Empty begins a sentence."
+SUGGESTS = False  # the vocabulary is long
 LONGEST_TYPED = 400  # characters
 LONGEST_READ = 100  # words of an unseen sentence
 LONGEST_TEXT = 60  # words that are drawn
@@ -33,7 +46,15 @@ FEWEST_STEPS = 1_000  # that a network needs to learn something of a short text
 
 
 class WordsError(ValueError):
-    """A text that cannot be read. Its message says why, and what to do."""
+    """A text that cannot be read. Its message says why, and what to do. `near` offers known words for unknown ones."""
+
+    near: Mapping[str, tuple[str, ...]] = {}
+
+
+def diary_heading(note: Mapping[str, Any]) -> tuple[str, str]:
+    """What stands beside a note of the diary."""
+    measured = perplexity_text(note["valid_perplexity"]) if "valid_perplexity" in note else "not measured"
+    return f"Epoch {note['epoch']:g}", f"validation perplexity {measured}"
 
 
 def with_text(text: str, now: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,6 +203,16 @@ def drawn(
     top_k = min(top_k, len(corpus.words))
     found = samples(model, [[*prompt, *taken]], random, temperatures, top_k, first=corpus.numbers[EOS], forbid=forbid)
     return tuple(found.one(0, i) for i in range(len(temperatures)))
+
+
+def copied(name: str, text: str, words: Sequence[int]) -> list[bool]:
+    """Which words of a text are marked as copied: none, because phrases of a grammar or of a newspaper come again anyway."""
+    return [False] * len(words)
+
+
+def original(name: str, text: str, texts: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    """The text that it learned from, to be shown: it is too long for that."""
+    return []
 
 
 class Piece(NamedTuple):

@@ -1,0 +1,104 @@
+"""The story generator's network read in NumPy: the next word after a few others, and whole stories word by word.
+
+Shapes: B contexts of `length` words, V words, N words told.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from demos.story.data import Story
+from lib.word_model import BEST, WordModel, best_places, unflat
+from lib.word_sampling import Sample
+
+STREAM = 2**32 + 7  # of random numbers, besides the seed
+DIARY_WORDS, DIARY_TEMPERATURES = 40, (0.0, 0.7, 1.0)
+COLDEST = 1e-3  # a lower temperature is the same as 0
+
+
+class Reader:
+    """A network to read with: every context from a state of zeros.
+
+    `arrays` are its weights by name (see `lib.word_model.flat`), without a seed axis. Where a word is read as its number, the
+    number stands in for an embedding.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], words: int) -> None:
+        embedding = arrays.get("embedding", np.arange(words, dtype=np.float32)[:, None])
+        self._model = WordModel(unflat({**arrays, "embedding": embedding}))
+
+    @classmethod
+    def of(cls, model: WordModel) -> "Reader":
+        """A reader with a model that is there already."""
+        reader = cls.__new__(cls)
+        reader._model = model
+        return reader
+
+    def logits(self, contexts: np.ndarray) -> np.ndarray:
+        """Of the next word, [B, V], after contexts [B, length]."""
+        _, hidden = self._model.hidden_states(self._model.zero_state(len(contexts)), np.asarray(contexts).T)
+        return self._model.logits(hidden[-1])
+
+
+def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """softmax(logits / temperature), [B, V] float64; of temperature 0 all of it is the likeliest word's, the first of equals."""
+    if temperature < COLDEST:
+        return np.eye(logits.shape[-1])[logits.argmax(axis=-1)]
+    scaled = logits.astype(np.float64) / temperature
+    weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def tell(
+    reader: Reader, context: Sequence[int], length: int, random: np.ndarray, temperature: float, top_k: int = 0
+) -> Sample:
+    """Go on after a context, whose last `length` words are read, for as many words as `random` [N] has numbers, 0 <= u < 1.
+
+    A word is the first, in the order of the vocabulary, up to which the probabilities sum to more than u. The ten `best` are the
+    likeliest words, whatever the temperature.
+    """
+    told = list(context)
+    found = []
+    for u in random:
+        logits = reader.logits(np.array([told[-length:]]))
+        best = best_places(logits, BEST)[0]
+        if top_k:
+            logits[0, np.setdiff1d(np.arange(logits.shape[-1]), best_places(logits, top_k)[0])] = -np.inf
+        p = probabilities(logits, temperature)[0]
+        word = min(int(np.count_nonzero(np.cumsum(p) <= u)), int(np.flatnonzero(p)[-1]))
+        told.append(word)
+        found.append((word, p[word], best, p[best]))
+    words, probability, best, best_probability = zip(*found, strict=True) if found else ((), (), (), ())
+    return Sample(np.array(words, np.int64), np.array(probability), np.array(best), np.array(best_probability))
+
+
+def guesses(reader: Reader, story: Story, length: int) -> np.ndarray:
+    """The likeliest word after every context of the story, [P]."""
+    return reader.logits(story.contexts(length)[0]).argmax(axis=-1)
+
+
+def verbatim(words: Sequence[int] | np.ndarray, other: np.ndarray, shortest: int) -> np.ndarray:
+    """Which words of a text [N] stand in a run of `shortest` or more that another text has word for word: bool [N]."""
+    found = np.zeros(len(words), bool)
+    if min(len(words), len(other)) < shortest:
+        return found
+    runs = {tuple(run) for run in np.lib.stride_tricks.sliding_window_view(other, shortest).tolist()}
+    for i in range(len(words) - shortest + 1):
+        if tuple(words[i : i + shortest]) in runs:
+            found[i : i + shortest] = True
+    return found
+
+
+def note(reader: Reader, story: Story, length: int, seed: int) -> dict[str, Any]:
+    """What the diary keeps of a network: the share of the story that it knows, and what it tells after the first words."""
+    known = float((guesses(reader, story, length) == story.contexts(length)[1]).mean())
+    random = np.random.default_rng([seed, STREAM]).random(DIARY_WORDS)
+    first = story.numbers[:length].tolist()
+    prompt = " ".join(story.words[number] for number in first)
+    told = {each: tell(reader, first, length, random, each).words for each in DIARY_TEMPERATURES}
+    samples = [
+        {"prompt": prompt, "temperature": each, "text": " ".join(story.words[number] for number in words)}
+        for each, words in told.items()
+    ]
+    return {"known": round(known, 4), "samples": samples}

@@ -1,0 +1,99 @@
+"""What the page from scratch shows: figures, lessons, the pieces of code, and its sections."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from demos.from_scratch import checking, figures, lessons, model, task, theory, workshop
+from demos.from_scratch.config import FromScratchConfig
+from tests.figure_checks import check, set_colors
+
+SMALL = FromScratchConfig(sentences=30, vocabulary_size=60, hidden_units=8, epochs=2)
+RACE = SMALL.model_copy(update={"hands": "race"})
+
+
+def test_every_figure_is_legal() -> None:
+    found = [curve.figure(config) for curve in figures.CURVES for config in (SMALL, RACE)]
+    found += [figures.loss_figure(SMALL, scale="log", smooth="30"), figures.frequency_figure(SMALL.words)]
+    found += [figures.reach_figure(workshop.reaches(8, 10, 5.0, 1.0, 0), 5.0)]
+    for config in (SMALL, RACE):
+        engine = task.build(config)
+        engine.prepare()
+        carry = engine.initial()
+        for _ in range(2):
+            found += figures.live_figures(config, engine.observe(carry)).values()
+            carry, _ = engine.run(carry, 30)
+    for figure in found:
+        check(figure)
+        assert set_colors(figure) == []
+
+
+def test_the_functions_shown_are_the_functions_executed() -> None:
+    for piece in workshop.forward_pieces(SMALL):
+        assert piece.function is getattr(model, piece.function.__name__)
+        assert piece.source() == inspect.getsource(piece.function)
+    assert checking.planted() is model.backward and checking.source() == inspect.getsource(model.backward)
+
+
+def test_the_shapes_in_the_table_are_those_of_the_arrays() -> None:
+    from demos.from_scratch.engine import initial
+
+    shapes = {row["name"]: row["shape"] for row in workshop.dimensions(SMALL)}
+    for name, weights in initial(SMALL)._asdict().items():
+        assert shapes[name] == " × ".join(f"{size:,}" for size in weights.shape)
+
+
+def test_the_untrained_loss_stands_beside_chance() -> None:
+    assert workshop.untrained_loss(FromScratchConfig()) == pytest.approx(theory.chance(FromScratchConfig()), rel=0.01)
+
+
+def test_knowing_frequencies_is_the_best_that_ignores_the_sentence() -> None:
+    targets = np.concatenate([y for _, y in SMALL.words.pairs])
+    shares = np.bincount(targets, minlength=len(SMALL.words.words)) / len(targets)
+    assert theory.frequencies(SMALL) == pytest.approx(-np.log(shares[targets]).mean())
+    assert theory.frequencies(SMALL) < theory.chance(SMALL)
+
+
+def test_the_check_on_the_page_passes_and_catches_every_bug() -> None:
+    for config in (FromScratchConfig(), FromScratchConfig(corpus="grammar")):
+        case = workshop.small(config, 0)
+        whole = len(case.x) - 1
+        assert len(set(case.x.tolist())) < len(case.x), "a word comes twice"
+        assert all(row.passed for row in workshop.checked(config, 0, whole, None))
+        assert not all(row.passed for row in workshop.checked(config, 0, whole - 1, None))
+        for bug in checking.BUGS:
+            assert not all(row.passed for row in workshop.checked(config, 0, whole, bug)), bug
+
+
+def test_the_numbers_in_the_texts_are_right() -> None:
+    untrained = lessons.EXPERIMENTS[0]
+    size = len(untrained.config.words.words)
+    assert f"ln {size} = {math.log(size):.2f}" in untrained.explanation
+    assert f"{size} words" in untrained.question
+
+
+PANEL = """
+from app import scratch_panel
+from demos.registry import get
+scratch_panel.draw("from-scratch", None, get("from-scratch").config(sentences=30, vocabulary_size=60, hidden_units=8))
+"""
+
+
+@pytest.mark.parametrize("section", ["The text", "Forward", "Backward", "Vanishing", "Race", "Write"])
+def test_every_section_is_drawn(section: str) -> None:
+    page = AppTest.from_string(PANEL, default_timeout=60).run()
+    page = page.get_by_key("from-scratch/section").select(section).run()
+    assert not page.exception
+
+
+def test_a_planted_bug_is_shown_and_caught() -> None:
+    page = AppTest.from_string(PANEL, default_timeout=60).run()
+    page = page.get_by_key("from-scratch/section").select("Backward").run()
+    assert "The gradient is right" in page.success[0].value
+    page = page.get_by_key("from-scratch/bug").select("slope").run()
+    assert "error = d_scores @ p.V" in page.code[0].value
+    assert "not the gradient" in page.error[0].value
+    assert "it should be" in page.warning[0].value

@@ -1,0 +1,172 @@
+"""The story generator's training against Keras, its reading in NumPy, its accuracy, its diary."""
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from demos.registry import get
+from demos.story import data, reading, theory, words
+from demos.story.config import StoryConfig
+from demos.story.task import StoryTask
+from lib.settings import parse
+from lib.tf import tf
+from lib.training import Carry, Engine
+from lib.word_model import WordModel
+from tests.training import trained
+
+LENGTH, UNITS = 3, 7
+
+
+def small(**changes: Any) -> StoryConfig:
+    values = {"n_input": LENGTH, "hidden_units": UNITS, "embedding_units": 5, "batch_size": 4, "iterations": 100}
+    return parse(StoryConfig, values | {"clip_norm": 0.0} | changes)
+
+
+def keras_twin(task: StoryTask, params: Any) -> keras.Model:
+    """The same network, made of Keras's layers, with the same weights."""
+    config, vocabulary = task.config, len(task.story.words)
+    inputs = keras.Input((LENGTH,), dtype="int32")
+    if config.word_input == "embedding":
+        table = keras.layers.Embedding(vocabulary, config.input_units)
+        outputs = table(inputs)
+        table.set_weights([params["embedding"][0]])
+    else:
+        outputs = keras.ops.cast(inputs, "float32")[..., None]
+    for i in range(config.layers):
+        layer = keras.layers.LSTM(UNITS, return_sequences=True)
+        outputs = layer(outputs)
+        weights = params["layers"][f"layer_{i}"]
+        layer.set_weights([weights[name][0] for name in ("input_weights", "recurrent_weights", "bias")])
+    output = keras.layers.Dense(vocabulary)
+    logits = output(outputs[:, -1])
+    output.set_weights([params["output"]["weights"][0].T, params["output"]["bias"][0]])
+    return keras.Model(inputs, logits)
+
+
+def examples(task: StoryTask, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """What one iteration learns from."""
+    places = task.block(0)["places"][step]
+    contexts, targets = task.story.contexts(LENGTH)
+    return contexts[places], targets[places]
+
+
+@pytest.mark.parametrize("word_input", ["index", "embedding"])
+@pytest.mark.parametrize(("layers", "batch_size", "clip_norm"), [(1, 1, 0.0), (2, 4, 0.5), (3, 4, 0.0)])
+def test_three_steps_are_keras_s(word_input: str, layers: int, batch_size: int, clip_norm: float) -> None:
+    config = small(word_input=word_input, layers=layers, batch_size=batch_size, clip_norm=clip_norm, optimizer="sgd")
+    task = StoryTask(config)
+    engine = Engine(task, "cpu")
+    carry = engine.initial()
+    twin = keras_twin(task, carry.params)
+    rate = 0.1
+    losses = []
+    for _ in range(3):
+        carry, metrics = engine.run(carry, 1, {"learning_rate": rate})
+        losses.append(float(metrics["loss"][0, 0]))
+    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for step in range(3):
+        contexts, targets = examples(task, step)
+        with tf.GradientTape() as tape:
+            loss = loss_of(targets, twin(contexts))
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, twin.trainable_weights)]
+        if clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+        for variable, gradient in zip(twin.trainable_weights, gradients, strict=True):
+            variable.assign(variable - rate * gradient)
+        assert losses[step] == pytest.approx(float(loss), rel=1e-4)
+    expected = keras_twin(task, carry.params)
+    for mine, theirs in zip(expected.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=2e-5)
+
+
+def test_the_accuracy_is_the_mean_over_the_last_thousand_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demos.story.task.AVERAGED", 10)
+    task = StoryTask(small(batch_size=2, iterations=100))
+    engine = Engine(task, "cpu")
+    carry, shares, found = engine.initial(), [], []
+    for step in range(25):
+        contexts, targets = examples(task, step)
+        guess = keras_twin(task, carry.params)(contexts).numpy().argmax(axis=-1)
+        shares.append((guess == targets).mean())
+        carry, metrics = engine.run(carry, 1)
+        found.append(float(metrics["accuracy"][0, 0]))
+    expected = [np.mean(shares[max(0, step - 9) : step + 1]) for step in range(25)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("word_input", ["index", "embedding"])
+def test_the_network_read_in_numpy_says_what_tensorflow_does(word_input: str) -> None:
+    config = small(word_input=word_input, layers=2, iterations=200)
+    task = StoryTask(config)
+    engine = Engine(task, "cpu")
+    carry = engine.initial()
+    while carry.step < 50:
+        carry, _ = engine.run(carry, 50 - carry.step)
+    contexts, targets = task.story.contexts(LENGTH)
+    expected = keras_twin(task, carry.params)(contexts).numpy()
+    network = words.network_of(carry.weights(), config)
+    assert network is not None
+    logits = reading.Reader.of(WordModel(network)).logits(contexts)
+    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4)
+    seen = engine.observe(carry)
+    assert (seen["guess"] == expected.argmax(axis=-1)).mean() > 0.99
+    p = np.exp(expected - expected.max(axis=-1, keepdims=True))
+    p /= p.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(seen["probability"], p[np.arange(len(p)), targets], rtol=1e-3, atol=1e-6)
+    place = int(seen["place"])
+    assert place == task.block(0)["places"][50, 0]
+    assert seen["best"].tolist() == np.argsort(-p[place])[:5].tolist()
+
+
+def diary(config: StoryConfig) -> tuple[Engine, Carry, list[dict[str, Any]]]:
+    """A whole run, measured on its way."""
+    engine = Engine(StoryTask(config), "cpu")
+    carry, notes = engine.initial(), []
+    while carry.step < engine.steps or engine.evaluates(carry):
+        if engine.evaluates(carry):
+            carry, found = engine.evaluate(carry)
+            notes += [{"step": carry.step, **found, **engine.keep(carry).note}] if found else []
+        else:
+            carry, _ = engine.run(carry, engine.steps)
+    return engine, carry, notes
+
+
+def test_the_diary_keeps_what_it_said_and_how_much_it_knew() -> None:
+    engine, carry, notes = diary(small(iterations=300, hidden_units=32, learning_rate=0.01))
+    assert notes[0]["step"] == 1 and notes[-1]["step"] == 300 and 6 <= len(notes) <= 12
+    seen = engine.observe(carry)
+    targets = engine.task.story.contexts(LENGTH)[1]
+    assert notes[-1]["known"] == pytest.approx((seen["guess"] == targets).mean(), abs=1e-3)
+    assert notes[-1]["story_perplexity"] == pytest.approx(np.exp(-np.log(seen["probability"]).mean()), rel=1e-3)
+    assert notes[-1]["known"] > notes[0]["known"]
+    assert [sample["temperature"] for sample in notes[-1]["samples"]] == list(reading.DIARY_TEMPERATURES)
+    assert all(sample["prompt"] == "in an old" for sample in notes[-1]["samples"])
+
+
+def test_texts_of_one_size_have_chunks_of_their_own() -> None:
+    assert StoryTask(small()).signature != StoryTask(small(story="echo")).signature
+    assert StoryTask(small()).signature != StoryTask(small(clip_norm=1.0)).signature
+
+
+def test_better_is_at_the_ceiling_of_the_text_within_twenty_seconds() -> None:
+    demo, config = get("story"), StoryConfig()
+    started = time.process_time()
+    engine = demo.build(config)
+    carry = engine.initial()
+    while carry.step < engine.steps:
+        carry, metrics = engine.run(carry, 500)
+    seconds = time.process_time() - started
+    _contexts, targets = data.story("bell", "").contexts(config.n_input)
+    assert (engine.observe(carry)["guess"] == targets).mean() == pytest.approx(theory.of(config).accuracy)
+    assert metrics["accuracy"][-1, 0] >= theory.of_training(config).accuracy - 0.005
+    assert seconds < 2 * 20  # of two cores
+
+
+@pytest.mark.parametrize("name", ["echo", "wall", "lantern"])
+def test_where_words_follow_by_chance_it_reaches_the_ceiling_and_not_more(name: str) -> None:
+    config = StoryConfig(story=name)
+    summary = trained(get("story"), config)
+    assert summary["accuracy"]["last"] == pytest.approx(theory.of_training(config).accuracy, abs=0.03)

@@ -1,0 +1,64 @@
+"""The ceiling that a text sets, against trying everything."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from demos.story import data, theory
+from demos.story.config import StoryConfig
+
+
+def by_hand(name: str, length: int, often: np.ndarray) -> tuple[float, float]:
+    """Accuracy and loss of whoever has counted, at each place, what stood after the same words elsewhere."""
+    numbers = data.story(name, "").numbers.tolist()
+    places = range(len(numbers) - length)
+    right = nats = 0.0
+    for place in places:
+        same = [other for other in places if numbers[other : other + length] == numbers[place : place + length]]
+        share: dict[int, float] = {}
+        for other in same:
+            word = numbers[other + length]
+            share[word] = share.get(word, 0.0) + often[other]
+        best = max(share, key=lambda word: share[word])
+        right += often[place] * (numbers[place + length] == best)
+        nats -= often[place] * math.log(share[numbers[place + length]] / sum(share.values()))
+    return right / often.sum(), nats / often.sum()
+
+
+@pytest.mark.parametrize("name", ["bell", "echo", "wall"])
+@pytest.mark.parametrize("length", [1, 2, 3, 8])
+@pytest.mark.parametrize("visited", [False, True])
+def test_the_ceiling_is_what_counting_reaches(name: str, length: int, visited: bool) -> None:
+    best = theory.ceiling(name, "", length, visited)
+    count = len(data.story(name, "").numbers) - length
+    often = data.visited(count, length) if visited else np.ones(count)
+    accuracy, nats = by_hand(name, length, often)
+    assert best.accuracy == pytest.approx(accuracy)
+    assert best.loss == pytest.approx(nats, abs=1e-9)
+
+
+def test_the_contexts_that_decide_nothing_are_named() -> None:
+    story = data.story("echo", "")
+    found = {
+        " ".join(story.words[number] for number in each.context): {story.words[w]: n for w, n in each.followers}
+        for each in theory.ceiling("echo", "", 3).ambiguous
+    }
+    assert found["said the voice"] == {"from": 1, ".": 1}
+    assert found['" said the'] == {"voice": 2, "bear": 1}
+    assert "a young bear" not in found
+
+
+def test_more_context_never_lowers_the_ceiling() -> None:
+    for name in ("bell", "lantern", "wall", "echo"):
+        reached = [theory.ceiling(name, "", length).accuracy for length in range(1, 9)]
+        assert reached[0] < 0.7 and all(a <= b + 0.01 for a, b in itertools.pairwise(reached))
+
+
+def test_chance_floor_and_words() -> None:
+    config = StoryConfig(n_input=1)
+    assert theory.chance(config) == pytest.approx(math.log(len(data.story("bell", "").words)))
+    assert 0 < theory.floor(config) < theory.learned_below(config) < theory.chance(config)
+    assert "twice as often" in theory.explain(config)
+    assert "95.2" in theory.explain(StoryConfig())
