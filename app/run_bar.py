@@ -55,8 +55,12 @@ def _run_key(demo: Demo) -> str:
 
 
 def show_run(demo: Demo, run_id: str) -> None:
-    """Have the demo's page show this run from now on."""
-    st.session_state[_run_key(demo)] = run_id
+    """Have the demo's page show this run from now on, even where a newer message of the browser ends the callback here."""
+    try:
+        st.session_state[_run_key(demo)] = run_id
+    except BaseException:
+        st.session_state[_run_key(demo)] = run_id  # that message is asked for only once
+        raise
     if "run" in st.query_params:
         del st.query_params["run"]
 
@@ -93,10 +97,11 @@ def start(demo: Demo, visitor: str, *, paused: bool = False) -> Any:
     except SettingError as error:
         st.toast(str(error), icon=":material/error:")
         return None
-    before = st.session_state.get(_run_key(demo))
+    before, pace = st.session_state.get(_run_key(demo)), speed()
+    # From here to `show_run` nothing of the session is read: there, a newer message of the browser may end this callback.
     if before and (job := jobs().get(before)) is not None and may_steer(job, visitor) and job.active:
         jobs().stop(before)
-    job = jobs().start(demo.slug, config, visitor, paused=paused, speed=speed())
+    job = jobs().start(demo.slug, config, visitor, paused=paused, speed=pace)
     show_run(demo, job.id)
     return job
 
