@@ -79,8 +79,9 @@ def test_surgery_shows_the_loss_beside_the_untouched_networks_and_is_undone(page
 
 def fork(page: Page) -> None:
     inner = page.get_by_role("button", name="Fork from here")
-    if not inner.is_visible():
-        page.get_by_role("button", name="Fork", exact=True).click()
+    page.keyboard.press("Escape")  # it may be open still, or just closing
+    expect(inner).to_be_hidden()
+    page.get_by_role("button", name="Fork", exact=True).click()
     inner.click()
 
 
