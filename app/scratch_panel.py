@@ -130,7 +130,7 @@ def _piece(piece: Any) -> None:
 def _live_figure(demo: Demo, job: Any, name: str) -> dict[str, Any]:
     snapshot = job.snapshot if job is not None else None
     figures = demo.figures.live_figures(job.config, snapshot) if snapshot else {}
-    found: dict[str, Any] = figures.get(name) or style.waiting_figure(300)
+    found: dict[str, Any] = figures.get(name) or style.waiting_figure(300, says="Press Start the race to see it.")
     return found
 
 

@@ -49,16 +49,20 @@ def metric_figure(
     notes: Sequence[Json] = (),
     hover: str = "%{y:.4g}",
     height: int = 380,
+    name: str = "",
 ) -> Json:
     """A metric against the training step, with its lines, a mark at each new epoch and up to five earlier runs.
 
     `in_view` is a range of y that an automatic axis always shows. `epochs` is the steps of one and what happens at its
     start. `ghosts` begins with the oldest run. `series` maps names of the metric stream to points; without it the curves
     are empty. `meta` of each trace says what it shows: {"series": name} or {"epochs": True}. `about` and `compared` make
-    the text alternative: what is drawn, and what it is to be compared with.
+    the text alternative: what is drawn, and what it is to be compared with. `name` is what the metric's curve is called, where
+    that is not the metric's own name.
     """
     curves = style.metric_curves(metric, seeds, smooth, hover)
     for trace in curves:
+        if name and trace["meta"]["series"] == metric:
+            trace["name"] = name
         drawn = (series or {}).get(trace["meta"]["series"])
         if drawn is not None:
             trace |= {"x": style.numbers(drawn["step"]), "y": style.numbers(drawn["value"])}

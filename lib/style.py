@@ -259,10 +259,10 @@ def bars(name: str, color: str, *, width: float, hatch: Json | None = None, **se
     return {"type": "bar", "name": name, "width": width, "marker": marker, "hoverinfo": "skip", **settings}
 
 
-def waiting_figure(height: int = 320) -> Json:
+def waiting_figure(height: int = 320, *, says: str = "Press Start or Step to see it.") -> Json:
     """What stands in a picture's place before there is anything to show."""
     text = {
-        "text": "Press Start or Step to see it.",
+        "text": says,
         "x": 0.5,
         "y": 0.5,
         "xref": "paper",

@@ -81,6 +81,7 @@ def rate_figure(
     """The learning rate, halved where the loss rose."""
     return metric_figure(
         "learning_rate",
+        name="learning rate",
         seeds=1,
         lines=[],
         y_axis=style.axis("learning rate", rangemode="tozero", tickformat="~g"),

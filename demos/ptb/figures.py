@@ -28,9 +28,9 @@ def perplexity_figure(
 ) -> Json:
     """The perplexity of the text that is learned, running through each epoch, and of the texts that are not."""
     lines = _lines(config)
-    figure = _named(
-        "training text, since the epoch began",
+    figure = metric_figure(
         "perplexity",
+        name="training text, since the epoch began",
         seeds=1,
         lines=lines,
         y_axis=_axis(scale),
@@ -93,9 +93,9 @@ def _axis(scale: str) -> Json:
 
 def rate_figure(config: PTBConfig, *, ghosts: Sequence[Ghost] = (), series: Mapping[str, Points] | None = None) -> Json:
     """The learning rate that the schedule gives each step."""
-    return _named(
-        "learning rate",
+    return metric_figure(
         "learning_rate",
+        name="learning rate",
         seeds=1,
         lines=[],
         y_axis=style.axis("learning rate", rangemode="tozero", tickformat="~g"),
@@ -112,9 +112,9 @@ def rate_figure(config: PTBConfig, *, ghosts: Sequence[Ghost] = (), series: Mapp
 def norm_figure(config: PTBConfig, *, ghosts: Sequence[Ghost] = (), series: Mapping[str, Points] | None = None) -> Json:
     """The length of the gradient, before it is cut."""
     cut = [Line(config.clip_norm, "rule", f"cut here: {config.clip_norm:g}", "top right")] if config.clip_norm else []
-    return _named(
-        "gradient norm",
+    return metric_figure(
         "gradient_norm",
+        name="gradient norm",
         seeds=1,
         lines=cut,
         y_axis=style.axis("gradient norm", rangemode="tozero"),
@@ -126,15 +126,6 @@ def norm_figure(config: PTBConfig, *, ghosts: Sequence[Ghost] = (), series: Mapp
         compared="A longer gradient is cut to the line." if cut else "It is not cut.",
         height=240,
     )
-
-
-def _named(name: str, metric: str, **settings: Any) -> Json:
-    """A chart of a metric (see `metric_figure`) whose curve has a name for people."""
-    figure = metric_figure(metric, **settings)
-    for trace in figure["data"]:
-        if trace.get("meta", {}).get("series") == metric:
-            trace["name"] = name
-    return figure
 
 
 CURVES = (
