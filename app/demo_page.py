@@ -59,7 +59,7 @@ def show(slug: str) -> None:
         labels = dict(getattr(demo.lessons, "LABELS", {}))
         if _is_replay(job) or _is_race(job):
             labels["pace"] = None
-        live_status(job.id if job else None, event, status, key=f"{slug}/status", on_event=_nothing, labels=labels)
+        live_status(job.id if job else None, event, status, key=f"{slug}/status", labels=labels)
     if watching:
         st.info(WATCHING if job.visitor != visitor else IN_A_SWEEP, icon=":material/visibility:")
     if job is not None and job.error:
@@ -103,10 +103,6 @@ def show(slug: str) -> None:
     with tabs[3]:
         runs_panel.table(demo, job, visitor)
         runs_panel.from_the_command_line(demo)
-
-
-def _nothing() -> None:
-    """The event's rerun is all that is needed."""
 
 
 def _config_of(demo: Demo, job: Any) -> Config | None:

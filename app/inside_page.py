@@ -26,9 +26,5 @@ def show() -> None:
     event = frames.event_of(job, demo)
     st.markdown(f"A run of **{demo.title}**, begun {clock(job.created)}. {demo.summary}")
     with st.container(border=True):
-        live_status(job.id, event, frames.status(job, demo), key="inside/status", on_event=_nothing)
+        live_status(job.id, event, frames.status(job, demo), key="inside/status")
     inside_panel.draw(demo.slug, job.id, replace(job.config, **job.live), visitor_id(), None)
-
-
-def _nothing() -> None:
-    """The event's rerun is all that is needed."""

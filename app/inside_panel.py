@@ -119,7 +119,7 @@ def _fork(demo: Demo, job: Job, step: int | None, config: Config, visitor: str, 
         return
     if run_bar.may_steer(job, visitor):
         jobs().pause(job.id)
-    run_bar.show_run(demo, new.id)
+    run_bar.show_new(demo, new)
     st.session_state[key(demo, "forked")] = True
 
 

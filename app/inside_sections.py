@@ -273,7 +273,7 @@ def _why(demo: Demo, job: Job, config: Config | None, visitor: str) -> None:
                 continue
             live_status(
                 run.id, frames.event_of(run, demo), frames.status(run, demo), key=key(demo, f"{cell}/status"),
-                on_event=_nothing, labels=dict.fromkeys(("epoch", "pace", "left", "device")),
+                labels=dict.fromkeys(("epoch", "pace", "left", "device")),
             )  # fmt: skip
             shown = replace(run.config, **run.live)
             for curve in demo.figures.CURVES[:2]:
@@ -294,10 +294,6 @@ def _why(demo: Demo, job: Job, config: Config | None, visitor: str) -> None:
             loss = run.stream.summary().get("loss", {}).get("mean_last_100")
             if not run.active and loss is not None:
                 st.markdown(f"It ended at **{plain(loss)} nats**.")
-
-
-def _nothing() -> None:
-    """The event's rerun is all that is needed."""
 
 
 def _weights(inside: Inside) -> int:

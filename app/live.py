@@ -74,22 +74,25 @@ def live_chart(
     )
 
 
+@st.fragment
 def live_status(
     run_id: str | None,
     event: str,
     status: dict[str, Any] | None,
     *,
     key: str,
-    on_event: Callable[[], None],
     labels: dict[str, str | None] | None = None,
 ) -> None:
     """The state, progress and pace of a run or a sweep, at first as `status` says (see app/frames.py).
 
-    `on_event` is called, and the script runs again, when the stream's event is no longer the one that the page was drawn
-    with: `event`, which must be taken before anything is drawn. `labels` renames figures of the strip, or hides them (None).
+    The page's script runs again when the stream's event is no longer the one that the page was drawn with: `event`, which
+    must be taken before anything is drawn. `labels` renames figures of the strip, or hides them (None).
+
+    A fragment, because its messages wait for the script that is under way. Any other message ends it, and with it the
+    callback of a button that was pressed a moment before.
     """
     data = {"run": run_id, "event": event, "status": status, "labels": labels or {}}
-    _STATUS(data=_strict(data), key=key, on_event_change=on_event)
+    _STATUS(data=_strict(data), key=key, on_event_change=st.rerun)
 
 
 def live_cell(

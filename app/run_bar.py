@@ -55,14 +55,19 @@ def _run_key(demo: Demo) -> str:
 
 
 def show_run(demo: Demo, run_id: str) -> None:
-    """Have the demo's page show this run from now on, even where a newer message of the browser ends the callback here."""
-    try:
-        st.session_state[_run_key(demo)] = run_id
-    except BaseException:
-        st.session_state[_run_key(demo)] = run_id  # that message is asked for only once
-        raise
+    """Have the demo's page show this run from now on."""
+    st.session_state[_run_key(demo)] = run_id
     if "run" in st.query_params:
         del st.query_params["run"]
+
+
+def show_new(demo: Demo, job: Any) -> None:
+    """Show a run that has just begun. Where a newer click ends the callback here, the run ends too: no page would show it."""
+    try:
+        show_run(demo, job.id)
+    except BaseException:
+        jobs().stop(job.id)
+        raise
 
 
 def open_run(demo: Demo, run_id: str) -> None:
@@ -98,11 +103,11 @@ def start(demo: Demo, visitor: str, *, paused: bool = False) -> Any:
         st.toast(str(error), icon=":material/error:")
         return None
     before, pace = st.session_state.get(_run_key(demo)), speed()
-    # From here to `show_run` nothing of the session is read: there, a newer message of the browser may end this callback.
+    # From here to `show_new` nothing of the session is read: there, a newer click may end this callback.
     if before and (job := jobs().get(before)) is not None and may_steer(job, visitor) and job.active:
         jobs().stop(before)
     job = jobs().start(demo.slug, config, visitor, paused=paused, speed=pace)
-    show_run(demo, job.id)
+    show_new(demo, job)
     return job
 
 
@@ -133,7 +138,7 @@ def rewind(demo: Demo, run_id: str) -> None:
     """Go back to the start: the same initial weights and data. What was trained stays as a run of its own."""
     job = jobs().rewind(run_id)
     if job is not None:
-        show_run(demo, job.id)
+        show_new(demo, job)
 
 
 def take_advice(demo: Demo, visitor: str, change: dict[str, Any]) -> None:

@@ -183,7 +183,6 @@ def _map(demo: Demo, sweep: Sweep) -> None:
             frames.sweep_status(sweep),
             labels=LABELS,
             key=_key(demo, "status"),
-            on_event=lambda: None,
         )
     measure = st.segmented_control(
         "Show",

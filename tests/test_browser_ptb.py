@@ -232,8 +232,10 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, server: S
         expect(page.locator(sign)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     chip(page, "now", 1).tap()
+    expect(chip(page, "now", 1)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     tip = page.locator("[data-name=chips-now] .tip")
-    expect(tip).to_be_visible()
+    expect(tip).to_be_visible()  # still, though the row was drawn anew
     box = tip.bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
     context.close()

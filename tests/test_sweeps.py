@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,12 +117,22 @@ def test_after_a_restart_it_waits_and_then_finishes_what_is_missing(tmp_path: Pa
     second.end(), whole.end()
 
 
-def test_at_most_two_cells_are_under_way_of_all_sweeps_together(process: Process) -> None:
+def test_at_most_two_cells_are_under_way_of_all_sweeps_together(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, begun, beside = process.jobs.start, [], []
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        beside.append(sum(job.active for job in begun))
+        begun.append(begin(*args, **kwargs))
+        return begun[-1]
+
+    monkeypatch.setattr(process.jobs, "start", counted)
     sweeps = [process.start(small(nap=0.001, steps=60)) for _ in range(3)]
-    most = 0
-    while not all(ended(sweep)() for sweep in sweeps):
-        most = max(most, sum(len(sweep.under_way) for sweep in sweeps))
-    assert 1 <= most <= AT_ONCE
+    for sweep in sweeps:
+        wait(ended(sweep))
+    assert len(begun) == sum(len(sweep.cells) for sweep in sweeps)
+    assert 1 <= max(beside) <= AT_ONCE - 1
 
 
 def test_a_run_beside_a_sweep_has_its_turns(process: Process) -> None:

@@ -54,6 +54,7 @@ function written(nodes, tokens) {
 function showTip(root, node, token) {
   const tip = root.querySelector(".tip")
   tip.classList.toggle("open", Boolean(node && token?.tip?.length))
+  tip.dataset.of = node?.dataset.number ?? ""
   if (!tip.classList.contains("open")) return
   const title = document.createElement("b")
   title.textContent = token.text
@@ -74,6 +75,7 @@ export function chips({ parentElement, data, setTriggerValue }) {
   const [red, green, blue] = getComputedStyle(root).color.match(/[\d.]+/g).map(Number)
   root.style.setProperty("--ink", red + green + blue > 382 ? "#FFFFFF" : "#000000")
   root.setAttribute("aria-label", data.label)
+  const before = [...row.querySelectorAll("[data-number]")].map(node => node.textContent)
   const nodes = data.tokens.map((token, i) => made(token, i, data))
   row.replaceChildren(...(data.mode === "prose" ? written(nodes, data.tokens) : nodes))
   const buttons = nodes.filter(node => node.tagName === "BUTTON")
@@ -81,7 +83,9 @@ export function chips({ parentElement, data, setTriggerValue }) {
   if (focused !== null) nodes[focused]?.focus({ preventScroll: true })
   const of = event => event.target.closest?.("[data-number]")
   const tell = node => showTip(root, node, node && data.tokens[node.dataset.number])
-  tell(null)
+  // A click that the script answers draws the row anew: what a touch opened stays open.
+  const told = root.querySelector(".tip.open")?.dataset.of
+  tell(nodes[told]?.textContent === before[told] ? nodes[told] : null)
   row.onclick = event => {
     const node = of(event)
     if (node) tell(node)
@@ -101,5 +105,4 @@ export function chips({ parentElement, data, setTriggerValue }) {
     next.tabIndex = 0
     next.focus()
   }
-  return () => tell(null)
 }
