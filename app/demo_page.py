@@ -20,7 +20,7 @@ from app import (
     sweep_panel,
     words_panel,
 )
-from app.live import live_chart, live_status, live_story
+from app.live import live_chart, live_story, page_status
 from app.service import jobs
 from app.visitor import clock, visitor_id
 from demos.registry import Demo, get
@@ -59,7 +59,7 @@ def show(slug: str) -> None:
         labels = dict(getattr(demo.lessons, "LABELS", {}))
         if _is_replay(job) or _is_race(job):
             labels["pace"] = None
-        live_status(job.id if job else None, event, status, key=f"{slug}/status", labels=labels)
+        page_status(job.id if job else None, event, status, key=f"{slug}/status", labels=labels)
     if watching:
         st.info(WATCHING if job.visitor != visitor else IN_A_SWEEP, icon=":material/visibility:")
     if job is not None and job.error:

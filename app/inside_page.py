@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import frames, inside_panel
-from app.live import live_status
+from app.live import page_status
 from app.service import jobs
 from app.visitor import clock, visitor_id
 from demos.registry import get
@@ -26,5 +26,5 @@ def show() -> None:
     event = frames.event_of(job, demo)
     st.markdown(f"A run of **{demo.title}**, begun {clock(job.created)}. {demo.summary}")
     with st.container(border=True):
-        live_status(job.id, event, frames.status(job, demo), key="inside/status")
+        page_status(job.id, event, frames.status(job, demo), key="inside/status")
     inside_panel.draw(demo.slug, job.id, replace(job.config, **job.live), visitor_id(), None)

@@ -74,7 +74,6 @@ def live_chart(
     )
 
 
-@st.fragment
 def live_status(
     run_id: str | None,
     event: str,
@@ -82,17 +81,25 @@ def live_status(
     *,
     key: str,
     labels: dict[str, str | None] | None = None,
+    on_event: Callable[[], None] = lambda: None,
 ) -> None:
     """The state, progress and pace of a run or a sweep, at first as `status` says (see app/frames.py).
 
-    The page's script runs again when the stream's event is no longer the one that the page was drawn with: `event`, which
-    must be taken before anything is drawn. `labels` renames figures of the strip, or hides them (None).
-
-    A fragment, because its messages wait for the script that is under way. Any other message ends it, and with it the
-    callback of a button that was pressed a moment before.
+    The fragment that this is in runs again, after `on_event`, when the stream's event is no longer the one that it was drawn
+    with: `event`, which must be taken before anything is drawn. `labels` renames figures of the strip, or hides them (None).
     """
     data = {"run": run_id, "event": event, "status": status, "labels": labels or {}}
-    _STATUS(data=_strict(data), key=key, on_event_change=st.rerun)
+    _STATUS(data=_strict(data), key=key, on_event_change=on_event)
+
+
+@st.fragment
+def page_status(*args: Any, **settings: Any) -> None:
+    """`live_status` for a page: at an event, all of its script runs again.
+
+    As a fragment's, its messages wait for the script that is under way. Any other message would end that, and with it the
+    callback of a button that was pressed a moment before.
+    """
+    live_status(*args, **settings, on_event=st.rerun)
 
 
 def live_cell(

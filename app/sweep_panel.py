@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app import controls, frames, run_bar
-from app.live import live_chart, live_status
+from app.live import live_chart, page_status
 from app.service import sweeps
 from app.visitor import clock
 from demos.registry import Demo
@@ -177,7 +177,7 @@ def _map(demo: Demo, sweep: Sweep) -> None:
     event = str(sweep.state)  # before anything is drawn, so that a change meanwhile is noticed
     with st.container(border=True):
         _buttons(demo, sweep)
-        live_status(
+        page_status(
             sweep.id,
             event,
             frames.sweep_status(sweep),

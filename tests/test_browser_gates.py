@@ -23,6 +23,22 @@ def train(page: Page, server: Server, query: str = "training_steps=300") -> None
     expect(page.locator(CELL)).to_have_attribute("data-step", "0")
 
 
+@pytest.fixture(scope="module")
+def run(browser: Browser, server: Server) -> str:
+    """A run that has ended, which every test may look at."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    train(page, server)
+    found = page.evaluate("document.querySelector('.unrolled-chart').dataset.drawn")
+    context.close()
+    return str(found)
+
+
+def look(page: Page, server: Server, run: str) -> None:
+    page.goto(f"{server.url}/gates?run={run}")
+    expect(page.locator(CELL)).to_have_attribute("data-step", "0", timeout=30_000)
+
+
 def section(page: Page, name: str) -> None:
     page.get_by_role("radio", name=name).click()
 
@@ -44,8 +60,8 @@ def click_place(page: Page, step: int, panel: float) -> None:
     gates.click(position={"x": box[0] + box[1] * (step - 0.5) / steps, "y": height * panel})
 
 
-def test_a_click_chooses_step_and_unit_and_the_arrows_step_on(page: Page, server: Server) -> None:
-    train(page, server)
+def test_a_click_chooses_step_and_unit_and_the_arrows_step_on(page: Page, server: Server, run: str) -> None:
+    look(page, server, run)
     click_place(page, 5, 0.30)
     expect(page.locator(CELL)).to_have_attribute("data-step", "4")
     expect(page.locator(f"{CELL} .which")).not_to_contain_text("unit 0,")
@@ -61,8 +77,10 @@ def test_a_click_chooses_step_and_unit_and_the_arrows_step_on(page: Page, server
     expect(page.locator(CELL)).to_have_attribute("data-step", "2", timeout=15_000)
 
 
-def test_surgery_shows_the_loss_beside_the_untouched_networks_and_is_undone(page: Page, server: Server) -> None:
-    train(page, server)
+def test_surgery_shows_the_loss_beside_the_untouched_networks_and_is_undone(
+    page: Page, server: Server, run: str
+) -> None:
+    look(page, server, run)
     page.locator("summary", has_text="Operate on it").click()
     page.get_by_role("button", name="Try it: forget everything").click()
     loss = page.get_by_test_id("stMetric").filter(has_text="Loss on unseen examples")
@@ -109,8 +127,8 @@ def test_the_time_machine_goes_back_and_a_fork_begins_there(page: Page, server: 
     wait_for_state(page, "finished")
 
 
-def test_every_section_draws_its_picture(page: Page, server: Server) -> None:
-    train(page, server)
+def test_every_section_draws_its_picture(page: Page, server: Server, run: str) -> None:
+    look(page, server, run)
     expect(page.locator("[data-name=units]")).to_have_attribute("aria-label", re.compile(r"unit \d+ .* r = "))
     for name, picture in (("Saturation", "saturation"), ("Over training", "history"), ("Gradient reach", "reach")):
         section(page, name)
@@ -121,8 +139,8 @@ def test_every_section_draws_its_picture(page: Page, server: Server) -> None:
     expect(page.locator("[data-name=reach]")).to_have_count(3)
 
 
-def test_a_click_on_a_finding_looks_at_its_unit(page: Page, server: Server) -> None:
-    train(page, server)
+def test_a_click_on_a_finding_looks_at_its_unit(page: Page, server: Server, run: str) -> None:
+    look(page, server, run)
     units = drawn(page, "units")
     alt = units.get_attribute("aria-label") or ""
     best = re.search(r"unit (\d+)", alt).group(1)  # type: ignore[union-attr]
@@ -182,7 +200,7 @@ def test_a_run_of_another_demo_is_looked_into_from_the_runs(page: Page, server: 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, server: Server, scheme: str) -> None:
+def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, server: Server, run: str, scheme: str) -> None:
     context = browser.new_context(
         viewport={"width": 390, "height": 844},
         color_scheme=scheme,  # type: ignore[arg-type]
@@ -190,7 +208,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, server: S
         has_touch=True,
     )
     page = context.new_page()
-    train(page, server)
+    look(page, server, run)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     wide = page.evaluate(
         """() => [...document.querySelectorAll("[data-testid=stMain] :not(input)")].filter(node => {
