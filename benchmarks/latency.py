@@ -5,10 +5,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.conftest import BROWSER_ARGUMENTS, Server
 from tests.install_browser import system_browser
+
+# Experiments of the echo page, and what their questions say.
+ACTIONS = [
+    ("And five steps?", "the same four units"),
+    ("Then give it ten units", "now with ten units"),
+    ("A window of three steps", "after a window of 3 steps"),
+    ("One step more", "with a window of 4 steps"),
+]
 
 
 def main() -> None:
@@ -24,6 +32,7 @@ def main() -> None:
         print(f"server started to home page usable: {time.perf_counter() - started:.2f} s")
         try:
             _echo(page, server.url)
+            _beside_numpy(browser, server.url)
         finally:
             browser.close()
             server.stop()
@@ -86,3 +95,29 @@ def _updates(page: Page) -> None:
     time.sleep(5)
     rate = (page.evaluate(count) - before) / (time.perf_counter() - started)
     print(f"updates of the loss chart while it runs: {rate:.1f} a second")
+
+
+def _beside_numpy(browser: Browser, url: str) -> None:
+    """From a click on an experiment to its question, which needs the whole page's script, for one visitor alone and beside
+    another's NumPy training."""
+    trainer, visitor = (browser.new_context(viewport={"width": 1400, "height": 2300}).new_page() for _ in range(2))
+    visitor.goto(f"{url}/echo")
+    print(f"a page action, nobody else there: {_seconds(_actions(visitor))}")
+    trainer.goto(f"{url}/from-scratch?epochs=100&hidden_units=256&sentences=600")
+    trainer.get_by_role("button", name="Start").first.click(timeout=60_000)
+    trainer.locator(".unrolled-status[data-state=running]").wait_for(timeout=60_000)
+    print(f"a page action, NumPy training beside it: {_seconds(_actions(visitor))}")
+
+
+def _actions(page: Page) -> list[float]:
+    found = []
+    for title, question in ACTIONS * 3:
+        pill = page.get_by_text(title, exact=True).first
+        pill.wait_for(timeout=60_000)
+        pill.scroll_into_view_if_needed()
+        time.sleep(0.5)
+        started = time.perf_counter()
+        pill.click()
+        page.get_by_text(question).first.wait_for(timeout=30_000)
+        found.append(time.perf_counter() - started)
+    return found

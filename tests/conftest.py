@@ -102,5 +102,7 @@ def page(browser: Browser) -> Iterator[Page]:
     page.on("pageerror", lambda error: said.append(str(error)))
     yield page
     context.close()
-    # Streamlit itself looks for its server below the page's path first.
-    assert [text for text in said if "/_stcore/" not in text] == []
+    # Streamlit itself looks for its server below the page's path first, and says that it sends a click and the strip's message
+    # together when they come at the same moment.
+    streamlits = ("/_stcore/", "Multiple different fragmentIds detected")
+    assert [text for text in said if not any(part in text for part in streamlits)] == []

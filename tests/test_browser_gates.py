@@ -99,7 +99,9 @@ def fork(page: Page) -> None:
     inner = page.get_by_role("button", name="Fork from here")
     page.keyboard.press("Escape")  # it may be open still, or just closing
     expect(inner).to_be_hidden()
-    page.get_by_role("button", name="Fork", exact=True).click()
+    outer = page.get_by_role("button", name="Fork", exact=True)
+    expect(outer).to_have_count(1)  # two, while the page is drawn anew
+    outer.click()
     inner.click()
 
 

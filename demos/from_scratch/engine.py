@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from demos.from_scratch import model
 from demos.from_scratch.config import FromScratchConfig
 from demos.from_scratch.model import Parameters
+from lib.blas import one_thread
 
 Arrays = dict[str, np.ndarray]
 Pairs = list[tuple[np.ndarray, np.ndarray]]
-BLAS = ThreadpoolController()
 TURN_SECONDS = 0.08  # of each hand in a round of the race
 
 
@@ -47,7 +46,7 @@ class NumPyHand:
         """See `Hand`. `p` stays as it was."""
         p = Parameters(*(weights.copy() for weights in p))
         losses = []
-        with BLAS.limit(limits=1, user_api="blas"):  # more threads would wait for each other longer than they compute
+        with one_thread():
             for x, y in self._pairs[first : first + count]:
                 losses.append(model.learn(p, x, y, self._truncate, rate))
                 time.sleep(0)  # another thread that waits for the interpreter, such as a visitor's page, gets it now

@@ -8,6 +8,7 @@ import numpy as np
 from demos.ptb import data
 from demos.ptb.config import PTBConfig
 from lib import schedules, word_network
+from lib.blas import one_thread
 from lib.cells import LSTMState, zero_state
 from lib.evaluation import Evaluations, HeldOut, Kept
 from lib.history import kept_steps
@@ -150,10 +151,11 @@ class PTBTask:
         prompts = data.prompts(self.config.corpus, self.corpus)
         random = np.random.default_rng([self.config.seed, DIARY]).random((len(prompts), DIARY_WORDS))
         numbers = self.corpus.numbers
-        drawn = samples(
-            WordModel(network), [[numbers[word] for word in prompt] for prompt in prompts], random, DIARY_TEMPERATURES,
-            first=numbers[EOS], forbid=[numbers[UNK]] if UNK in numbers else [],
-        )  # fmt: skip
+        with one_thread():  # a run that was interrupted, and goes on elsewhere, draws the same words
+            drawn = samples(
+                WordModel(network), [[numbers[word] for word in prompt] for prompt in prompts], random, DIARY_TEMPERATURES,
+                first=numbers[EOS], forbid=[numbers[UNK]] if UNK in numbers else [],
+            )  # fmt: skip
         words = np.array(self.corpus.words, object)[drawn.words]
         texts = [
             {"prompt": " ".join(prompt), "temperature": temperature, "text": " ".join(words[i, j])}
