@@ -14,11 +14,10 @@ def steps(config: Any, epochs: np.ndarray, progress: np.ndarray) -> np.ndarray:
 
 
 def one_cycle(config: Any, epochs: np.ndarray, progress: np.ndarray) -> np.ndarray:
-    """Up to 1 in the share `rising` of the run, then down to 0, along cosines. Smith & Topin, "Super-convergence" (2017)."""
+    """Straight up to 1 in the share `rising` of the run, then straight down to 0. Smith & Topin, "Super-convergence" (2017)."""
     share = max(config.rising, 1e-6)
-    rising = START + (1 - START) * 0.5 * (1 - np.cos(np.pi * progress / share))
-    falling = 0.5 * (1 + np.cos(np.pi * (progress - share) / (1 - share)))
-    return np.where(progress < share, rising, falling)
+    rising = START + (1 - START) * progress / share
+    return np.where(progress < share, rising, (1 - progress) / (1 - share))
 
 
 SCHEDULES: dict[str, Callable[[Any, np.ndarray, np.ndarray], np.ndarray]] = {"steps": steps, "one_cycle": one_cycle}

@@ -237,8 +237,8 @@ def in_view(lowest: float, highest: float) -> Json:
 
 
 def bottom_note(text: str) -> Json:
-    """A text at the right end of the bottom edge."""
-    place = {"xref": "paper", "x": 1, "xanchor": "right", "yref": "paper", "y": 0.05, "yanchor": "bottom"}
+    """A text at the left end of the bottom edge, where a loss that falls is not yet."""
+    place = {"xref": "paper", "x": 0.01, "xanchor": "left", "yref": "paper", "y": 0.05, "yanchor": "bottom"}
     return {"text": text, "showarrow": False, "font": HALO, **place}
 
 

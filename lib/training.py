@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from lib import optimizers
+from lib.blas import one_thread
 from lib.device import Device, choose, session_config
 from lib.evaluation import Evaluation, Evaluations, Kept
 from lib.history import Network
@@ -365,7 +366,8 @@ class Engine:
     def keep(self, carry: Carry) -> Kept:
         """What is kept of a network that was just measured."""
         assert self._evaluations is not None
-        return self._evaluations.keep(carry.params, carry.step)
+        with one_thread():  # a run that was interrupted, and goes on elsewhere, writes the same
+            return self._evaluations.keep(carry.params, carry.step)
 
     def _measure_next(self, carry: Carry) -> None:
         """Begin with what is left to measure at this step."""

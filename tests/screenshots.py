@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, sync_playwright
 
 from demos.registry import DEMOS
 from tests.conftest import BROWSER_ARGUMENTS, ROOT, Server
@@ -93,6 +93,31 @@ def readme_pictures(browser: Browser, url: str, folder: Path) -> None:
     cell = page.locator(".unrolled-cell").bounding_box()
     bottom = cell["y"] + cell["height"]  # type: ignore[index]
     page.screenshot(path=folder / "gates.png", clip={"x": 330, "y": top, "width": 1040, "height": bottom - top})
+
+    page = open_page(browser, f"{url}/story?iterations=300", (1400, 2300), "light")
+    train(page)
+    page.screenshot(
+        path=folder / "story.png", clip=_around(page.locator(".unrolled-story"), page.locator("[data-name=guess]"))
+    )
+    page = open_page(browser, f"{url}/from-scratch?sentences=100&epochs=1", (1400, 3400), "light")
+    train(page)
+    page.get_by_role("radio", name="Backward", exact=True).click()
+    page.get_by_text("Forget the target", exact=True).click()
+    page.get_by_text("This is not the gradient of the loss.").wait_for(timeout=60_000)
+    page.wait_for_timeout(1000)
+    page.screenshot(
+        path=folder / "from-scratch.png", clip=_around(page, "[data-testid=stCode]", "[data-testid=stTable]")
+    )
+
+
+def _around(*parts: Locator) -> FloatRect:
+    """The place of these parts of a page, all together, and a margin."""
+    boxes = [box for part in parts if (box := part.bounding_box())]
+    left, top = (min(box[side] for box in boxes) - 16 for side in ("x", "y"))
+    right, bottom = (
+        max(box[side] + box[length] for box in boxes) + 16 for side, length in (("x", "width"), ("y", "height"))
+    )
+    return {"x": left, "y": top, "width": right - left, "height": bottom - top}
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ TRAINING_SIDE = {
     "lib.evaluation",
     "lib.initializers",
     "lib.losses",
+    "lib.neighbours",
     "lib.networks",
     "lib.optimizers",
     "lib.short_lstm",

@@ -284,6 +284,15 @@ def test_the_published_sizes_train_as_in_keras(name: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("corpus")
+def test_an_embedding_begins_from_neighbours_and_all_else_as_ever() -> None:
+    counted, plain = (PTBTask(small(counted_start=value)).initial_params() for value in (True, False))
+    assert counted["embedding"].shape == plain["embedding"].shape and counted["embedding"].dtype == np.float32
+    assert abs(counted["embedding"] - plain["embedding"]).max() > 0.1
+    np.testing.assert_array_equal(counted["output"]["bias"], plain["output"]["bias"])
+    tf.nest.map_structure(np.testing.assert_array_equal, counted["layers"], plain["layers"])
+
+
+@pytest.mark.usefixtures("corpus")
 def test_weights_of_a_tied_network_are_the_embedding_and_keep_biases_are_where_they_are_set() -> None:
     params = engine_for(tied=True, keep_bias=2.5, layers=2).initial().params
     assert set(params["output"]) == {"bias"}
@@ -469,7 +478,7 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
     config = PTBConfig(schedule="one_cycle")
     found = schedules.rate(config, np.arange(1000), 50, 1000)
     peak = round(1000 * config.rising)
-    assert found[0] == pytest.approx(0.04) and found[-1] < 1e-4
+    assert found[0] == pytest.approx(0.04) and found[-1] < 2e-3
     assert found.argmax() == peak and found[peak] == pytest.approx(1.0)
     assert (np.diff(found[: peak + 1]) > 0).all() and (np.diff(found[peak:]) < 0).all()
     assert found[500 + peak // 2] == pytest.approx(0.5), "the middle of the way down"

@@ -25,6 +25,7 @@ SCHEDULES = {"steps": "Flat, then falling by epochs", "one_cycle": "Rising, then
 _PUBLISHED: dict[str, Any] = {
     "layers": 2,
     "tied": False,
+    "counted_start": False,
     "keep_bias": 0.0,
     "batch_size": 20,
     "locked_dropout": False,
@@ -43,6 +44,7 @@ SETS: dict[str, dict[str, Any]] = {
         "hidden_units": 128,
         "embedding_units": 128,
         "tied": True,
+        "counted_start": False,
         "keep_bias": 1.0,
         "initial_scale": 0.1,
         "truncated_backprop_length": 20,
@@ -103,6 +105,7 @@ SETS: dict[str, dict[str, Any]] = {
         "hidden_units": 400,
         "embedding_units": 200,
         "tied": True,
+        "counted_start": True,
         "keep_bias": 0.0,
         "initial_scale": 0.1,
         "truncated_backprop_length": 20,
@@ -175,6 +178,12 @@ class PTBConfig(Config):
         label="Tied embedding",
         help="The numbers that stand for a word that is read also stand for one that is guessed, so the last of several layers "
         "has as many units.",
+    )
+    counted_start: bool = setting(
+        _DEFAULTS["counted_start"],
+        group="Network",
+        label="Begin from neighbours",
+        help="Words that stand beside the same words in the text begin with similar numbers, instead of all at random.",
     )
     initial_scale: float = setting(
         _DEFAULTS["initial_scale"],

@@ -137,6 +137,12 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 )
 
 
+COUNTED = (
+    r"$E$ begins from counts: $\max\left(0, \ln\frac{p(w, c)}{p(w)\,p(c)}\right)$ says how much more often than by chance a word "
+    "$w$ has the neighbour $c$, and each word gets the few numbers that come nearest to its row of this table."
+)
+
+
 def equations(config: PTBConfig) -> str:
     """The network's equations, with the current shapes, in Markdown."""
     words, rows = data.vocabulary_size(config.corpus, config.text), config.batch_size
@@ -152,6 +158,7 @@ def equations(config: PTBConfig) -> str:
         f"$E$ is [{words:,} × {config.embedding_units}], a row for each word; $h_t$ is [{rows} × {last}], one row for each of "
         f"the {rows} places of the text that are read side by side; {config.layers} LSTM "
         f"layer{'s' * (config.layers > 1)}; $V$ is {output}.",
+        *([COUNTED] if config.counted_start else []),
         "**Perplexity**",
         r"$$\mathrm{PP} = \left(\prod_{t=1}^{N} \frac{1}{p_t(w_{t+1})}\right)^{1/N} = "
         r"\exp\left(-\frac{1}{N}\sum_{t=1}^{N} \ln p_t(w_{t+1})\right)$$",
@@ -167,6 +174,7 @@ def equations(config: PTBConfig) -> str:
 def sources(config: PTBConfig) -> tuple[Source, ...]:
     """The source of the step that is trained."""
     return (
+        *([Source("Words from their neighbours", "lib/neighbours.py", "_information")] if config.counted_start else []),
         Source("One step of the LSTM", "lib/cells.py", "lstm_step"),
         Source("The layers over a window", "lib/word_network.py", "read"),
         Source("The loss of a word", "lib/word_network.py", "_softmax_nats"),

@@ -8,10 +8,10 @@ import numpy as np
 from demos.ptb import data
 from demos.ptb.config import PTBConfig
 from lib import schedules, word_network
-from lib.blas import one_thread
 from lib.cells import LSTMState, zero_state
 from lib.evaluation import Evaluations, HeldOut, Kept
 from lib.history import kept_steps
+from lib.neighbours import counted_embedding
 from lib.networks import NO_EPOCH
 from lib.recorded import Recording, Replay
 from lib.tf import tf
@@ -47,6 +47,7 @@ class PTBTask:
         self.steps, self.steps_per_epoch = config.steps, config.windows_per_epoch
         self.windows_per_block = min(MOST_WINDOWS, self.steps)
         self.optimizer = config.optimizer
+        self._counted: np.ndarray | None = None  # the embedding that training starts from: seconds of counting
         self._cut: tuple[int, np.ndarray] | None = None  # the epoch whose windows were cut last, and these
         self._early = [self.steps_per_epoch // part for part in EARLY if self.steps_per_epoch >= 5 * part]
         self.evaluations = Evaluations(self._evaluated_at, self._held_out, self._measure, self.signature, self._keep)
@@ -60,12 +61,16 @@ class PTBTask:
 
     def initial_params(self) -> Any:
         """One network (see lib.word_network)."""
-        c = self.config
+        c, words = self.config, len(self.corpus.words)
         rng = np.random.default_rng([c.seed, NO_EPOCH])
-        return word_network.initial_word_network(
-            rng, len(self.corpus.words), c.embedding_units, c.units,
-            tied=c.tied, scale=c.initial_scale, keep=c.keep_bias,
-        )  # fmt: skip
+        network = word_network.initial_word_network(
+            rng, words, c.embedding_units, c.units, tied=c.tied, scale=c.initial_scale, keep=c.keep_bias
+        )
+        if c.counted_start:
+            if self._counted is None:
+                self._counted = counted_embedding(self.corpus.train, words, c.embedding_units, rng)
+            network["embedding"] = self._counted[None]
+        return network
 
     def initial_state(self) -> Any:
         return self._states(self.config.batch_size), np.zeros((1, 2), np.float32)
@@ -151,11 +156,10 @@ class PTBTask:
         prompts = data.prompts(self.config.corpus, self.corpus)
         random = np.random.default_rng([self.config.seed, DIARY]).random((len(prompts), DIARY_WORDS))
         numbers = self.corpus.numbers
-        with one_thread():  # a run that was interrupted, and goes on elsewhere, draws the same words
-            drawn = samples(
-                WordModel(network), [[numbers[word] for word in prompt] for prompt in prompts], random, DIARY_TEMPERATURES,
-                first=numbers[EOS], forbid=[numbers[UNK]] if UNK in numbers else [],
-            )  # fmt: skip
+        drawn = samples(
+            WordModel(network), [[numbers[word] for word in prompt] for prompt in prompts], random, DIARY_TEMPERATURES,
+            first=numbers[EOS], forbid=[numbers[UNK]] if UNK in numbers else [],
+        )  # fmt: skip
         words = np.array(self.corpus.words, object)[drawn.words]
         texts = [
             {"prompt": " ".join(prompt), "temperature": temperature, "text": " ".join(words[i, j])}
