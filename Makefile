@@ -45,7 +45,7 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff format --check .
 
 test: lint $(VENV)/.browser
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: setup
 	@$(BIN)/python -m benchmarks
