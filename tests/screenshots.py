@@ -94,7 +94,7 @@ def readme_pictures(browser: Browser, url: str, folder: Path) -> None:
     bottom = cell["y"] + cell["height"]  # type: ignore[index]
     page.screenshot(path=folder / "gates.png", clip={"x": 330, "y": top, "width": 1040, "height": bottom - top})
 
-    page = open_page(browser, f"{url}/story?iterations=300", (1400, 2300), "light")
+    page = open_page(browser, f"{url}/story?iterations=60", (1400, 2300), "light")
     train(page)
     page.screenshot(
         path=folder / "story.png", clip=_around(page.locator(".unrolled-story"), page.locator("[data-name=guess]"))
@@ -103,11 +103,11 @@ def readme_pictures(browser: Browser, url: str, folder: Path) -> None:
     train(page)
     page.get_by_role("radio", name="Backward", exact=True).click()
     page.get_by_text("Forget the target", exact=True).click()
-    page.get_by_text("This is not the gradient of the loss.").wait_for(timeout=60_000)
+    caught = page.get_by_text("This is not the gradient of the loss.")
+    caught.wait_for(timeout=60_000)
     page.wait_for_timeout(1000)
-    page.screenshot(
-        path=folder / "from-scratch.png", clip=_around(page, "[data-testid=stCode]", "[data-testid=stTable]")
-    )
+    left, right = (page.get_by_role("heading", name=name) for name in ("Back through time", "The code that runs"))
+    page.screenshot(path=folder / "from-scratch.png", clip=_around(left, right, caught))
 
 
 def _around(*parts: Locator) -> FloatRect:
