@@ -32,6 +32,35 @@ def units(default: int, label: str = "Hidden units", *, minimum: int = 1, maximu
     )
 
 
+def layers(default: int, *, maximum: int) -> Any:
+    """How many LSTMs stand one above the other."""
+    return setting(
+        default,
+        group="Network",
+        label="LSTM layers",
+        help="How many LSTMs stand one above the other, each reading what the one below says.",
+        unit="layers",
+        minimum=1,
+        maximum=maximum,
+    )
+
+
+def embedding_units(
+    default: int, *, minimum: int, maximum: int, only: tuple[str, tuple[str, ...]] | None = None
+) -> Any:
+    """How many numbers stand for a word."""
+    return setting(
+        default,
+        group="Network",
+        label="Embedding",
+        help="How many numbers stand for a word.",
+        unit="numbers",
+        minimum=minimum,
+        maximum=maximum,
+        only=only,
+    )
+
+
 def lag(default: int, which: str, only: tuple[str, tuple[str, ...]] | None = None) -> Any:
     """One of the two lags of the binary rule."""
     return setting(
@@ -71,8 +100,8 @@ def learning_rate(default: float) -> Any:
     )
 
 
-def clip_norm(default: float) -> Any:
-    """The greatest norm of a gradient, live; 0 is off."""
+def clip_norm(default: float, *, live: bool = True) -> Any:
+    """The greatest norm of a gradient; 0 is off."""
     return setting(
         default,
         group="Training",
@@ -81,7 +110,7 @@ def clip_norm(default: float) -> Any:
         minimum=0,
         maximum=10,
         step=0.1,
-        live=True,
+        live=live,
     )
 
 

@@ -506,9 +506,8 @@ class Jobs:
                 job.version += 1
         if self._publishes and now - job.published_at >= FOLLOW_EVERY:
             job.published_at, record = now, job.record()
-            if (
-                record.state in ACTIVE
-            ):  # the last record comes when all of the run is written, or a reader would miss some
+            # The last record comes when all of the run is written, or a reader would miss some.
+            if record.state in ACTIVE:
                 self.store.publish(record, job.stream.arrays())
         if ended and not job.active:
             self._end(job)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from demos.ptb import data, task
-from demos.ptb.config import SETS, PTBConfig
+from demos.ptb.config import PTBConfig
+from demos.ptb.models import SETS
 from demos.ptb.task import PTBTask
 from lib import schedules, word_network
 from lib.evaluation import Evaluation

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from demos.ptb import data, theory, words
-from demos.ptb.config import REPLAYED, SETS, PTBConfig
+from demos.ptb.config import PTBConfig
+from demos.ptb.models import REPLAYED, SETS
 from lib import texts, word_model, word_network
 from lib.settings import SettingError, parse, settings_of
 from lib.tf import tf

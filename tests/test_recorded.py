@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from demos.ptb import data, theory
-from demos.ptb.config import REPLAYED, PTBConfig
+from demos.ptb.config import PTBConfig
+from demos.ptb.models import REPLAYED
 from demos.registry import get
 from lib.jobs import Jobs
 from lib.recorded import Recording, Replay

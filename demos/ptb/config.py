@@ -1,132 +1,17 @@
 """The settings of the Penn Treebank demo: which corpus, which of the published models, and how it is trained."""
 
-from typing import Any, Self
+from typing import Self
 
 from pydantic import model_validator
 
 from demos.ptb import data
+from demos.ptb.models import MODELS, REPLAYED, SETS
 from lib import common_settings, corpora
 from lib.settings import Config, SettingError, as_text, parse, setting, settings_of
 from lib.values import Value
 
 CORPORA = {"grammar": "Our grammar", "ptb": "Penn Treebank", "text": "Your own text"}
-MODELS = {
-    "tiny": "Tiny: a minute",
-    "small": "Small, as published",
-    "medium": "Medium, as published",
-    "large": "Large, as published",
-    "modern": "Modern: small's size, our recipe",
-    "small-recorded": "Replay: small, as recorded",
-    "modern-recorded": "Replay: modern, as recorded",
-}
-REPLAYED = {"small-recorded": "small", "modern-recorded": "modern"}
 SCHEDULES = {"steps": "Flat, then falling by epochs", "one_cycle": "Rising, then falling to nothing"}
-
-_PUBLISHED: dict[str, Any] = {
-    "layers": 2,
-    "tied": False,
-    "counted_start": False,
-    "keep_bias": 0.0,
-    "batch_size": 20,
-    "locked_dropout": False,
-    "recurrent_dropout": 0.0,
-    "dropout_growth": 0.0,
-    "rare_words": 1,
-    "shifted": False,
-    "optimizer": "sgd",
-    "learning_rate": 1.0,
-    "schedule": "steps",
-}
-# Zaremba, Sutskever & Vinyals (2014), section 4.1, and TensorFlow's ptb_word_lm for what the paper leaves open.
-SETS: dict[str, dict[str, Any]] = {
-    "tiny": {
-        "layers": 1,
-        "hidden_units": 128,
-        "embedding_units": 128,
-        "tied": True,
-        "counted_start": False,
-        "keep_bias": 1.0,
-        "initial_scale": 0.1,
-        "truncated_backprop_length": 20,
-        "batch_size": 20,
-        "dropout": 0.0,
-        "locked_dropout": True,
-        "recurrent_dropout": 0.0,
-        "dropout_growth": 0.0,
-        "rare_words": 1,
-        "shifted": False,
-        "epochs": 5,
-        "optimizer": "adam",
-        "learning_rate": 0.005,
-        "clip_norm": 5.0,
-        "schedule": "one_cycle",
-        "rising": 0.1,
-        "flat_epochs": 4,
-        "decay": 0.5,
-    },
-    "small": _PUBLISHED
-    | {
-        "hidden_units": 200,
-        "embedding_units": 200,
-        "initial_scale": 0.1,
-        "truncated_backprop_length": 20,
-        "dropout": 0.0,
-        "clip_norm": 5.0,
-        "epochs": 13,
-        "flat_epochs": 4,
-        "decay": 0.5,
-    },
-    "medium": _PUBLISHED
-    | {
-        "hidden_units": 650,
-        "embedding_units": 650,
-        "initial_scale": 0.05,
-        "truncated_backprop_length": 35,
-        "dropout": 0.5,
-        "clip_norm": 5.0,
-        "epochs": 39,
-        "flat_epochs": 6,
-        "decay": 0.8,
-    },
-    "large": _PUBLISHED
-    | {
-        "hidden_units": 1500,
-        "embedding_units": 1500,
-        "initial_scale": 0.04,
-        "truncated_backprop_length": 35,
-        "dropout": 0.65,
-        "clip_norm": 10.0,
-        "epochs": 55,
-        "flat_epochs": 14,
-        "decay": 1 / 1.15,
-    },
-    "modern": {
-        "layers": 2,
-        "hidden_units": 400,
-        "embedding_units": 200,
-        "tied": True,
-        "counted_start": True,
-        "keep_bias": 0.0,
-        "initial_scale": 0.1,
-        "truncated_backprop_length": 20,
-        "batch_size": 20,
-        "dropout": 0.3,
-        "locked_dropout": True,
-        "recurrent_dropout": 0.15,
-        "dropout_growth": 0.5,
-        "rare_words": 5,
-        "shifted": True,
-        "epochs": 13,
-        "optimizer": "sgd",
-        "learning_rate": 1.5,
-        "clip_norm": 5.0,
-        "schedule": "one_cycle",
-        "rising": 0.004,
-        "flat_epochs": 4,
-        "decay": 0.5,
-    },
-}
-SETS |= {replayed: SETS[name] | {"corpus": "ptb"} for replayed, name in REPLAYED.items()}
 _DEFAULTS = SETS["tiny"]
 _STEPS = ("schedule", ("steps",))
 
@@ -153,25 +38,9 @@ class PTBConfig(Config):
         text=True,
         only=("corpus", ("text",)),
     )
-    layers: int = setting(
-        _DEFAULTS["layers"],
-        group="Network",
-        label="LSTM layers",
-        help="How many LSTMs stand one above the other, each reading what the one below says.",
-        unit="layers",
-        minimum=1,
-        maximum=4,
-    )
+    layers: int = common_settings.layers(_DEFAULTS["layers"], maximum=4)
     hidden_units: int = common_settings.units(_DEFAULTS["hidden_units"], minimum=4, maximum=1500)
-    embedding_units: int = setting(
-        _DEFAULTS["embedding_units"],
-        group="Network",
-        label="Embedding",
-        help="How many numbers stand for a word.",
-        unit="numbers",
-        minimum=4,
-        maximum=1500,
-    )
+    embedding_units: int = common_settings.embedding_units(_DEFAULTS["embedding_units"], minimum=4, maximum=1500)
     tied: bool = setting(
         _DEFAULTS["tied"],
         group="Network",

@@ -1,6 +1,6 @@
 """`python -m demos.ptb.record RUN NAME [--machine TEXT]` ships a run that was trained without a page: its metrics and samples.
 
-Neither weights nor words of a corpus beyond the samples' own go into the files, which `REPLAYED` in config.py then offers.
+Neither weights nor words of a corpus beyond the samples' own go into the files, which `REPLAYED` in models.py then offers.
 """
 
 import argparse

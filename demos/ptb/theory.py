@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from demos.ptb import data, grammar
-from demos.ptb.config import SETS, PTBConfig
+from demos.ptb.config import PTBConfig
+from demos.ptb.models import SETS
 from lib.ngrams import Bigram, Unigram, perplexity
 from lib.settings import settings_of
 from lib.vocabulary import EOS

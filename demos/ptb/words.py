@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from demos.ptb import data, theory
-from demos.ptb.config import REPLAYED, SETS, PTBConfig
+from demos.ptb.config import PTBConfig
+from demos.ptb.models import REPLAYED, SETS
 from lib import vocabulary
 from lib.ngrams import Unigram
 from lib.vocabulary import EOS, UNK, Corpus

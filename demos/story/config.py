@@ -76,15 +76,7 @@ class StoryConfig(Config):
         minimum=1,
         maximum=8,
     )
-    layers: int = setting(
-        _DEFAULTS["layers"],
-        group="Network",
-        label="LSTM layers",
-        help="How many LSTMs stand one above the other, each reading what the one below says.",
-        unit="layers",
-        minimum=1,
-        maximum=3,
-    )
+    layers: int = common_settings.layers(_DEFAULTS["layers"], maximum=3)
     hidden_units: int = common_settings.units(_DEFAULTS["hidden_units"], minimum=4, maximum=512)
     word_input: str = setting(
         _DEFAULTS["word_input"],
@@ -94,15 +86,8 @@ class StoryConfig(Config):
         "its own that are learned.",
         options=INPUTS,
     )
-    embedding_units: int = setting(
-        _DEFAULTS["embedding_units"],
-        group="Network",
-        label="Embedding",
-        help="How many numbers stand for a word.",
-        unit="numbers",
-        minimum=2,
-        maximum=256,
-        only=("word_input", ("embedding",)),
+    embedding_units: int = common_settings.embedding_units(
+        _DEFAULTS["embedding_units"], minimum=2, maximum=256, only=("word_input", ("embedding",))
     )
     batch_size: int = setting(
         _DEFAULTS["batch_size"],
@@ -125,15 +110,8 @@ class StoryConfig(Config):
     )
     optimizer: str = common_settings.optimizer(_DEFAULTS["optimizer"])
     learning_rate: float = common_settings.learning_rate(_DEFAULTS["learning_rate"])
-    clip_norm: float = setting(  # not live: where nothing is cut, other code is compiled
-        _DEFAULTS["clip_norm"],
-        group="Training",
-        label="Gradient clip norm",
-        help="The length to which a longer gradient is cut, so that no batch can do much harm; 0 is off.",
-        minimum=0,
-        maximum=10,
-        step=0.1,
-    )
+    # Not live: where nothing is cut, other code is compiled
+    clip_norm: float = common_settings.clip_norm(_DEFAULTS["clip_norm"], live=False)
     seed: int = common_settings.seed()
 
     @model_validator(mode="after")

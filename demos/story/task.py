@@ -43,19 +43,7 @@ class StoryTask:
 
     @property
     def signature(self) -> Hashable:
-        c = self.config
-        return (
-            "story",
-            c.story,
-            c.text,
-            c.n_input,
-            c.layers,
-            c.hidden_units,
-            c.word_input,
-            c.input_units,
-            c.batch_size,
-            self.clips,
-        )
+        return ("story", *self.config.shape, self.clips)
 
     def initial_params(self) -> Any:
         """As in the tutorial: the cells' weights by Glorot, their forget gates' bias 1, the output's normally distributed."""
