@@ -34,7 +34,7 @@ def perplexity_figure(
         seeds=1,
         lines=lines,
         y_axis=_axis(scale),
-        in_view=(0.9 * min(line.value for line in lines), max(line.value for line in lines) if scale == "log" else 500),
+        in_view=_in_view([line.value for line in lines], scale),
         epochs=(config.windows_per_epoch, NEW_EPOCH),
         ghosts=ghosts,
         series=series,
@@ -81,6 +81,11 @@ def _lines(config: PTBConfig) -> list[Line]:
             for (name, published), end in zip(theory.PUBLISHED.items(), ends, strict=True)
         ]
     return lines
+
+
+def _in_view(values: list[float], scale: str) -> tuple[float, float]:
+    """The lines, and room for the name below the lowest."""
+    return (0.6 * min(values), max(values)) if scale == "log" else (min(values) - 40, 500)
 
 
 def _axis(scale: str) -> Json:
