@@ -1,5 +1,6 @@
 """A job: one run of training, and what is known of it."""
 
+import json
 import secrets
 import time
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+NOTES = ("diary", "changes", "seconds")  # what a run has come to at its step, besides numbers in arrays
 ACTIVE = frozenset({State.QUEUED, State.COMPILING, State.RUNNING, State.PAUSED})
 
 
@@ -155,9 +157,14 @@ class Job:
         )  # fmt: skip
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Curves, checkpoint, history and last picture in one, so that they always belong to the same step."""
+        """Curves, checkpoint, history, notes and last picture in one, so that they always belong to the same step.
+
+        The record is written apart, and a process may be killed between the two.
+        """
         carry = self.carry.to_arrays() if self.carry is not None else dict(self.checkpoint or {})
+        notes = json.dumps({name: getattr(self, name) for name in NOTES}).encode()
         parts = {"carry": carry, "stream": self.stream.arrays(), "snapshot": self.snapshot or {}}
+        parts["notes"] = {"json": np.frombuffer(notes, np.uint8)}
         parts |= {"history": self.history.to_arrays(), "start": leaves_of(self.start) if self.start else {}}
         return {f"{part}:{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
@@ -165,7 +172,7 @@ class Job:
     def restored(cls, record: RunRecord, config: Config, arrays: Mapping[str, np.ndarray]) -> "Job":
         """The job that was stored. It has no engine: that is built when it goes on."""
         job = cls(record.slug, config, record.visitor, run_id=record.id, sweep=record.sweep)
-        names = ("carry", "stream", "snapshot", "history", "start")
+        names = ("carry", "stream", "snapshot", "history", "start", "notes")
         parts: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
         for key, array in arrays.items():
             part, _, name = key.partition(":")
@@ -175,10 +182,12 @@ class Job:
         job.stream, job.history = MetricStream.from_arrays(parts["stream"]), History.from_arrays(parts["history"])
         job.snapshot, job.checkpoint = parts["snapshot"] or None, parts["carry"] or None
         job.snapshot_version = int(job.snapshot is not None)
-        job.live, job.changes, job.diary = dict(record.live), list(record.changes), list(record.diary)
-        job._used |= {name: value for _, name, value in record.changes}
+        job.live, job.steps, job.step = dict(record.live), record.steps, record.step
+        notes = json.loads(parts["notes"]["json"].tobytes()) if parts["notes"] else {}
+        for name in NOTES:
+            setattr(job, name, notes.get(name, getattr(record, name)))
+        job._used |= {name: value for _, name, value in job.changes}
         job.state, job.message = State(record.state), record.message
-        job.step, job.steps, job.seconds = record.step, record.steps, record.seconds
         job.created, job.device = record.created, record.device
         return job
 

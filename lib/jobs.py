@@ -300,7 +300,7 @@ class Jobs:
         if job.checkpoint is not None:
             job.step = int(job.checkpoint["step"])
         elif job.step:
-            job.step, job.stream = 0, type(job.stream)(job.stream.capacity)
+            job.step, job.stream, job.diary, job.changes = 0, MetricStream(job.stream.capacity), [], []
         job.target = State.PAUSED
         job.owner = record.owner
         if job.active and record.owner != self._owner:

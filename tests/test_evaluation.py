@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -281,3 +282,19 @@ def test_a_run_is_held_at_the_step_that_was_asked_for(tmp_path: Path) -> None:
     wait(lambda: not job.active)
     assert (job.state, job.step) == (State.FINISHED, 5000)
     jobs.shutdown()
+
+
+def test_a_process_that_is_killed_between_the_two_parts_of_a_checkpoint_loses_no_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = make(tmp_path)
+    job = jobs.start("ptb", config(), "me")
+    wait(lambda: not (job.active or job.busy))
+    before = replace(job.record(), state="running", step=0, diary=[], owner="")
+    jobs.store.save(before)  # the record is older than the arrays
+    jobs.shutdown()
+    again = make(tmp_path)
+    restored = again.get(job.id)
+    assert restored is not None and restored.step == job.steps
+    assert restored.diary == job.diary and len(job.diary) == 2
+    again.shutdown()
