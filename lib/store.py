@@ -79,8 +79,55 @@ class SweepRecord:
     seconds: float
 
 
-_TABLES: dict[str, type] = {"runs": RunRecord, "sweeps": SweepRecord}
-_JSON = ("config", "live", "changes", "summary", "final_by_seed", "spark", "origin", "diary", "base", "axes")
+@dataclass(frozen=True)
+class RoomRecord:
+    """What is known of a room (see lib.rooms): `wall` is a second, secret id, for its host's view of everyone's runs."""
+
+    id: str
+    wall: str
+    code: str
+    title: str
+    created: float
+    closed: float = 0.0
+    seed: int = 0
+    rules: dict[str, Any] = field(default_factory=dict)
+    pushes: list[Any] = field(default_factory=list)
+    shown: str = ""
+    map: dict[str, str] = field(default_factory=dict)
+    challenges: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class MemberRecord:
+    """Who is in a room: `created` is when they came, `gone` when they left, or 0."""
+
+    id: str
+    room: str
+    visitor: str
+    nickname: str
+    created: float
+    gone: float = 0.0
+
+
+@dataclass(frozen=True)
+class HostRecord:
+    """A visitor who gave the host code, and what proves it (see app.host_code)."""
+
+    id: str
+    proof: str
+    created: float
+
+
+Record = RunRecord | SweepRecord | RoomRecord | MemberRecord | HostRecord
+_TABLES: dict[str, type] = {
+    "runs": RunRecord,
+    "sweeps": SweepRecord,
+    "rooms": RoomRecord,
+    "members": MemberRecord,
+    "hosts": HostRecord,
+}
+_JSON = {"config", "live", "changes", "summary", "final_by_seed", "spark", "origin", "diary", "base", "axes"}
+_JSON |= {"rules", "pushes", "map", "challenges"}
 _OWNERS = ("name", "deleted")
 _ADDED = {
     "final_by_seed": "'[]'",
@@ -188,7 +235,7 @@ class Store:
             self._write_arrays(record.id, arrays)
         self._write("runs", record)
 
-    def _write(self, table: str, record: RunRecord | SweepRecord) -> None:
+    def _write(self, table: str, record: Record) -> None:
         columns, values = _columns(type(record)), asdict(record)
         row = [json.dumps(values[name]) if name in _JSON else values[name] for name in columns]
         marks = ", ".join("?" for _ in columns)
@@ -335,6 +382,40 @@ class Store:
         for run_id in self.cells_of(sweep_id):
             self.delete(run_id)
         self._change("DELETE FROM sweeps WHERE id = ?", sweep_id)
+
+    # Rooms
+
+    def save_room(self, record: RoomRecord) -> None:
+        """Write a room's record."""
+        self._write("rooms", record)
+
+    def rooms(self) -> list[RoomRecord]:
+        """All rooms, the newest first."""
+        return self._select("rooms", "1", (), -1)
+
+    def save_member(self, record: MemberRecord) -> None:
+        """Write who is in a room, or has left it."""
+        self._write("members", record)
+
+    def members(self, room_id: str | None = None) -> list[MemberRecord]:
+        """Everyone who is or was in a room, or in any; who came last is the first."""
+        where, values = ("1", ()) if room_id is None else ("room = ?", (room_id,))
+        return self._select("members", where, values, -1)
+
+    def runs_in(self, room_id: str, limit: int = -1) -> list[RunRecord]:
+        """The runs that were begun by people while they were in a room that was open, the newest first; no cells of sweeps."""
+        came = "members.visitor = runs.visitor AND runs.created >= members.created"
+        went = "(members.gone = 0 OR runs.created < members.gone) AND (rooms.closed = 0 OR runs.created < rooms.closed)"
+        found = f"SELECT 1 FROM members JOIN rooms ON rooms.id = members.room WHERE room = ? AND {came} AND {went}"
+        return self._runs(f"NOT deleted AND sweep = '' AND EXISTS ({found})", (room_id,), limit)
+
+    def save_host(self, record: HostRecord) -> None:
+        """Keep that a visitor gave the host code."""
+        self._write("hosts", record)
+
+    def host(self, visitor: str) -> HostRecord | None:
+        """The proof that a visitor gave the host code, where there is one."""
+        return next(iter(self._select("hosts", "id = ?", (visitor,), 1)), None)
 
 
 def _add_column(database: sqlite3.Connection, table: str, column: str) -> None:

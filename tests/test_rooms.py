@@ -1,0 +1,273 @@
+"""Rooms: who gets in, what the host asks and forbids, whose runs count, and that all of it outlives the server."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demos.echo.config import EchoConfig
+from demos.registry import get
+from lib.challenges import Challenge
+from lib.rooms import CODE_LETTERS, IDLE_SECONDS, LETTERS, MOST_MEMBERS, RoomError, Rooms
+from lib.settings import replace as with_settings
+from lib.store import RunRecord, Store
+
+
+def config_of(slug: str) -> Any:
+    return get(slug).config
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def rooms(store: Store) -> Rooms:
+    return Rooms(store, config_of)
+
+
+def run(store: Store, visitor: str, name: str = "run", *, loss: float | None = 0.5, **known: Any) -> RunRecord:
+    config = EchoConfig()
+    values: dict[str, Any] = {
+        "id": name, "visitor": visitor, "slug": "echo", "config": config.model_dump(), "live": {}, "changes": [],
+        "state": "finished", "message": "", "step": 100, "steps": 100, "created": time.time(), "updated": time.time(),
+        "seconds": 1.0, "device": "CPU", "summary": {"loss": {"last": 0.1, "best": 0.1, "mean_last_100": loss}},
+    }  # fmt: skip
+    record = RunRecord(**values | known)
+    store.save(record)
+    return record
+
+
+# Who gets in
+
+
+def test_a_room_is_joined_with_its_code_in_any_spelling_of_it(rooms: Rooms) -> None:
+    room = rooms.open("Tuesday")
+    assert len(room.code) == CODE_LETTERS and set(room.code) <= set(LETTERS)
+    assert rooms.join(f" {room.code[:3].lower()} {room.code[3:]}", "ada", "Ada L.") == room
+    found = rooms.of("ada")
+    assert found is not None and (found[0], found[1].nickname) == (room, "Ada L.")
+    assert rooms.of("bob") is None
+
+
+@pytest.mark.parametrize("code", ["", "ABCDEF", "abcdefg", "%", "' OR 1=1", "💣" * 1000])
+def test_a_code_that_no_open_room_has_is_refused(rooms: Rooms, code: str) -> None:
+    rooms.close(rooms.open().id)
+    with pytest.raises(RoomError, match="There is no open room with the code"):
+        rooms.join(code, "ada", "Ada")
+
+
+def test_a_closed_room_lets_nobody_in_and_keeps_nobody(rooms: Rooms) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    rooms.close(room.id)
+    assert rooms.of("ada") is None
+    with pytest.raises(RoomError, match="no open room"):
+        rooms.join(room.code, "bob", "Bob")
+
+
+@pytest.mark.parametrize(
+    ("nickname", "message"),
+    [
+        ("", "A nickname is needed"),
+        (" \n ", "A nickname is needed"),
+        ("x" * 25, "has 25 letters: choose one of at most 24"),
+        ("<script>", "has a sign that is none of letters"),
+        ("=1+1", "has a sign that is none of letters"),
+        ("-Ada", "has a sign that is none of letters"),
+        ("Ada[link](x)", "has a sign that is none of letters"),
+        ("Ada\u202e", "has a sign that is none of letters"),
+    ],
+)
+def test_a_nickname_that_cannot_be_shown_to_all_is_refused(rooms: Rooms, nickname: str, message: str) -> None:
+    room = rooms.open()
+    with pytest.raises(RoomError, match=message):
+        rooms.join(room.code, "ada", nickname)
+    assert rooms.of("ada") is None
+
+
+@pytest.mark.parametrize("nickname", ["Ada", "Ada  Lovelace", "Şükrü", "小明", "O'Neill-2", "7"])
+def test_people_are_called_what_they_are_called(rooms: Rooms, nickname: str) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", nickname)
+    assert rooms.members(room.id)["ada"].nickname == " ".join(nickname.split())
+
+
+def test_nobody_takes_the_nickname_of_another_but_all_may_change_their_own(rooms: Rooms) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    with pytest.raises(RoomError, match="Somebody in this room is called ADA"):
+        rooms.join(room.code, "eve", "ADA")
+    rooms.join(room.code, "ada", "Countess")
+    rooms.join(room.code, "eve", "ada")
+    assert rooms.nicknames(room.id) == {"ada": "Countess", "eve": "ada"}
+
+
+def test_a_full_room_lets_nobody_in_but_those_who_are_in_it(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST_MEMBERS >= 100
+    monkeypatch.setattr("lib.rooms.MOST_MEMBERS", 2)
+    room = rooms.open()
+    rooms.join(room.code, "a", "A"), rooms.join(room.code, "b", "B")
+    with pytest.raises(RoomError, match="This room is full, with 2 people"):
+        rooms.join(room.code, "c", "C")
+    rooms.join(room.code, "a", "AA")
+    rooms.leave("b")
+    rooms.join(room.code, "c", "C")
+
+
+def test_who_joins_another_room_leaves_the_first(rooms: Rooms) -> None:
+    first, second = rooms.open(), rooms.open()
+    assert first.code != second.code and first.wall not in (first.id, second.wall)
+    rooms.join(first.code, "ada", "Ada")
+    rooms.join(second.code, "ada", "Ada")
+    found = rooms.of("ada")
+    assert found is not None and found[0] == second
+    assert list(rooms.members(first.id)) == [] and rooms.nicknames(first.id) == {"ada": "Ada"}
+
+
+# What outlives the server
+
+
+def test_a_room_and_all_in_it_outlive_the_server(rooms: Rooms, store: Store) -> None:
+    room = rooms.open("Tuesday")
+    rooms.join(room.code, "ada", "Ada"), rooms.join(room.code, "bob", "Bob")
+    rooms.leave("bob")
+    rooms.set_rules(room.id, runs=2)
+    rooms.push(room.id, "echo", EchoConfig(echo_step=5))
+    rooms.pose(room.id, Challenge("echo", [["echo_step", "=", 5]], opened=time.time()))
+    again = Rooms(store, config_of)
+    assert again.all() == rooms.all() and again.get(room.wall) == again.get(room.id)
+    assert list(again.members(room.id)) == ["ada"] and again.event(room.id) == rooms.event(room.id)
+    found = again.of("ada")
+    assert found is not None and found[0].rules["runs"] == 2
+
+
+def test_an_idle_room_is_closed_and_one_in_which_something_happened_is_not(rooms: Rooms, store: Store) -> None:
+    idle, busy = rooms.open(), rooms.open()
+    later = time.time() + IDLE_SECONDS + 60
+    rooms.join(busy.code, "ada", "Ada")
+    run(store, "ada", updated=later - 100)
+    rooms.close_idle(later)
+    assert [bool(found.closed) for found in (rooms.get(idle.id), rooms.get(busy.id)) if found] == [True, False]
+
+
+# What the host asks and forbids
+
+
+def test_everyone_gets_the_same_config_with_the_rooms_seed(rooms: Rooms) -> None:
+    room = rooms.open()
+    before = rooms.event(room.id)
+    pushed = rooms.push(room.id, "echo", EchoConfig(echo_step=7, seed=99))
+    assert pushed == with_settings(EchoConfig(echo_step=7), seed=room.seed)
+    now = rooms.get(room.id)
+    assert now is not None and EchoConfig(**now.pushes[-1]["config"]) == pushed
+    assert rooms.event(room.id) != before
+
+
+def test_what_a_room_forbids_cannot_be_begun_in_it(rooms: Rooms) -> None:
+    room, config = rooms.open(), EchoConfig()
+    assert rooms.check("ada", "echo", config) == {}, "outside of a room there are no rules"
+    rooms.join(room.code, "ada", "Ada")
+    rooms.set_rules(room.id, demos=["gates"])
+    with pytest.raises(RoomError, match=f"In room {room.code} the demo echo is not open: choose gates"):
+        rooms.check("ada", "echo", config)
+    rooms.set_rules(room.id, demos=[], steps=config.steps - 1)
+    with pytest.raises(RoomError, match=f"This run has {config.steps:,} steps, and room {room.code} allows"):
+        rooms.check("ada", "echo", config)
+    rooms.set_rules(room.id, steps=config.steps, settings={"echo": ["state_size"]})
+    assert rooms.check("ada", "echo", EchoConfig(state_size=9))["runs"] == 3
+    with pytest.raises(RoomError, match="the setting Echo step stays at 3: change only state_size"):
+        rooms.check("ada", "echo", EchoConfig(echo_step=9))
+    rooms.push(room.id, "echo", EchoConfig(echo_step=9, seed=room.seed))
+    rooms.check("ada", "echo", EchoConfig(echo_step=9, seed=room.seed))
+    rooms.close(room.id)
+    assert rooms.check("ada", "echo", config) == {}
+    with pytest.raises(RoomError, match="is not a rule of a room"):
+        rooms.set_rules(room.id, nonsense=1)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [("echo_step", "nothing", "not a setting of echo"), ("echo_step", "echo_step", "Both axes of the map")],
+)
+def test_a_map_over_what_is_no_pair_of_settings_is_refused(rooms: Rooms, x: str, y: str, message: str) -> None:
+    room = rooms.open()
+    with pytest.raises(RoomError, match=message):
+        rooms.map(room.id, "echo", x, y)
+
+
+# Whose runs count
+
+
+def test_a_rooms_runs_are_those_that_people_began_while_they_were_in_it(rooms: Rooms, store: Store) -> None:
+    room = rooms.open()
+    now = time.time()
+    rooms.join(room.code, "ada", "Ada"), rooms.join(room.code, "bob", "Bob")
+    run(store, "ada", "before", created=now - 60)
+    run(store, "ada", "in it"), run(store, "bob", "bobs"), run(store, "eve", "elsewhere")
+    run(store, "ada", "a cell", sweep="sweep")
+    rooms.leave("bob")
+    run(store, "bob", "after", created=time.time() + 1)
+    assert {record.id for record in rooms.runs(room.id)} == {"in it", "bobs"}
+    rooms.close(room.id)
+    run(store, "ada", "too late", created=time.time() + 1)
+    assert {record.id for record in rooms.runs(room.id)} == {"in it", "bobs"}
+
+
+def test_the_best_run_of_each_that_keeps_to_the_conditions_counts(rooms: Rooms, store: Store) -> None:
+    room = rooms.open()
+    for name in ("ada", "bob", "cyd", "dan"):
+        rooms.join(room.code, name, name.title())
+    run(store, "ada", "too early", loss=0.001, created=time.time() - 1)
+    rooms.pose(room.id, Challenge("echo", [["state_size", "<=", 8], ["echo_step", "=", 3]], opened=time.time()))
+    small, config = EchoConfig(state_size=8), EchoConfig(state_size=9)
+    assert small.echo_step == 3
+    run(store, "ada", "a1", loss=0.4, config=small.model_dump())
+    run(store, "ada", "a2", loss=0.2, config=small.model_dump())
+    run(store, "bob", "b1", loss=0.1, config=small.model_dump())
+    run(store, "bob", "too large", loss=0.01, config=config.model_dump())
+    run(store, "cyd", "too short", loss=None, config=small.model_dump())
+    run(store, "cyd", "forked", loss=0.01, config=small.model_dump(), origin=["a2", 50])
+    run(store, "dan", "other demo", loss=0.01, slug="gates", config={})
+    assert [(p.nickname, p.run) for p in rooms.board(room.id)] == [("Bob", "b1"), ("Ada", "a2")]
+    rooms.close_challenge(room.id)
+    run(store, "cyd", "too late", loss=0.001, config=small.model_dump())
+    assert [(p.nickname, p.loss) for p in rooms.board(room.id)] == [("Bob", 0.1), ("Ada", 0.2)]
+    challenge = rooms.challenge(room.id)
+    assert challenge is not None and challenge.closed
+    says = "The lowest loss on Echo, with state size at most 8 units, echo step exactly 3 steps"
+    assert challenge.text("Echo", EchoConfig) == says
+
+
+def test_a_live_setting_that_left_the_conditions_for_a_while_does_not_count(rooms: Rooms, store: Store) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    rooms.pose(room.id, Challenge("echo", [["learning_rate", "<=", 0.5]], opened=time.time()))
+    run(store, "ada", "cheated", changes=[[10, "learning_rate", 0.9], [20, "learning_rate", 0.3]])
+    assert rooms.board(room.id) == []
+    run(store, "ada", "honest", changes=[[10, "learning_rate", 0.1]])
+    assert [place.run for place in rooms.board(room.id)] == ["honest"]
+
+
+def test_a_new_challenge_ends_the_one_before(rooms: Rooms, store: Store) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    assert rooms.challenge(room.id) is None and rooms.board(room.id) == []
+    rooms.pose(room.id, Challenge("echo", [], opened=time.time()))
+    run(store, "ada", "first")
+    rooms.pose(room.id, Challenge("echo", [], opened=time.time() + 1))
+    now = rooms.get(room.id)
+    assert now is not None and [bool(c["closed"]) for c in now.challenges] == [True, False]
+    assert [place["run"] for place in now.challenges[0]["places"]] == ["first"] and rooms.board(room.id) == []
+
+
+def test_a_record_of_another_version_does_not_break_the_board(rooms: Rooms, store: Store) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    rooms.pose(room.id, Challenge("echo", [["state_size", "<=", 8]], opened=0.0))
+    old = run(store, "ada", "old")
+    store.save(replace(old, config={"no": "such setting"}))
+    assert rooms.board(room.id) == []
