@@ -81,10 +81,18 @@ def initial_slots(name: str, params: Any) -> Slots:
 
 
 def update(
-    name: str, params: Any, slots: Slots, gradients: Any, learning_rate: tf.Tensor, step: tf.Tensor
+    name: str,
+    params: Any,
+    slots: Slots,
+    gradients: Any,
+    learning_rate: tf.Tensor,
+    step: tf.Tensor,
+    weight_decay: float = 0.0,
 ) -> tuple[Any, Slots]:
     """One step of the optimizer: (new parameters, new slots). `step` counts from 1.
 
+    With `weight_decay`, all parameters w also lose rate * weight_decay * w. Loshchilov & Hutter (2019), "Decoupled weight decay
+    regularization"; for `sgd` it is the same as a penalty on the squared weights, Krogh & Hertz (1992).
     A gradient may be `tf.IndexedSlices`, of some rows of the one seed's parameter [1, N, …], a row perhaps several times: all
     others have the gradient 0.
     """
@@ -94,7 +102,7 @@ def update(
     new_slots: dict[str, list[tf.Tensor]] = {slot: [] for slot in slots}
     for i, (value, gradient) in enumerate(zip(tf.nest.flatten(params), tf.nest.flatten(gradients), strict=True)):
         if isinstance(gradient, tf.IndexedSlices):
-            if name == "sgd":
+            if name == "sgd" and not weight_decay:
                 change = learning_rate * gradient.values
                 new_params.append(tf.tensor_scatter_nd_sub(value[0], gradient.indices[:, None], change)[None])
                 continue
@@ -102,7 +110,7 @@ def update(
         change, leaf_slots = rule(
             gradient, {slot: leaves[i] for slot, leaves in flat_slots.items()}, learning_rate, step
         )
-        new_params.append(value - change)
+        new_params.append((value * (1.0 - learning_rate * weight_decay) if weight_decay else value) - change)
         for slot, leaf in leaf_slots.items():
             new_slots[slot].append(leaf)
 

@@ -36,7 +36,8 @@ class Task(Protocol):
     serves both: it names everything that `loss` and `observe` depend on besides their arguments. A task may have
     `evaluations` (lib.evaluation.Evaluations): what is measured besides. One with `alone` True trains a single network, and
     `loss` and `observe` get its parameters without the seed axis; with `clips` False too it never cuts its gradient and does not
-    measure its norm. Both save wide networks a way through memory, and the signature must tell them apart.
+    measure its norm. Both save wide networks a way through memory, and the signature must tell them apart, as it must those
+    with another `weight_decay` (see lib.optimizers).
     """
 
     config: Any
@@ -154,6 +155,7 @@ def _window(task: Task, state: Any, data: dict[str, tf.Tensor], index: tf.Tensor
 def _train(task: Task):
     """The chunk as a function of tensors."""
     alone, clips = getattr(task, "alone", False), getattr(task, "clips", True)
+    weight_decay = getattr(task, "weight_decay", 0.0)
 
     def step(tree: Any, data: dict[str, tf.Tensor], window: tf.Tensor, count: tf.Tensor, live: Mapping[str, tf.Tensor]):
         """One training step: (new tree, each metric [S])."""
@@ -172,7 +174,7 @@ def _train(task: Task):
             gradients = _each(_without_seeds, seeded) if alone else seeded
         else:
             gradients = optimizers.together(gradients)
-        params, slots = optimizers.update(task.optimizer, params, slots, gradients, rate, count)
+        params, slots = optimizers.update(task.optimizer, params, slots, gradients, rate, count, weight_decay)
         return (params, slots, state), own | metrics
 
     def chunk(tree: Any, data: dict[str, tf.Tensor], at: Mapping[str, tf.Tensor], live: Mapping[str, tf.Tensor]):

@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.install_browser import system_browser
+
+hypothesis.settings.register_profile("unrolled", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.load_profile("unrolled")
 
 ROOT = Path(__file__).parent.parent
 BROWSER_ARGUMENTS = [

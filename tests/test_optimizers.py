@@ -1,5 +1,7 @@
 """Each update rule against Keras's, clipping against NumPy."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -8,24 +10,25 @@ from lib.optimizers import OPTIMIZERS, clip_by_global_norm, initial_slots, updat
 from lib.tf import tf
 
 KERAS = {
-    "sgd": lambda rate: keras.optimizers.SGD(rate),
-    "adagrad": lambda rate: keras.optimizers.Adagrad(rate, initial_accumulator_value=0.1, epsilon=1e-7),
-    "momentum": lambda rate: keras.optimizers.SGD(rate, momentum=0.9),
-    "rmsprop": lambda rate: keras.optimizers.RMSprop(rate, rho=0.9, epsilon=1e-7),
-    "adam": lambda rate: keras.optimizers.Adam(rate, epsilon=1e-7),
+    "sgd": keras.optimizers.SGD,
+    "adagrad": partial(keras.optimizers.Adagrad, initial_accumulator_value=0.1, epsilon=1e-7),
+    "momentum": partial(keras.optimizers.SGD, momentum=0.9),
+    "rmsprop": partial(keras.optimizers.RMSprop, rho=0.9, epsilon=1e-7),
+    "adam": partial(keras.optimizers.Adam, epsilon=1e-7),
 }
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_twenty_steps_equal_keras(name: str) -> None:
+def test_twenty_steps_equal_keras(name: str, weight_decay: float) -> None:
     rng = np.random.default_rng(3)
     params = {"a": rng.normal(size=(2, 3)).astype(np.float32), "b": {"c": rng.normal(size=4).astype(np.float32)}}
     slots = initial_slots(name, params)
     variables = [tf.Variable(leaf) for leaf in tf.nest.flatten(params)]
-    theirs = KERAS[name](0.05)
+    theirs = KERAS[name](0.05, weight_decay=weight_decay or None)
     for step in range(1, 21):
         gradients = tf.nest.map_structure(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), params)
-        params, slots = update(name, params, slots, gradients, 0.05, step)
+        params, slots = update(name, params, slots, gradients, 0.05, step, weight_decay)
         theirs.apply(tf.nest.flatten(gradients), variables)
         for ours, want in zip(tf.nest.flatten(params), variables, strict=True):
             np.testing.assert_allclose(ours, want, rtol=2e-5, atol=2e-6, err_msg=f"step {step}")
@@ -64,8 +67,8 @@ def test_no_clipping_changes_nothing(clip_norm: float) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("clip_norm", [0.0, 1.5])
-def test_a_gradient_of_some_rows_does_what_the_whole_one_does(name: str, clip_norm: float) -> None:
+@pytest.mark.parametrize(("clip_norm", "weight_decay"), [(0.0, 0.0), (1.5, 0.0), (1.5, 0.3)])
+def test_a_gradient_of_some_rows_does_what_the_whole_one_does(name: str, clip_norm: float, weight_decay: float) -> None:
     """Row 4 comes three times, and most rows not at all."""
     rng, places = np.random.default_rng(5), np.array([4, 1, 4, 6, 4], np.int32)
     rows = rng.normal(size=(5, 3)).astype(np.float32)
@@ -77,6 +80,6 @@ def test_a_gradient_of_some_rows_does_what_the_whole_one_does(name: str, clip_no
     for gradient in (tf.IndexedSlices(tf.constant(rows), tf.constant(places), tf.constant([8, 3])), tf.constant(whole)):
         clipped, norm = clip_by_global_norm({"a": gradient, "b": tf.constant(other)}, tf.constant(clip_norm))
         slots = initial_slots(name, params)
-        found.append((update(name, params, slots, clipped, 0.1, 1), norm))
+        found.append((update(name, params, slots, clipped, 0.1, 1, weight_decay), norm))
     for ours, want in zip(tf.nest.flatten(found[0]), tf.nest.flatten(found[1]), strict=True):
         np.testing.assert_allclose(ours, want, rtol=1e-5, atol=1e-6)

@@ -143,6 +143,16 @@ class PTBConfig(Config):
         minimum=1,
         maximum=50,
     )
+    weight_decay: int = setting(
+        _DEFAULTS["weight_decay"],
+        group="Training",
+        label="Weight decay",
+        help="By how much of itself each step shrinks every weight, times the learning rate: what is not learned again fades.",
+        unit="millionths",
+        minimum=0,
+        maximum=200,
+        step=5,
+    )
     shifted: bool = setting(
         _DEFAULTS["shifted"],
         group="Training",
@@ -273,6 +283,7 @@ class PTBConfig(Config):
             self.locked_dropout,
             self.recurrent_dropout,
             self.rare_words,
+            self.weight_decay,
         )
 
     @property

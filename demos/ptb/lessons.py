@@ -141,6 +141,10 @@ COUNTED = (
     r"$E$ begins from counts: $\max\left(0, \ln\frac{p(w, c)}{p(w)\,p(c)}\right)$ says how much more often than by chance a word "
     "$w$ has the neighbour $c$, and each word gets the few numbers that come nearest to its row of this table."
 )
+DECAYED = (
+    r"Each step also shrinks every weight a little, $w \leftarrow w - \eta\lambda w$, where $\eta$ is the learning rate and "
+    r"$\lambda$ = {decay} millionths: what is not learned again fades (Krogh & Hertz 1992)."
+)
 
 
 def equations(config: PTBConfig) -> str:
@@ -167,6 +171,7 @@ def equations(config: PTBConfig) -> str:
         r"$$L = \frac{1}{B}\sum_{b=1}^{B}\sum_{t=1}^{T} -\ln p_{t,b}$$",
         f"summed over the {config.truncated_backprop_length} words of a window and averaged over the rows, as in the "
         "publication: with the mean over both, its learning rates would be too small.",
+        *([DECAYED.format(decay=config.weight_decay)] if config.weight_decay else []),
     ]
     return "\n\n".join(lines)
 

@@ -46,7 +46,7 @@ class PTBTask:
         self.corpus = data.corpus(config.corpus, config.text)
         self.steps, self.steps_per_epoch = config.steps, config.windows_per_epoch
         self.windows_per_block = min(MOST_WINDOWS, self.steps)
-        self.optimizer = config.optimizer
+        self.optimizer, self.weight_decay = config.optimizer, config.weight_decay * 1e-6
         self._counted: np.ndarray | None = None  # the embedding that training starts from: seconds of counting
         self._cut: tuple[int, np.ndarray] | None = None  # the epoch whose windows were cut last, and these
         self._early = [self.steps_per_epoch // part for part in EARLY if self.steps_per_epoch >= 5 * part]
@@ -57,7 +57,7 @@ class PTBTask:
         c = self.config
         dropout = (c.dropout, c.locked_dropout, c.recurrent_dropout)
         shape = (c.truncated_backprop_length, c.batch_size, len(self.corpus.words), c.embedding_units, c.units, c.tied)
-        return ("ptb", *shape, *dropout, c.rare_words)
+        return ("ptb", *shape, *dropout, c.rare_words, c.weight_decay)
 
     def initial_params(self) -> Any:
         """One network (see lib.word_network)."""
