@@ -23,6 +23,7 @@ from lib.settings import Config, Setting, SettingError, clamp, parse, settings_o
 
 SLIDER_STEPS = 100  # a range with more whole numbers than this is typed, not slid
 CATCH_UP_SECONDS = 3.0
+FIXED = "Your instructor has set this for the room."
 MANTISSAS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 
 
@@ -97,8 +98,13 @@ def show_notes(demo: Demo) -> None:
     st.button("Understood", key=f"{demo.slug}/notes_read", on_click=st.session_state.pop, args=(f"{demo.slug}/notes",))
 
 
-def settings_panel(demo: Demo) -> tuple[Config | None, SettingError | None]:
-    """Draw all controls; returns the config, or None and the error when the values do not go together."""
+def settings_panel(demo: Demo, fixed: Mapping[str, Any]) -> tuple[Config | None, SettingError | None]:
+    """Draw all controls; returns the config, or None and the error when the values do not go together.
+
+    What is `fixed` has this value, and its control cannot be moved.
+    """
+    if any(values(demo)[name] != value for name, value in fixed.items()):
+        apply(demo, fixed)
     _preset_menu(demo)
     groups: dict[str, list[Setting]] = {}
     for field in settings_of(demo.config).values():
@@ -108,7 +114,7 @@ def settings_panel(demo: Demo) -> tuple[Config | None, SettingError | None]:
             for field in fields:
                 # What does not matter here keeps its value for when it does.
                 if field.matters(values(demo)):
-                    _control(demo, field)
+                    _control(demo, field, fixed=field.name in fixed)
     _keep(demo, values(demo))
     try:
         return parse(demo.config, values(demo)), None
@@ -148,16 +154,18 @@ def _start_value(demo: Demo, field: Setting) -> Any:
     return starts[field.name]
 
 
-def _control(demo: Demo, field: Setting) -> None:
+def _control(demo: Demo, field: Setting, *, fixed: bool) -> None:
     label = field.label if not field.unit or field.unit in field.label.lower() else f"{field.label} ({field.unit})"
     value = _start_value(demo, field)
     look: dict[str, Any] = {
         "key": key_of(demo, field.name),
-        "help": field.help + (" Takes effect at once." if field.live else ""),
+        "help": FIXED if fixed else field.help + (" Takes effect at once." if field.live else ""),
+        "disabled": fixed,
     }
     low, high, step = (field.type(bound or 0) for bound in (field.minimum, field.maximum, field.step or 1))
     if field.text:
-        own_text.control(demo, field, values(demo) | {field.name: value}, apply)
+        if not fixed:
+            own_text.control(demo, field, values(demo) | {field.name: value}, apply)
     elif field.options:
         options = field.options
         follow = partial(_set_others, demo, field) if field.sets else None

@@ -21,7 +21,7 @@ from app import (
     words_panel,
 )
 from app.live import live_chart, live_story, page_status
-from app.service import jobs
+from app.service import jobs, rooms
 from app.visitor import clock, visitor_id
 from demos.registry import Demo, get
 from lib import style
@@ -46,7 +46,7 @@ def show(slug: str) -> None:
     st.markdown(demo.lessons.INTRODUCTION)
     controls.show_notes(demo)
     with st.sidebar:
-        config, error = controls.settings_panel(demo)
+        config, error = controls.settings_panel(demo, rooms().fixed(visitor, slug))
     if config is not None:
         controls.write_address(demo, config)
     _follow_live_settings(job, config, visitor)
@@ -61,7 +61,7 @@ def show(slug: str) -> None:
             labels["pace"] = None
         page_status(job.id if job else None, event, status, key=f"{slug}/status", labels=labels)
     if watching:
-        st.info(WATCHING if job.visitor != visitor else IN_A_SWEEP, icon=":material/visibility:")
+        _watched(demo, job, visitor)
     if job is not None and job.error:
         _failure(job)
     _explain_settings(demo, job, config, error, watching)
@@ -103,6 +103,24 @@ def show(slug: str) -> None:
     with tabs[3]:
         runs_panel.table(demo, job, visitor)
         runs_panel.from_the_command_line(demo)
+
+
+def _watched(demo: Demo, job: Any, visitor: str) -> None:
+    """That a run is somebody else's, or a sweep's, and how to have one like it."""
+    if job.visitor == visitor:
+        st.info(IN_A_SWEEP, icon=":material/visibility:")
+        return
+    st.info(WATCHING, icon=":material/visibility:")
+    with st.container(horizontal=True):
+        st.button(
+            "Fork it", key=f"{demo.slug}/fork_watched", icon=":material/fork_right:", on_click=run_bar.fork_watched,
+            args=(demo, job.id, visitor), disabled=job.weights() is None or _is_replay(job) or _is_race(job),
+            help="A run of your own that goes on from its weights as they are now.",
+        )  # fmt: skip
+        st.button(
+            "Copy its settings", key=f"{demo.slug}/copy_watched", icon=":material/content_copy:",
+            on_click=run_bar.copy_watched, args=(demo, job.id), help="Sets the controls on the left as it has them.",
+        )  # fmt: skip
 
 
 def _config_of(demo: Demo, job: Any) -> Config | None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import demo_page, home_page, inside_page, runs_page
+from app import demo_page, home_page, host_code, host_page, inside_page, room_page, room_strip, runs_page
+from app.service import rooms
+from app.visitor import visitor_id
 from demos.registry import DEMOS
 
 st.set_page_config(page_title="Unrolled", page_icon=str(Path(__file__).parent / "static" / "icon.png"), layout="wide")
@@ -19,5 +21,23 @@ pages = {
 inside = st.Page(
     inside_page.show, title="Look inside", icon=":material/frame_inspect:", url_path="inside", visibility="hidden"
 )
-st.session_state["pages"] = pages | {"runs": runs, "inside": inside}  # for links from page to page
-st.navigation([home, *pages.values(), runs, inside], position="top").run()
+visitor = visitor_id()
+room = st.Page(
+    room_page.show,
+    title="Room",
+    icon=":material/groups:",
+    url_path="room",
+    visibility="visible" if rooms().is_any_open() else "hidden",
+)
+host = st.Page(
+    host_page.show,
+    title="Host",
+    icon=":material/co_present:",
+    url_path="host",
+    visibility="visible" if host_page.is_host(visitor) else "hidden",
+)
+st.session_state["pages"] = pages | {"runs": runs, "inside": inside, "room": room}  # for links from page to page
+hosts = [host] if host_code.configured() else []
+page = st.navigation([home, *pages.values(), runs, inside, room, *hosts], position="top")
+room_strip.draw(visitor)
+page.run()

@@ -67,7 +67,7 @@ def live_chart(
             on_click(chosen)
 
     _CHART(
-        data=_strict(data | {"clicks": on_click is not None, "save": save}),
+        data=strict(data | {"clicks": on_click is not None, "save": save}),
         key=key,
         height=height + (SAVE_HEIGHT if save else 0),
         on_click_change=clicked,
@@ -89,7 +89,7 @@ def live_status(
     with: `event`, which must be taken before anything is drawn. `labels` renames figures of the strip, or hides them (None).
     """
     data = {"run": run_id, "event": event, "status": status, "labels": labels or {}}
-    _STATUS(data=_strict(data), key=key, on_event_change=on_event)
+    _STATUS(data=strict(data), key=key, on_event_change=on_event)
 
 
 @st.fragment
@@ -107,15 +107,15 @@ def live_cell(
 ) -> None:
     """A unit's cell, step by step: `content` is what `lib.inside_figures.cell_content` makes. See `live_chart`."""
     data = {"name": name, "run": run_id, "content": content, "view": view, "group": group}
-    _CELL(data=_strict(data), key=key)
+    _CELL(data=strict(data), key=key)
 
 
 def live_story(name: str, run_id: str | None, content: dict[str, Any], *, key: str) -> None:
     """A text whose words are coloured: `content` is what demos.story.figures.story_text makes. See `live_chart`."""
-    _STORY(data=_strict({"name": name, "run": run_id, "content": content}), key=key)
+    _STORY(data=strict({"name": name, "run": run_id, "content": content}), key=key)
 
 
-def _strict(data: dict[str, Any]) -> dict[str, Any]:
+def strict(data: dict[str, Any]) -> dict[str, Any]:
     """Data that arrives: Streamlit would send NaN, which is no JSON, or the repr of all if it has a NumPy value in it."""
     try:
         json.dumps(data, allow_nan=False)

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from app import frames
-from app.service import jobs, sweeps
+from app import frames, room_frames
+from app.service import jobs, rooms, sweeps
 from demos.registry import get
 from lib.inside import View
 from lib.job import Job
@@ -41,6 +41,12 @@ async def events(request: Request) -> Response:
 
     With `?series=loss,loss_low` it has these series only. Whoever has a run's id, which is long and random, may watch it.
     """
+    if rooms().get(request.path_params["run_id"]) is not None:
+        return StreamingResponse(
+            _room_frames(request.path_params["run_id"]),
+            media_type="text/event-stream",
+            headers=NEVER | {"x-accel-buffering": "no"},
+        )
     source = await _source(request)
     if source is None:
         return Response("There is no such run.", 404)
@@ -64,6 +70,11 @@ async def events(request: Request) -> Response:
 
 async def run(request: Request) -> Response:
     """One run as a single frame. A page asks it whether a run is still there whose stream was refused."""
+    wanted = request.path_params["run_id"]
+    if rooms().get(wanted) is not None:
+        return Response(
+            await asyncio.to_thread(room_frames.frame, wanted), media_type="application/json", headers=NEVER
+        )
     source = await _source(request)
     if source is None:
         return Response("There is no such run.", 404)
@@ -117,6 +128,23 @@ async def _inside_frames(job: Job, view: View, names: Sequence[str]) -> AsyncIte
             due, beat_at = now + max(INSIDE_SECONDS, 10 * took), now
             yield f"data: {frames.text(content)}\n\n"
         elif now - beat_at > BEAT_SECONDS:
+            beat_at = now
+            yield BEAT
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _room_frames(key: str) -> AsyncIterator[str]:
+    """What there is to tell of a room, at most once a second."""
+    sent, due, beat_at = "", 0.0, time.monotonic()
+    while not stopping.is_set():
+        now = time.monotonic()
+        if now >= due:
+            content = await asyncio.to_thread(room_frames.frame, key)
+            due = now + room_frames.EVERY_SECONDS
+            if content != sent:
+                sent, beat_at = content, now
+                yield f"data: {content}\n\n"
+        if now - beat_at > BEAT_SECONDS:
             beat_at = now
             yield BEAT
         await asyncio.sleep(LOOK_SECONDS)

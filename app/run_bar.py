@@ -13,7 +13,7 @@ from app import controls
 from app.service import jobs
 from demos.registry import Demo
 from lib.pace import Speed
-from lib.settings import Config, SettingError, parse, settings_of, to_query
+from lib.settings import Config, SettingError, parse, replace, settings_of, to_query
 
 # Steps a second; None is as fast as it goes, 0 is one step at a time.
 SPEEDS: dict[str, Speed] = {
@@ -78,6 +78,28 @@ def open_run(demo: Demo, run_id: str) -> None:
         return
     show_run(demo, run_id)
     controls.apply(demo, job.config.model_dump() | job.live)
+
+
+def copy_watched(demo: Demo, run_id: str) -> None:
+    """Set the controls as somebody else's run has them."""
+    job = jobs().get(run_id)
+    if job is not None:
+        controls.apply(demo, job.config.model_dump() | job.live)
+
+
+def fork_watched(demo: Demo, run_id: str, visitor: str) -> None:
+    """A run of one's own that goes on from the weights of somebody else's, with its settings."""
+    job = jobs().get(run_id)
+    if job is None:
+        return
+    config = replace(job.config, **(job.live | ({"seeds": 1} if hasattr(job.config, "seeds") else {})))
+    try:
+        new = jobs().fork(run_id, None, config, visitor, speed=speed())
+    except ValueError as error:
+        st.toast(str(error), icon=":material/error:")
+        return
+    controls.apply(demo, config.model_dump())
+    show_new(demo, new)
 
 
 def _settings_now(demo: Demo) -> Config:

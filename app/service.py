@@ -1,4 +1,4 @@
-"""The jobs and sweeps of this server process, made when they are first asked for."""
+"""The jobs, sweeps and rooms of this server process, made when they are first asked for."""
 
 import sys
 import threading
@@ -7,6 +7,7 @@ from typing import Any
 
 from demos.registry import get
 from lib.jobs import Jobs
+from lib.rooms import Rooms
 from lib.store import Store, data_folder
 from lib.sweeps import Sweeps
 
@@ -26,6 +27,19 @@ def sweeps() -> Sweeps:
     """The one `Sweeps` of this process."""
     with _MAKING:
         return _sweeps()
+
+
+def rooms() -> Rooms:
+    """The one `Rooms` of this process."""
+    with _MAKING:
+        return _rooms()
+
+
+def _rooms() -> Rooms:
+    if not hasattr(_PROCESS, "rooms"):
+        _PROCESS.rooms = Rooms(_jobs().store, config_of=lambda slug: get(slug).config)
+    found: Rooms = _PROCESS.rooms
+    return found
 
 
 def _sweeps() -> Sweeps:

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -245,7 +245,10 @@ class Jobs:
 
     def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
         """The visitor's runs of a demo, or of all, the newest first, as they stand now (see `Store.runs_of`)."""
-        records = self.store.runs_of(visitor, slug, limit, cells=cells)
+        return self.now(self.store.runs_of(visitor, slug, limit, cells=cells))
+
+    def now(self, records: Sequence[RunRecord]) -> list[RunRecord]:
+        """Records from the store as their runs stand now."""
         with self._changed:
             return [self._now(record) for record in records]
 

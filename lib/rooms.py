@@ -7,12 +7,12 @@ the room that its visitor was in when it began.
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as changed
 from typing import Any
 
 from lib.challenges import Challenge, Place, leaderboard
-from lib.settings import Config, differences, settings_of
+from lib.settings import Config, settings_of
 from lib.store import MemberRecord, RoomRecord, RunRecord, Store
 from lib.values import as_text, shown
 
@@ -57,6 +57,11 @@ class Rooms:
         with self._lock:
             return sorted(self._rooms.values(), key=lambda room: (bool(room.closed), -room.created))
 
+    def is_any_open(self) -> bool:
+        """Whether there is a room that one could join."""
+        with self._lock:
+            return any(not room.closed for room in self._rooms.values())
+
     def get(self, room_id: str) -> RoomRecord | None:
         """A room by its id, or by that of its wall."""
         with self._lock:
@@ -92,6 +97,13 @@ class Rooms:
         """The run that the host shows to all; empty for none."""
         self._change(room_id, shown=run_id)
 
+    def hold(self, room_id: str, run_ids: Sequence[str]) -> list[str]:
+        """Note the runs that the host has paused; returns those that were noted before. With none, all are let go."""
+        with self._lock:
+            before = self._rooms[room_id].held
+            self._change(room_id, held=sorted({*before, *run_ids}) if run_ids else [])
+            return before
+
     def map(self, room_id: str, slug: str, x: str, y: str) -> None:
         """Which two settings of a demo the map of the class is drawn over."""
         names = settings_of(self._config_of(slug))
@@ -102,15 +114,14 @@ class Rooms:
             raise RoomError(f"Both axes of the map are {x}: choose another setting for one of them.")
         self._change(room_id, map={"slug": slug, "x": x, "y": y})
 
-    def push(self, room_id: str, slug: str, config: Config) -> Config:
-        """Ask everyone to try this, with the room's seed, so that all get the same: the config that they get is returned."""
+    def push(self, room_id: str, slug: str, config: Config) -> None:
+        """Ask everyone to try this, with the room's seed, so that all get the same."""
         with self._lock:
             room = self._rooms[room_id]
             values = config.model_dump()
             pushed = type(config)(**(values | {"seed": room.seed} if "seed" in values else values))
             push = {"slug": slug, "config": pushed.model_dump(), "at": time.time()}
             self._change(room_id, pushes=[*room.pushes, push][-MOST_PUSHES:])
-            return pushed
 
     def pose(self, room_id: str, challenge: Challenge) -> None:
         """Begin a challenge; the one before it ends."""
@@ -212,7 +223,12 @@ class Rooms:
             raise RoomError(
                 f"This run has {steps:,} steps, and room {room.code} allows {most}: choose fewer epochs or less data."
             )
-        self._check_settings(room, slug, config)
+        for name, wanted in self.fixed(visitor, slug).items():
+            if getattr(config, name) != wanted:
+                label, opened = settings_of(type(config))[name].label, ", ".join(rules["settings"][slug])
+                raise RoomError(
+                    f"In room {room.code} the setting {label} stays at {as_text(wanted)}: change only {opened}."
+                )
         return rules
 
     def base(self, room: RoomRecord, slug: str) -> Config:
@@ -221,17 +237,13 @@ class Rooms:
         pushes = [push["config"] for push in room.pushes if push["slug"] == slug]
         return config_class(**pushes[-1]) if pushes else config_class()
 
-    def _check_settings(self, room: RoomRecord, slug: str, config: Config) -> None:
-        opened = room.rules["settings"].get(slug)
-        if not opened:
-            return
-        base = self.base(room, slug)
-        for name, (wanted, _) in differences(base, config).items():
-            if name not in opened:
-                label = settings_of(type(config))[name].label
-                raise RoomError(
-                    f"In room {room.code} the setting {label} stays at {as_text(wanted)}: change only {', '.join(opened)}."
-                )
+    def fixed(self, visitor: str, slug: str) -> dict[str, Any]:
+        """The settings of a demo that this visitor's room does not open, and what they are."""
+        found = self.of(visitor)
+        opened = found[0].rules["settings"].get(slug) if found else None
+        if not found or not opened:
+            return {}
+        return {name: value for name, value in self.base(found[0], slug).model_dump().items() if name not in opened}
 
     def event(self, room_id: str) -> str:
         """What the page of someone in the room must follow: it is another one after each word of the host."""

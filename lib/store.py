@@ -93,6 +93,7 @@ class RoomRecord:
     rules: dict[str, Any] = field(default_factory=dict)
     pushes: list[Any] = field(default_factory=list)
     shown: str = ""
+    held: list[str] = field(default_factory=list)
     map: dict[str, str] = field(default_factory=dict)
     challenges: list[Any] = field(default_factory=list)
 
@@ -127,7 +128,7 @@ _TABLES: dict[str, type] = {
     "hosts": HostRecord,
 }
 _JSON = {"config", "live", "changes", "summary", "final_by_seed", "spark", "origin", "diary", "base", "axes"}
-_JSON |= {"rules", "pushes", "map", "challenges"}
+_JSON |= {"rules", "pushes", "held", "map", "challenges"}
 _OWNERS = ("name", "deleted")
 _ADDED = {
     "final_by_seed": "'[]'",

@@ -13,6 +13,7 @@ from app import runs_page, service, sweep_panel
 from demos.echo.config import EchoConfig
 from demos.registry import DEMOS, get
 from lib.jobs import Jobs
+from lib.rooms import Rooms
 from lib.store import Store
 from lib.sweeps import Sweeps
 
@@ -32,6 +33,8 @@ def jobs(monkeypatch, tmp_path: Path) -> Iterator[Jobs]:
     """The server's jobs, in a data folder of their own."""
     made = Jobs(Store(tmp_path), build=lambda slug, config: get(slug).build(config), config_of=lambda s: get(s).config)
     sweeps = Sweeps(made, config_of=lambda slug: get(slug).config)
+    rooms = Rooms(made.store, config_of=lambda slug: get(slug).config)
+    monkeypatch.setattr(service, "_rooms", lambda: rooms)
     monkeypatch.setattr(service, "_jobs", lambda: made)
     monkeypatch.setattr(service, "_sweeps", lambda: sweeps)
     yield made
@@ -75,7 +78,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_home_shows_a_card_for_every_demo() -> None:
+def test_home_shows_a_card_for_every_demo(jobs: Jobs) -> None:
     page = AppTest.from_file("../app/entry.py", default_timeout=60).run()
     assert not page.exception
     assert page.title[0].value == "Unrolled"

@@ -160,10 +160,10 @@ def test_an_idle_room_is_closed_and_one_in_which_something_happened_is_not(rooms
 def test_everyone_gets_the_same_config_with_the_rooms_seed(rooms: Rooms) -> None:
     room = rooms.open()
     before = rooms.event(room.id)
-    pushed = rooms.push(room.id, "echo", EchoConfig(echo_step=7, seed=99))
-    assert pushed == with_settings(EchoConfig(echo_step=7), seed=room.seed)
+    rooms.push(room.id, "echo", EchoConfig(echo_step=7, seed=99))
     now = rooms.get(room.id)
-    assert now is not None and EchoConfig(**now.pushes[-1]["config"]) == pushed
+    assert now is not None
+    assert EchoConfig(**now.pushes[-1]["config"]) == with_settings(EchoConfig(echo_step=7), seed=room.seed)
     assert rooms.event(room.id) != before
 
 

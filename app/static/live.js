@@ -1,10 +1,13 @@
 // What the components' stubs call (app/live.py). Each call says what the script wants now; the part that draws it stays
 // on its element from call to call.
 
+import { Board } from "./board.js"
 import { Cell } from "./cell.js"
 import { Chart } from "./chart.js"
+import { Room } from "./room.js"
 import { Status } from "./status.js"
 import { Story } from "./story.js"
+import { Wall } from "./wall.js"
 
 export { chips } from "./chips.js"
 
@@ -27,3 +30,6 @@ export const chart = component => shown(Chart, ".unrolled-figure", component)
 export const cell = component => shown(Cell, ".unrolled-cell", component)
 export const story = component => shown(Story, ".unrolled-story", component)
 export const status = component => shown(Status, ".unrolled-status", component)
+export const room = component => shown(Room, ".unrolled-room", component)
+export const board = component => shown(Board, ".unrolled-board", component)
+export const wall = component => shown(Wall, ".unrolled-wall", component)

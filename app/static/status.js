@@ -1,6 +1,7 @@
 // The status strip: the run's state, progress and pace, in place from the stream. When the state or the coach's advice is
 // no longer what the page was drawn with, it lets the script run again.
 
+import { Events } from "./events.js"
 import { follow, unfollow } from "./stream.js"
 import { duration, pace, significant, whole } from "./words.js"
 
@@ -18,11 +19,6 @@ const READY = ["Ready", "gray", "Press Start to train."]
 const LOST = ["Connection lost, trying again…", "orange", ""]
 const GONE = ["Gone", "red", "This run is not on the server any more."]
 const UNKNOWN = "–"
-const CALM_MS = 120
-const FIRST_PAUSE_MS = 1000 // before the script is told again of what it did not take up
-const LONGEST_PAUSE_MS = 60_000
-
-const scriptRuns = () => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "running"
 
 export class Status {
   constructor(root) {
@@ -31,8 +27,7 @@ export class Status {
     this.parts = Object.fromEntries(parts.map(part => [part.dataset.part ?? part.dataset.figure, part]))
     this.run = null
     this.hear = () => this.request()
-    this.pause = FIRST_PAUSE_MS
-    this.next = 0
+    this.events = new Events()
   }
 
   /** What the script wants: {run, event, status}, `event` and `status` being those that the page was drawn with. */
@@ -106,39 +101,14 @@ export class Status {
     if (this.parts[part].textContent !== shown) this.parts[part].textContent = shown
   }
 
-  /** Whether the page was drawn with another state or advice than the run has now. */
-  get outdated() {
-    const event = this.run?.frame?.event
-    return !this.ended && event !== undefined && event !== this.data.event
-  }
-
-  /** Let the script run again when the page is outdated; ever more seldom if that does not help. */
+  /** Let the script run again when the page was drawn with another state or advice than the run has now. */
   notify() {
-    if (!this.outdated) {
-      this.pause = FIRST_PAUSE_MS
-      this.next = 0
-    } else {
-      this.telling ??= setTimeout(() => this.tell(), CALM_MS)
-    }
-  }
-
-  tell() {
-    this.telling = undefined
-    if (!this.outdated) return
-    // A button's own run often brings the page up to date. And what that run does to the page's address must be here
-    // before the next begins, or the next would read the old one.
-    const wait = scriptRuns() ? CALM_MS : this.next - performance.now()
-    if (wait <= 0) {
-      this.trigger("event", this.run.frame.event)
-      this.next = performance.now() + this.pause
-      this.pause = Math.min(2 * this.pause, LONGEST_PAUSE_MS)
-    }
-    this.telling = setTimeout(() => this.tell(), Math.max(wait, CALM_MS))
+    this.events.compare(this.data.event, this.run?.frame?.event, event => this.trigger("event", event))
   }
 
   end() {
     this.ended = true
-    clearTimeout(this.telling)
+    this.events.end()
     cancelAnimationFrame(this.pending)
     unfollow(this.run, this.hear)
   }

@@ -20,3 +20,6 @@ export function duration(seconds) {
   if (s < 3600) return `${Math.round(s / 60)} min`
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
 }
+
+/** Such as "1 run" or "2,000 runs". */
+export const counted = (count, one, many) => `${whole(count)} ${count === 1 ? one : many}`

@@ -1,0 +1,333 @@
+"""The instructor's page, behind the host code: rooms, everyone's runs, and what everyone is asked to do."""
+
+import io
+import time
+from typing import Any
+
+import segno
+import streamlit as st
+
+from app import controls, frames, host_code, room_page, room_strip
+from app.live import component, live_chart, page_status, strict
+from app.markdown import escaped
+from app.service import jobs, rooms
+from app.visitor import visitor_id
+from demos.registry import DEMOS, Demo, get
+from lib.challenges import OPERATORS, Challenge
+from lib.curves import Curve
+from lib.rooms import RoomError
+from lib.settings import Config, Setting, SettingError, parse, settings_of
+from lib.store import HostRecord, RoomRecord
+from lib.values import as_text
+
+_WALL = component("wall")
+MOST_CONDITIONS = 3
+NOTHING = "(none)"
+EVERYTHING = "as it is set on its page in this browser"
+
+
+def show() -> None:
+    """Draw the page."""
+    visitor = visitor_id()
+    if not is_host(visitor):
+        _sign_in(visitor)
+        return
+    if asked := st.session_state.pop("room/run", None):
+        st.switch_page(st.session_state["pages"][asked[0]], query_params={"run": asked[1]})
+    room = _chosen_room()
+    if room is None:
+        return
+    _door(room)
+    if room.closed:
+        st.info("This room is closed. Its runs and results can still be exported below.", icon=":material/lock:")
+    names = ["Everyone's runs", "Large", "Try this now", "Class map", "Challenge", "Limits", "Export"]
+    for tab, draw in zip(st.tabs(names), (_wall, _large, _push, _map, _challenge, _limits, _export), strict=True):
+        with tab:
+            draw(room)
+    st.button("Sign out", icon=":material/logout:", on_click=_sign_out, args=(visitor,))
+
+
+def is_host(visitor: str) -> bool:
+    """Whether this visitor has given the host code that holds now."""
+    record = jobs().store.host(visitor)
+    return record is not None and host_code.proven(visitor, record.proof)
+
+
+def _sign_in(visitor: str) -> None:
+    st.title(":material/co_present: Host", anchor=False)
+    st.markdown("Open a room for a workshop, see everyone's runs, and give everyone something to try.")
+    with st.form("host/code", width=420):
+        given = st.text_input("Host code", type="password", help="Whoever started this server has set it.")
+        if st.form_submit_button("Sign in", type="primary", icon=":material/key:"):
+            try:
+                right = host_code.correct(given, visitor)
+            except host_code.TooManyAttempts as error:
+                st.error(str(error), icon=":material/error:")
+                return
+            if not right:
+                st.error("This is not the host code: ask whoever started this server for it.", icon=":material/error:")
+                return
+            jobs().store.save_host(HostRecord(visitor, host_code.proof(visitor), time.time()))
+            st.rerun()
+
+
+def _sign_out(visitor: str) -> None:
+    jobs().store.save_host(HostRecord(visitor, "", time.time()))
+
+
+# The room and its door
+
+
+def _chosen_room() -> RoomRecord | None:
+    st.title(":material/co_present: Host", anchor=False)
+    known = rooms().all()
+    ids = [room.id for room in known]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if ids:
+            chosen = st.session_state.get("host/room")
+            st.selectbox(
+                "Room", ids, index=ids.index(chosen) if chosen in ids else 0, format_func=_room_name, width=320,
+                key="host/room",
+            )  # fmt: skip
+        st.text_input(
+            "Title of a new room", key="host/title", max_chars=80, placeholder="such as Tuesday, group 2", width=320
+        )
+        st.button("Open a new room", type="secondary" if ids else "primary", icon=":material/add:", on_click=_open_room)
+    if not ids:
+        st.info("Open a room, and give its code to everyone.", icon=":material/groups:")
+        return None
+    return rooms().get(st.session_state["host/room"])
+
+
+def _open_room() -> None:
+    room = rooms().open(st.session_state["host/title"])
+    st.session_state["host/room"], st.session_state["host/title"] = room.id, ""
+
+
+def _room_name(room_id: str) -> str:
+    room = rooms().get(room_id)
+    if room is None:
+        return "a room that is gone"
+    return f"{room.title or 'Room'} ({room.code}{', closed' if room.closed else ''})"
+
+
+def _door(room: RoomRecord) -> None:
+    """How to get in: the code, the link and a picture of it."""
+    if room.closed:
+        return
+    link = f"{(st.context.url or '').partition('/host')[0]}/room?code={room.code}"
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        picture = io.BytesIO()
+        segno.make(link, error="m", micro=False).save(picture, kind="png", scale=8, border=3)
+        st.image(picture.getvalue(), width=170, alt=f"A QR code of the link to room {room.code}")
+        with st.container(width="stretch"):
+            st.markdown("Join with this code, or let your phone's camera read the picture.")
+            st.title(f":violet[{' '.join(room.code)}]", anchor=False)
+            st.code(link, language=None, wrap_lines=True)
+            with st.container(horizontal=True):
+                st.button("Pause all", icon=":material/pause:", on_click=_pause_all, args=(room,))
+                st.button("Resume all", icon=":material/resume:", on_click=_resume_all, args=(room,))
+                st.button("Close the room", icon=":material/lock:", on_click=rooms().close, args=(room.id,))
+
+
+def _pause_all(room: RoomRecord) -> None:
+    """What is paused now, "Resume all" lets go on: not what its owner had paused before."""
+    held = [run.id for run in jobs().now(rooms().runs(room.id)) if run.state in ("queued", "compiling", "running")]
+    for run_id in held:
+        jobs().pause(run_id)
+    if held:
+        rooms().hold(room.id, held)
+
+
+def _resume_all(room: RoomRecord) -> None:
+    for run_id in rooms().hold(room.id, []):
+        jobs().resume(run_id)
+
+
+# What everyone does
+
+
+def _wall(room: RoomRecord) -> None:
+    def acted() -> None:
+        what, _, run_id = (st.session_state["host/wall"].get("act") or "").partition(" ")
+        if what == "stop":
+            jobs().stop(run_id)
+        elif what == "show":
+            rooms().show(room.id, run_id)
+
+    st.caption(
+        "The latest run of each, its loss from 0 up. *Show large* puts it under *Large*, and tells everyone where to watch."
+    )
+    _WALL(data=strict({"run": room.wall}), key="host/wall", on_act_change=acted)
+
+
+def _large(room: RoomRecord) -> None:
+    """One run for the projector, and for all who are in the room to watch."""
+    own = jobs().runs_of(visitor_id(), None, 1)
+    with st.container(horizontal=True):
+        if own:
+            st.button("Show my latest run", icon=":material/cast:", on_click=rooms().show, args=(room.id, own[0].id))
+        if room.shown:
+            st.button("Show none", icon=":material/cancel_presentation:", on_click=rooms().show, args=(room.id, ""))
+    job = jobs().get(room.shown) if room.shown else None
+    if job is None:
+        st.info("Choose *Show large* on a run of the wall, or show one of yours.", icon=":material/cast:")
+        return
+    demo = get(job.slug)
+    name = rooms().nicknames(room.id).get(job.visitor, "yours")
+    st.subheader(f"{demo.title} · {escaped(name)}", anchor=False)
+    page_status(job.id, frames.event_of(job, demo), frames.status(job, demo), key="host/large/status")
+    curve: Curve = demo.figures.CURVES[0]
+    figure = curve.figure(_config_of(demo, job), ghosts=[], smooth="off", scale=demo.figures.SCALE)
+    live_chart(curve.name, job.id, figure, key="host/large", height=figure["layout"]["height"])
+    st.button("Open it", icon=":material/open_in_new:", on_click=room_page.ask_to_watch, args=(job.slug, job.id))
+
+
+def _config_of(demo: Demo, job: Any) -> Config:
+    return demo.config(**(job.config.model_dump() | job.live))
+
+
+def _demo(key: str) -> Demo:
+    table = {demo.slug: demo for demo in DEMOS}
+    slug = st.selectbox("Demo", list(table), format_func=lambda slug: table[slug].title, key=key, width=320)
+    return table[slug or DEMOS[0].slug]
+
+
+def _push(room: RoomRecord) -> None:
+    """Give everyone the same settings and the same seed."""
+    st.caption("Everyone sees it above their page, and gets the same settings and random numbers with one press.")
+    demo = _demo("host/push/demo")
+    source = st.selectbox("Settings", [EVERYTHING, *demo.presets], key=f"host/push/{demo.slug}", width=420)
+    try:
+        config = demo.presets.get(source or "") or parse(demo.config, controls.values(demo))
+    except SettingError as error:
+        st.error(str(error), title="These settings do not go together", icon=":material/error:")
+        return
+    st.markdown(f"Everyone gets {room_strip.in_words(demo.slug, config)}.")
+    st.button(
+        "Push to everyone", type="primary", icon=":material/campaign:", on_click=rooms().push,
+        args=(room.id, demo.slug, config), disabled=bool(room.closed),
+    )  # fmt: skip
+    if room.pushes:
+        last = room.pushes[-1]
+        asked = room_strip.in_words(last["slug"], get(last["slug"]).config(**last["config"]))
+        st.caption(f"Pushed last: {asked}.")
+
+
+def _names(demo: Demo) -> dict[str, Setting]:
+    return {name: field for name, field in settings_of(demo.config).items() if not field.text}
+
+
+def _map(room: RoomRecord) -> None:
+    demo = _demo("host/map/demo")
+    fields = _names(demo)
+    usual = [axis for axis, _ in next(iter(demo.sweeps.values()), ())] if demo.sweeps else []
+    first, second = [*usual, *fields][:2] if len(usual) < 2 else usual[:2]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        labels = {name: field.label for name, field in fields.items()}
+        x = st.selectbox(
+            "Across",
+            list(fields),
+            list(fields).index(first),
+            format_func=labels.__getitem__,
+            key=f"host/map/x/{demo.slug}",
+            width=240,
+        )
+        y = st.selectbox(
+            "Upwards",
+            list(fields),
+            list(fields).index(second),
+            format_func=labels.__getitem__,
+            key=f"host/map/y/{demo.slug}",
+            width=240,
+        )
+        st.button(
+            "Draw the map",
+            type="primary",
+            icon=":material/scatter_plot:",
+            on_click=_draw_map,
+            args=(room, demo.slug, x, y),
+        )
+    if room.map:
+        st.caption(
+            "Everyone's runs over two settings. A click on a dot opens the run. Everyone in the room sees it too."
+        )
+        room_page.class_map(room)
+
+
+def _draw_map(room: RoomRecord, slug: str, x: str, y: str) -> None:
+    try:
+        rooms().map(room.id, slug, x, y)
+    except RoomError as error:
+        st.toast(str(error), icon=":material/error:")
+
+
+def _challenge(room: RoomRecord) -> None:
+    """Pose one, see how it stands, close it."""
+    demo = _demo("host/challenge/demo")
+    fields = _names(demo)
+    asked = [_condition(demo, i, column) for i, column in enumerate(st.columns(MOST_CONDITIONS))]
+    try:
+        conditions = [[name, sign, fields[name].accept(value)] for name, sign, value in filter(None, asked)]
+    except SettingError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    challenge = Challenge(demo.slug, conditions, opened=time.time())
+    st.markdown(f"**{challenge.text(demo.title, demo.config)}.**")
+    now = rooms().challenge(room.id)
+    with st.container(horizontal=True):
+        st.button(
+            "Pose it",
+            type="primary",
+            icon=":material/emoji_events:",
+            on_click=rooms().pose,
+            args=(room.id, challenge),
+            disabled=bool(room.closed),
+        )
+        if now is not None and not now.closed:
+            st.button("Close the challenge", icon=":material/flag:", on_click=rooms().close_challenge, args=(room.id,))
+    room_page.challenge(room, "")
+
+
+def _condition(demo: Demo, i: int, column: Any) -> tuple[str, str, str] | None:
+    """A setting, an operator and a value, as they were chosen and typed."""
+    fields, key = _names(demo), f"host/challenge/{demo.slug}/{i}"
+    labels = {NOTHING: "no condition"} | {name: field.label for name, field in fields.items()}
+    with column, st.container(border=True):
+        name = st.selectbox(f"Condition {i + 1}", list(labels), format_func=labels.__getitem__, key=key) or NOTHING
+        if name == NOTHING:
+            return None
+        words = {sign: said for sign, (said, _) in OPERATORS.items()}
+        sign = st.selectbox("must be", list(words), format_func=words.__getitem__, key=f"{key}/sign")
+        value = st.text_input(
+            f"Value ({fields[name].limits})", as_text(fields[name].default), key=f"{key}/{name}", max_chars=40
+        )
+        return name, sign or "<=", value
+
+
+def _limits(room: RoomRecord) -> None:
+    """What people in the room may do."""
+    rules = room.rules
+    with st.form(f"host/limits/{room.id}"):
+        runs = st.number_input("Runs of one person at the same time", 1, 20, rules["runs"], help="Paused ones count.")
+        steps = st.number_input("Steps of one run (0: no limit)", 0, 10_000_000, rules["steps"])
+        table = {demo.slug: demo.title for demo in DEMOS}
+        demos = st.multiselect(
+            "Demos that are open (none chosen: all)", list(table), rules["demos"], format_func=table.__getitem__
+        )
+        st.markdown(
+            "**Settings that are open** (none chosen: all). The others stay as in your last push, or at their defaults."
+        )
+        opened: dict[str, list[str]] = {}
+        for demo in DEMOS:
+            labels = {name: field.label for name, field in _names(demo).items()}
+            before = rules["settings"].get(demo.slug, [])
+            chosen = st.multiselect(demo.title, list(labels), before, format_func=labels.__getitem__)
+            opened |= {demo.slug: chosen} if chosen else {}
+        if st.form_submit_button("Set these limits", type="primary"):
+            rooms().set_rules(room.id, runs=runs, steps=steps, demos=demos, settings=opened)
+            st.toast("The limits hold from now on, for runs that begin.", icon=":material/check:")
+
+
+def _export(room: RoomRecord) -> None:
+    """The room as files."""

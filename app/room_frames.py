@@ -1,0 +1,100 @@
+"""What the stream tells of a room: one frame for all who are in it, and a fuller one for its host's wall."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import psutil
+
+from app import frames
+from app.service import jobs, rooms
+from demos.registry import get
+from lib.class_map import class_map
+from lib.job import ACTIVE
+from lib.store import RoomRecord, RunRecord
+from lib.style import Json
+
+EVERY_SECONDS = 1.0
+WAITING = ("queued", "compiling")
+
+
+class _Latest:
+    """What was made last for a key: however many look on, it is made at most once in `EVERY_SECONDS`."""
+
+    def __init__(self, make: Callable[[str], str]) -> None:
+        self._make, self._lock = make, threading.Lock()
+        self._made: dict[str, tuple[float, str]] = {}
+
+    def get(self, key: str) -> str:
+        with self._lock:
+            when, made = self._made.get(key, (0.0, ""))
+            now = time.monotonic()
+            if not made or now - when >= EVERY_SECONDS:
+                made = self._make(key)
+                self._made = {k: kept for k, kept in self._made.items() if now - kept[0] < 60} | {key: (now, made)}
+            return made
+
+
+def frame(key: str) -> str:
+    """The frame of a room by its id, or by that of its wall. Raises KeyError where there is none."""
+    return _LATEST.get(key)
+
+
+def _made(key: str) -> str:
+    room = rooms().get(key)
+    if room is None:
+        raise KeyError(key)
+    runs = jobs().now(rooms().runs(room.id))
+    names = rooms().nicknames(room.id)
+    content: Json = {
+        "run": room.id,
+        "state": "closed" if room.closed else "open",
+        "event": rooms().event(room.id),
+        "series": {},
+        "people": len(rooms().members(room.id)),
+        "training": sum(run.state == "running" for run in runs),
+        "waiting": sum(run.state in WAITING for run in runs),
+        "board": [asdict(place) for place in rooms().board(room.id, runs)],
+        "figures": {"class_map": map_of(room, runs, names)} if room.map else {},
+    }
+    if key == room.wall:
+        content |= {"wall": _wall(room, runs, names), "machine": _machine()}
+    return frames.text(content)
+
+
+_LATEST = _Latest(_made)
+
+
+def map_of(room: RoomRecord, runs: list[RunRecord], nicknames: dict[str, str]) -> Json:
+    """The class map that the host has chosen."""
+    demo = get(room.map["slug"])
+    chosen = [run for run in runs if run.slug == demo.slug]
+    base = rooms().base(room, demo.slug)
+    return class_map(demo.title, demo.config, base, room.map["x"], room.map["y"], chosen, nicknames, demo.theory)
+
+
+def _wall(room: RoomRecord, runs: list[RunRecord], nicknames: dict[str, str]) -> list[Json]:
+    """Each person's latest run, in the order in which they came."""
+    latest: dict[str, RunRecord] = {}
+    for run in runs:
+        latest.setdefault(run.visitor, run)
+    return [_card(latest[visitor], nicknames[visitor]) for visitor in rooms().members(room.id) if visitor in latest]
+
+
+def _card(run: RunRecord, nickname: str) -> Json:
+    loss = run.summary.get("loss", {}).get("last")
+    known = {"id": run.id, "state": run.state, "step": run.step, "steps": run.steps, "spark": run.spark}
+    return known | {"nickname": nickname, "demo": get(run.slug).title, "loss": loss}
+
+
+def _machine() -> Json:
+    """How busy the machine is: percent of all cores since this was asked last, and bytes."""
+    memory = psutil.virtual_memory()
+    return {"processor": psutil.cpu_percent(), "memory": memory.total - memory.available, "memory_in_all": memory.total}
+
+
+def active(runs: list[RunRecord]) -> list[Any]:
+    """The runs that can still train."""
+    return [run for run in runs if run.state in ACTIVE]

@@ -1,0 +1,89 @@
+"""Above every page of someone in a room: the room, and what its host asks everyone to try."""
+
+from typing import Any
+
+import streamlit as st
+
+from app import controls, run_bar
+from app.live import component, strict
+from app.markdown import escaped
+from app.service import jobs, rooms
+from demos.registry import get
+from lib.settings import Config, settings_of, to_query
+from lib.store import RoomRecord
+
+_ROOM = component("room")
+_BOARD = component("board")
+
+
+def draw(visitor: str) -> None:
+    """The strip, if this visitor is in a room. It comes before the page."""
+    if slug := st.session_state.pop("room/open", None):
+        st.switch_page(st.session_state["pages"][slug])
+    found = rooms().of(visitor)
+    if found is None:
+        return
+    room, member = found
+    with st.container(border=True, key="room/strip"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            live_room(room, member.nickname)
+            st.page_link(st.session_state["pages"]["room"], label="The room", icon=":material/groups:")
+        _asked(room, visitor)
+
+
+@st.fragment
+def live_room(room: RoomRecord, nickname: str) -> None:
+    """Which room this is and who is in it, live. After each word of the host all of the page's script runs again."""
+    data = {"run": room.id, "event": rooms().event(room.id), "code": room.code, "nickname": nickname}
+    _ROOM(data=strict(data), key="room/live", on_event_change=st.rerun, width="stretch")
+
+
+def live_board(room: RoomRecord, nickname: str) -> None:
+    """The leaderboard of the room's challenge, with one's own line marked."""
+    _BOARD(data=strict({"run": room.id, "nickname": nickname}), key="room/board")
+
+
+def in_words(slug: str, config: Config) -> str:
+    """A config as Markdown: what is not the default."""
+    fields = settings_of(type(config))
+    parts = []
+    for name, value in to_query(config).items():
+        options = fields[name].options
+        shown = options[value] if options else value
+        if name != "seed":
+            parts.append(f"{fields[name].label.lower()} {escaped(str(shown))}")
+    return f"**{get(slug).title}**, " + (", ".join(parts) or "with the defaults")
+
+
+def _asked(room: RoomRecord, visitor: str) -> None:
+    """What the host wants everyone to try now, until one has taken it up or put it aside."""
+    if not room.pushes or st.session_state.get("room/answered") == room.pushes[-1]["at"]:
+        return
+    push = room.pushes[-1]
+    config = get(push["slug"]).config(**push["config"])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/campaign: **Try this now:** {in_words(push['slug'], config)}.", width="stretch")
+        st.button("Try it", type="primary", key="room/try", on_click=_try, args=(push, config, visitor))
+        st.button("Not now", key="room/later", on_click=_answer, args=(push,))
+
+
+def _answer(push: dict[str, Any]) -> None:
+    st.session_state["room/answered"] = push["at"]
+
+
+def _try(push: dict[str, Any], config: Config, visitor: str) -> None:
+    """Set the demo's controls to it, start, and go there."""
+    demo = get(push["slug"])
+    controls.apply(demo, config.model_dump())
+    if run_bar.start(demo, visitor) is not None:
+        _answer(push)
+        st.session_state["room/open"] = demo.slug
+
+
+def watch(run_id: str) -> None:
+    """A link to the run that the host shows."""
+    job = jobs().get(run_id)
+    if job is not None:
+        st.link_button(
+            "Watch your instructor's run", f"/{job.slug}?run={job.id}", icon=":material/visibility:", type="primary"
+        )
