@@ -1,4 +1,5 @@
 # make run     installs what is needed into .venv and opens the dashboard
+# make host    the same for a network: UNROLLED_HOST_CODE is the instructor's code
 # make test    installs what the tests need, the browser included, and runs all of them
 
 VENV := .venv
@@ -9,7 +10,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
 HOLD := --quiet --disable-pip-version-check
 
-.PHONY: setup run dev test lint bench screenshots
+.PHONY: setup run host dev test lint bench screenshots
 .DEFAULT_GOAL := run
 
 setup: $(VENV)/.installed
@@ -35,6 +36,9 @@ $(VENV)/.browser: $(VENV)/.installed-dev
 
 run: setup
 	@$(BIN)/streamlit run app/main.py --server.port $(PORT)
+
+host: setup
+	@PORT=$(PORT) $(BIN)/python -m app.hosting
 
 # A server that reloads edited code; not for a room full of people.
 dev: setup

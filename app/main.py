@@ -13,11 +13,18 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
-from app import routes, service, startup_check, warm_up  # noqa: E402
+from app import health, logs, metrics, routes, service, startup_check, warm_up  # noqa: E402
+from app.headers import SecurityHeaders  # noqa: E402
+from app.hosting import hosted  # noqa: E402
+from app.limits import Bounds  # noqa: E402
+from app.traffic import Traffic  # noqa: E402
 from app.visitor import VisitorCookie  # noqa: E402
 
+if hosted():
+    logs.begin()
 try:
     startup_check.check()
+    startup_check.check_hosting()
 except startup_check.UnsafeSettingsError as unsafe:
     sys.exit(str(unsafe))
 
@@ -37,4 +44,10 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
         service.shutdown()
 
 
-app = st.App("entry.py", routes=routes.ROUTES, middleware=[Middleware(VisitorCookie)], lifespan=lifespan)
+app = st.App(
+    "entry.py",
+    routes=[*routes.ROUTES, *health.ROUTES, *metrics.ROUTES],
+    # The first is outermost.
+    middleware=[Middleware(part) for part in (Traffic, SecurityHeaders, Bounds, VisitorCookie)],
+    lifespan=lifespan,
+)

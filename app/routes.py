@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import hashlib
+import re
 import signal
 import threading
 import time
@@ -14,11 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from app import frames, room_frames
+from app.limits import StreamLimit
 from app.service import jobs, rooms, sweeps
 from demos.registry import get
 from lib.inside import View
@@ -32,6 +35,7 @@ FRAME_SECONDS, LOOK_SECONDS, BEAT_SECONDS, INSIDE_SECONDS = 0.1, 0.02, 10.0, 0.5
 BEAT = "event: beat\ndata: 1\n\n"
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 NEVER = {"cache-control": "no-store"}
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 stopping = threading.Event()
 
@@ -82,9 +86,16 @@ async def run(request: Request) -> Response:
     return Response(frames.text(content), media_type="application/json", headers=NEVER)
 
 
+async def nothing(request: Request) -> Response:
+    """Whatever else is asked for under /api, for which Streamlit would send its page."""
+    return Response("There is nothing here.", 404)
+
+
 async def _source(request: Request) -> Job | Sweep | None:
     """The run or the sweep, which may have to be read from the disk."""
     wanted = request.path_params["run_id"]
+    if not _RUN_ID.fullmatch(wanted):
+        return None
     return await asyncio.to_thread(lambda: jobs().get(wanted) or sweeps().get(wanted))
 
 
@@ -193,10 +204,11 @@ def plotly_address() -> str:
 
 
 ROUTES = [
-    Route("/api/runs/{run_id}/events", events, methods=["GET"]),
+    Route("/api/runs/{run_id}/events", events, methods=["GET"], middleware=[Middleware(StreamLimit)]),
     Route("/api/runs/{run_id}", run, methods=["GET"]),
     Route("/api/plotly.min.js", plotly, methods=["GET"]),
     Route("/api/static/{hash}/{name}", static, methods=["GET"]),
+    Route("/api/{rest:path}", nothing),  # after all others
 ]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from streamlit import config
 from streamlit.runtime.scriptrunner import script_runner
 
+from app import host_code
+from app.hosting import hosted
 from lib import keras_guard
 
 
@@ -35,6 +37,23 @@ def check() -> None:
             "project's .streamlit/config.toml, which is read when the server is started from the project's folder."
         )
     check_keras()
+
+
+def check_hosting() -> None:
+    """Raise UnsafeSettingsError when the host code is short, or when a server for a network lacks it or a protection."""
+    problems = []
+    if host_code.too_short():
+        problems.append(f"the host code has fewer than {host_code.SHORTEST} characters: choose a longer one")
+    if hosted() and not host_code.configured():
+        problems.append(
+            "a server for a network needs a host code, by which the instructor is known: set UNROLLED_HOST_CODE, or "
+            f"host_code in .streamlit/secrets.toml, to {host_code.SHORTEST} characters or more"
+        )
+    for name in ("server.enableXsrfProtection", "server.enableCORS"):
+        if hosted() and not config.get_option(name):
+            problems.append(f"{name} is off, so other people's pages could act for whoever visits them: set it to true")
+    if problems:
+        raise UnsafeSettingsError(f"Unrolled does not start: {'; '.join(problems)}.")
 
 
 def check_keras() -> None:

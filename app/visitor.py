@@ -21,6 +21,12 @@ def valid(value: object) -> bool:
     return isinstance(value, str) and _PATTERN.fullmatch(value) is not None
 
 
+def visitor_of(connection: HTTPConnection) -> str:
+    """Who asks: the visitor, or without a valid cookie the address."""
+    value = connection.cookies.get(COOKIE)
+    return str(value) if valid(value) else connection.client.host if connection.client else ""
+
+
 class VisitorCookie:
     """Gives every page that is loaded without a valid cookie a new one. Passes streams through untouched."""
 

@@ -14,24 +14,31 @@ from demos.registry import DEMOS
 LOG = logging.getLogger(__name__)
 AFTER_SECONDS = 2.0
 
+unready = ""  # why nobody should be sent here yet
+
 
 def start() -> None:
     """Warm up in a thread of its own. `UNROLLED_WARM_UP=0` leaves it out."""
+    global unready
     if os.environ.get("UNROLLED_WARM_UP", "1") != "0":
+        unready = "TensorFlow is being imported, and the demos' defaults are being compiled."
         timer = threading.Timer(AFTER_SECONDS, _warm_up)
         timer.daemon = True
         timer.start()
 
 
 def _warm_up() -> None:
+    global unready
     routes.plotly_script()
     if not _tensorflow_is_safe():
+        unready = "TensorFlow cannot be imported; the log says why."
         return
     for demo in DEMOS:
         try:
             demo.build(demo.config()).prepare(keep=True)
         except Exception:
             LOG.exception("%s could not be warmed up; its page will show the error", demo.slug)
+    unready = ""
 
 
 def _tensorflow_is_safe() -> bool:
@@ -44,7 +51,7 @@ def _tensorflow_is_safe() -> bool:
     try:
         startup_check.check_keras()
     except startup_check.UnsafeSettingsError as unsafe:
-        LOG.critical("%s", unsafe)
+        LOG.critical(str(unsafe))
         os.kill(os.getpid(), signal.SIGTERM)
         return False
     return True

@@ -81,6 +81,7 @@ class Job:
         self.target = State.RUNNING  # what it becomes when it is compiled
         self.busy = False  # a thread works on it
         self.waiting = False  # it stands in a queue
+        self.waiting_since = 0.0
         self.unsettled = False  # something is to be written or drawn though no step is due
         self.single_steps = 0
         self.hold_at: int | None = None  # the step at which it is paused

@@ -10,10 +10,10 @@ import os
 import threading
 import time
 import traceback
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,15 @@ MOST_DRAWING = 0.1  # and so much with looking at what a wide network does
 MEASURING = "Measuring on text that it does not learn from."
 KEPT_IN_MEMORY = 16  # ended jobs
 FOLLOW_EVERY = 1.0  # seconds
+
+
+class Report(NamedTuple):
+    """How things stand at a moment: jobs in memory by state, and seconds that the one has waited that waits longest."""
+
+    states: dict[str, int]
+    waiting: int  # for a turn that is due, or for being compiled
+    longest_wait: float
+    steps: int  # trained since this began
 
 
 class Jobs:
@@ -56,6 +65,7 @@ class Jobs:
         self._compilations: dict[bool, deque[Job]] = {False: deque(), True: deque()}  # of visitors, of sweeps
         self._changed = threading.Condition(threading.RLock())
         self._closing, self._closed = False, threading.Event()
+        self._steps_trained = 0
         if not publishes:
             store.purge(time.time())
             with self._changed:
@@ -261,6 +271,27 @@ class Jobs:
         job = self.get(run_id)
         return job.stream.curve(name) if job is not None else (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
+    def alive(self) -> bool:
+        """Whether all threads are there that jobs need."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def report(self) -> Report:
+        """How things stand now. A job that is held back by its own pace does not wait."""
+        with self._changed:
+            now = time.monotonic()
+            turns = [now - max(job.waiting_since, job.pace.due) for job in self._turns]
+            compiling = [
+                now - job.waiting_since
+                for lane in self._compilations.values()
+                for job in lane
+                if job.state is State.QUEUED
+            ]
+            waits = [seconds for seconds in (*turns, *compiling) if seconds > 0]
+            states = Counter(str(job.state) for job in self._jobs.values())
+            return Report(
+                {state: states[state] for state in State}, len(waits), max(waits, default=0.0), self._steps_trained
+            )
+
     def shutdown(self) -> None:
         """End all threads after their chunk, and write every active job's checkpoint."""
         with self._changed:
@@ -382,6 +413,7 @@ class Jobs:
 
     def _queue_compilation(self, job: Job) -> None:
         self._become(job, State.QUEUED)
+        job.waiting_since = time.monotonic()
         self._compilations[bool(job.sweep)].append(job)
         self._changed.notify_all()
 
@@ -401,7 +433,7 @@ class Jobs:
 
     def _wait_for_turn(self, job: Job) -> None:
         if not job.waiting and not job.busy:
-            job.waiting = True
+            job.waiting, job.waiting_since = True, time.monotonic()
             self._turns.append(job)
         self._changed.notify_all()
 
@@ -544,6 +576,7 @@ class Jobs:
         with self._changed:
             job.carry, job.step = carry, carry.step
             job.seconds += seconds
+            self._steps_trained += done
             if done and job.state is State.RUNNING:
                 job.pace.measure(done, seconds)
             if done:

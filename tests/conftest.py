@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import hypothesis
@@ -40,6 +41,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Server:
     """The dashboard as a person starts it, with a data folder of its own."""
 
+    command = ("-m", "streamlit", "run", "app/main.py", "--server.headless", "true")
+    environment: Mapping[str, str] = MappingProxyType({"UNROLLED_HOST_CODE": HOST_CODE})
+
     def __init__(self, home: Path) -> None:
         self.home = home
         with socket.socket() as free:
@@ -50,12 +54,11 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless", "true"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--server.port", str(self.port)],
+                [sys.executable, *self.command, "--server.port", str(self.port)],
                 cwd=ROOT,
-                env=os.environ | {"UNROLLED_HOME": str(self.home), "UNROLLED_HOST_CODE": HOST_CODE},
+                env=os.environ | {"UNROLLED_HOME": str(self.home)} | self.environment,
                 stdout=log,
                 stderr=log,
             )
@@ -79,6 +82,22 @@ class Server:
         return time.monotonic() - started
 
 
+class HostedServer(Server):
+    """The dashboard as it is started for a network."""
+
+    command = ("-m", "app.hosting")
+    environment = MappingProxyType({"UNROLLED_HOST_CODE": HOST_CODE, "UNROLLED_WARM_UP": "0"})
+
+
+@pytest.fixture(scope="module")
+def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostedServer]:
+    """One hosted server for all tests of a file."""
+    server = HostedServer(tmp_path_factory.mktemp("hosted"))
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all browser tests."""
@@ -97,10 +116,17 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+# Some violations of the Content-Security-Policy are caught by the script that they happen in, and so not told.
+TELL_VIOLATIONS = (
+    "addEventListener('securitypolicyviolation', e => console.error(e.effectiveDirective, e.blockedURI, e.sourceFile))"
+)
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page of a new visitor, 1400 px wide. What the browser's console says must be nothing."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.add_init_script(TELL_VIOLATIONS)
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(f"{message.text} {message.location.get('url', '')}"))

@@ -297,7 +297,7 @@ def test_a_sweep_fills_in_live_and_a_click_opens_a_cells_run(page: Page, server:
     map_ = page.locator("[data-name=sweep_loss]")
     map_.scroll_into_view_if_needed()
     page.wait_for_function(
-        "document.querySelector('[data-name=sweep_loss]').data?.[0].z.flat().every(value => value !== null)"
+        "() => document.querySelector('[data-name=sweep_loss]').data?.[0].z.flat().every(value => value !== null)"
     )
     place = map_.evaluate("""node => {
       const box = node.getBoundingClientRect(), { xaxis: x, yaxis: y } = node._fullLayout
@@ -356,7 +356,7 @@ def test_runs_are_compared_and_their_files_saved(page: Page, server: Server, tmp
         page.mouse.click(box["x"] + 16, box["y"] + 52 + 35 * row)
         wanted = "Delete this run" if row == 0 else "Delete these 2 runs"
         expect(page.get_by_role("button", name=wanted)).to_be_visible()
-    page.wait_for_function("document.querySelector('[data-name=runs]')?.data?.length === 2")
+    page.wait_for_function("() => document.querySelector('[data-name=runs]')?.data?.length === 2")
     expect(page.locator("[data-name=runs]")).to_have_attribute("aria-label", re.compile("The losses in nats of 2 runs"))
     saved = {}
     for name in ("Save as SVG", "CSV", "JSON", "TensorBoard", "Keras script"):

@@ -127,6 +127,13 @@ def test_one_frame_of_a_run_and_none_of_another(job: Job) -> None:
     assert ask("/api/runs/another/events").status_code == 404
 
 
+@pytest.mark.parametrize("run", ["%00", "..%5C..", "x" * 5000, "%ff", "%F0%9F%90%AD", "the-run%0A", "the run", "*"])
+def test_an_id_that_was_made_up_is_not_even_looked_for(monkeypatch: pytest.MonkeyPatch, run: str) -> None:
+    monkeypatch.setattr(routes, "jobs", None)
+    assert ask(f"/api/runs/{run}").status_code == 404
+    assert ask(f"/api/runs/{run}/events").status_code == 404
+
+
 def test_our_scripts_import_each_other_below_one_address() -> None:
     base = routes.address("live.js").removesuffix("live.js")
     seen, todo = set(), ["live.js"]

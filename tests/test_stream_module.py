@@ -49,7 +49,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
         }""",
         routes.address("stream.js"),
     )
-    page.wait_for_function("window.sources.length > 0")
+    page.wait_for_function("() => window.sources.length > 0")
     yield page
     context.close()
 
@@ -113,7 +113,7 @@ def test_a_lost_delta_makes_it_connect_again_and_begin_anew(page: Page) -> None:
 
 def test_a_series_that_is_wanted_later_is_asked_for(page: Page) -> None:
     page.evaluate("run.want(['loss', 'loss_smooth_30'])")
-    page.wait_for_function("sources.length == 2")
+    page.wait_for_function("() => sources.length == 2")
     assert page.evaluate("sources.at(-1).address").endswith("?series=loss%2Closs_smooth_30")
     page.evaluate("run.want(['loss'])")
     page.wait_for_timeout(100)
@@ -125,7 +125,7 @@ def test_a_connection_that_breaks_is_told_and_tried_again(page: Page) -> None:
     assert page.evaluate("run.connection") == "open"
     page.evaluate("sources[0].readyState = 0; sources[0].onerror()")
     assert page.evaluate("run.connection") == "lost"
-    page.wait_for_function("sources.length == 2", timeout=3000)
+    page.wait_for_function("() => sources.length == 2", timeout=3000)
     page.evaluate("sources[1].dispatchEvent(new Event('beat'))")
     assert page.evaluate("run.connection") == "open"
 
@@ -133,10 +133,10 @@ def test_a_connection_that_breaks_is_told_and_tried_again(page: Page) -> None:
 def test_a_run_that_the_server_does_not_have_is_given_up(page: Page) -> None:
     page.evaluate("window.fetch = () => Promise.resolve({ status: 404 })")
     page.evaluate("sources[0].readyState = 2; sources[0].onerror()")
-    page.wait_for_function("run.connection == 'gone'", timeout=3000)
+    page.wait_for_function("() => run.connection == 'gone'", timeout=3000)
     assert page.evaluate("sources.length") == 1
 
 
 def test_the_stream_is_closed_when_nobody_follows_it(page: Page) -> None:
     page.evaluate("leave()")
-    page.wait_for_function("sources[0].readyState == 2", timeout=3000)
+    page.wait_for_function("() => sources[0].readyState == 2", timeout=3000)

@@ -1,0 +1,42 @@
+"""Whether the server lives, and whether it is ready for people: for containers, proxies and monitors."""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from app import routes, warm_up
+from app.service import jobs
+from lib.store import data_folder
+
+
+async def healthz(request: Request) -> Response:
+    """The process serves."""
+    return PlainTextResponse("ok", headers=routes.NEVER)
+
+
+async def readyz(request: Request) -> Response:
+    """The process can train; if not, with a 503, the reasons."""
+    reasons = await asyncio.to_thread(lambda: list(_reasons()))
+    return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200, routes.NEVER)
+
+
+ROUTES = [Route("/healthz", healthz, methods=["GET"]), Route("/readyz", readyz, methods=["GET"])]
+
+
+def _reasons() -> Iterator[str]:
+    if routes.stopping.is_set():
+        yield "The server is ending."
+        return
+    if warm_up.unready:
+        yield warm_up.unready
+    if not jobs().alive():
+        yield "A training thread has ended: restart the server."
+    try:
+        with tempfile.TemporaryFile(dir=data_folder()) as file:  # buffered: a full disk is noticed when it is closed
+            file.write(bytes(4096))
+    except OSError as error:
+        yield f"The data folder cannot be written: {error.strerror}."
