@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
 HOLD := --quiet --disable-pip-version-check
 
-.PHONY: setup run host dev test lint bench screenshots
+.PHONY: setup run host dev test lint bench load tabs chaos screenshots
 .DEFAULT_GOAL := run
 
 setup: $(VENV)/.installed
@@ -53,6 +53,21 @@ test: lint $(VENV)/.browser
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+# A server of its own with a room full of people on it: N attendees for so many seconds.
+N ?= 50
+SECONDS ?= 300
+load: $(VENV)/.installed-dev
+	@$(BIN)/python -m benchmarks.load --attendees $(N) --seconds $(SECONDS)
+
+# The same in 20 tabs of a real browser, for a minute.
+tabs: $(VENV)/.browser
+	@$(BIN)/python -m benchmarks.tabs
+
+# Kills, a full disk, a locked store and lost connections, while ten attendees work.
+MINUTES ?= 10
+chaos: $(VENV)/.installed-dev
+	@$(BIN)/python -m benchmarks.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 screenshots: $(VENV)/.browser
 	@$(BIN)/python -m tests.screenshots
