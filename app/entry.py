@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import demo_page, home_page, inside_page, runs_page
+from app import demo_page, home_page, inside_page, runs_page, service
 from demos.registry import DEMOS
 
 st.set_page_config(page_title="Unrolled", page_icon=str(Path(__file__).parent / "static" / "icon.png"), layout="wide")
@@ -20,4 +20,7 @@ inside = st.Page(
     inside_page.show, title="Look inside", icon=":material/frame_inspect:", url_path="inside", visibility="hidden"
 )
 st.session_state["pages"] = pages | {"runs": runs, "inside": inside}  # for links from page to page
-st.navigation([home, *pages.values(), runs, inside], position="top").run()
+page = st.navigation([home, *pages.values(), runs, inside], position="top")
+if trouble := service.trouble():
+    st.warning(trouble, title="Runs are not being saved", icon=":material/warning:")
+page.run()

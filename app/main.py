@@ -28,7 +28,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     routes.end_streams_on_signals()
     # The pictures' matrix products are small, and visitors come side by side: threads of their own would fight for the cores.
     threadpool_limits(1, user_api="blas")
-    service.sweeps()  # a data folder that cannot be written is told now, and not to the first visitor
+    service.sweeps()  # runs of the server before are there for the first visitor
     warm_up.start()
     try:
         yield

@@ -2,10 +2,10 @@
 // no longer what the page was drawn with, it lets the script run again.
 
 import { follow, unfollow } from "./stream.js"
-import { duration, pace, significant, whole } from "./words.js"
+import { duration, moment, ordinal, pace, significant, whole } from "./words.js"
 
 const STATES = {
-  queued: ["Queued", "gray", "Other runs are before it."],
+  queued: ["Queued", "gray", "It is compiled as soon as it is its turn."],
   compiling: ["Compiling", "violet", "This takes a few seconds, and longer for wide gated cells with long windows."],
   running: ["Running", "green", ""],
   paused: ["Paused", "orange", ""],
@@ -23,6 +23,13 @@ const FIRST_PAUSE_MS = 1000 // before the script is told again of what it did no
 const LONGEST_PAUSE_MS = 60_000
 
 const scriptRuns = () => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "running"
+
+/** Where the run stands among others': in the queue to be compiled, or taking turns. */
+function waits(frame) {
+  if (frame?.state === "queued" && frame.place > 0) return `${ordinal(frame.place)} in the queue to be compiled.`
+  if (frame?.state !== "running" || !(frame.people > 1) || frame.turn_seconds == null) return ""
+  return `${whole(frame.people)} people take turns; this run’s turn comes every ${moment(frame.turn_seconds)}.`
+}
 
 export class Status {
   constructor(root) {
@@ -74,7 +81,7 @@ export class Status {
     this.root.dataset.color = color
     this.write("state", label)
     const message = this.run?.connection === "lost" ? "" : frame?.message
-    this.write("message", message || explained)
+    this.write("message", message || waits(frame) || explained)
     this.parts.message.classList.toggle("hint", !message)
     this.progress(frame)
     this.write("epoch", frame?.epochs && `${whole(frame.epoch)} of ${whole(frame.epochs)}`)
