@@ -5,8 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import demo_page, home_page, host_code, host_page, inside_page, room_page, room_strip, runs_page
-from app.service import rooms
+from app import demo_page, home_page, host_code, host_page, inside_page, room_page, room_strip, runs_page, service
 from app.visitor import visitor_id
 from demos.registry import DEMOS
 
@@ -27,7 +26,7 @@ room = st.Page(
     title="Room",
     icon=":material/groups:",
     url_path="room",
-    visibility="visible" if rooms().is_any_open() else "hidden",
+    visibility="visible" if service.rooms().is_any_open() else "hidden",
 )
 host = st.Page(
     host_page.show,
@@ -39,5 +38,7 @@ host = st.Page(
 st.session_state["pages"] = pages | {"runs": runs, "inside": inside, "room": room}  # for links from page to page
 hosts = [host] if host_code.configured() else []
 page = st.navigation([home, *pages.values(), runs, inside, room, *hosts], position="top")
+if trouble := service.trouble():
+    st.warning(trouble, title="Runs are not being saved", icon=":material/warning:")
 room_strip.draw(visitor)
 page.run()

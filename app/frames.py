@@ -118,6 +118,9 @@ def status(job: Job, demo: Demo) -> Json:
         "time_left": finite(job.time_left),
         "device": job.device,
         "speed": job.pace.speed,
+        "place": job.place,
+        "people": job.people,
+        "turn_seconds": finite(job.pace.turn_seconds),
         "metrics": {name: values["last"] for name, values in summary.items()},
         "event": _event(job, demo, summary),
     }

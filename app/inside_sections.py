@@ -18,6 +18,7 @@ from lib.inside import Inside, View
 from lib.inside_figures import history_figure, reach_figure, saturation_figure, units_figure
 from lib.job import Job
 from lib.lessons import plain
+from lib.limits import LimitError
 from lib.reading import visible
 from lib.settings import Config, SettingError, replace
 from lib.trace import GATES, NAMES
@@ -306,8 +307,10 @@ def _start_three(demo: Demo, config: Config, visitor: str) -> None:
     except SettingError as error:
         st.toast(str(error), icon=":material/error:")
         return
-    for run_id in st.session_state.get(key(demo, "three_ids"), {}).values():
-        jobs().stop(run_id)  # they are this session's own
-    st.session_state[key(demo, "three_ids")] = {
-        cell: jobs().start(demo.slug, one, visitor).id for cell, one in configs.items()
-    }
+    found = dict(st.session_state.get(key(demo, "three_ids"), {}))  # this session's own
+    try:
+        for cell, one in configs.items():
+            found[cell] = jobs().start(demo.slug, one, visitor, instead_of=found.get(cell, "")).id
+    except LimitError as error:
+        st.toast(str(error), icon=":material/error:")
+    st.session_state[key(demo, "three_ids")] = found

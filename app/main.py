@@ -14,9 +14,9 @@ from starlette.middleware import Middleware  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
 from app import health, logs, metrics, routes, service, startup_check, warm_up  # noqa: E402
+from app.bounds import Bounds  # noqa: E402
 from app.headers import SecurityHeaders  # noqa: E402
 from app.hosting import hosted  # noqa: E402
-from app.limits import Bounds  # noqa: E402
 from app.traffic import Traffic  # noqa: E402
 from app.visitor import VisitorCookie  # noqa: E402
 
@@ -35,7 +35,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     routes.end_streams_on_signals()
     # The pictures' matrix products are small, and visitors come side by side: threads of their own would fight for the cores.
     threadpool_limits(1, user_api="blas")
-    service.sweeps()  # a data folder that cannot be written is told now, and not to the first visitor
+    service.sweeps()  # runs of the server before are there for the first visitor
     warm_up.start()
     try:
         yield

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 import psutil
+from lib.class_map import class_map
 
 from app import frames
 from app.service import jobs, rooms
 from demos.registry import get
-from lib.class_map import class_map
 from lib.job import ACTIVE
 from lib.store import RoomRecord, RunRecord
 from lib.style import Json

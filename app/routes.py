@@ -21,7 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from app import frames, room_frames
-from app.limits import StreamLimit
+from app.bounds import StreamLimit
 from app.service import jobs, rooms, sweeps
 from demos.registry import get
 from lib.inside import View

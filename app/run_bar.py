@@ -4,6 +4,7 @@ Every button acts in its callback, before the script runs again, so that the pag
 """
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ import streamlit as st
 from app import controls
 from app.service import jobs
 from demos.registry import Demo
+from lib.limits import LimitError
 from lib.pace import Speed
 from lib.settings import Config, SettingError, parse, replace, settings_of, to_query
 
@@ -119,16 +121,15 @@ def speed() -> Speed:
 
 def start(demo: Demo, visitor: str, *, paused: bool = False) -> Any:
     """Start a run with the controls' settings. The run before it is stopped, and kept."""
+    before, pace = st.session_state.get(_run_key(demo)), speed()
+    replaced = before if before and may_steer(jobs().get(before), visitor) else ""
     try:
         config = _settings_now(demo)
-    except SettingError as error:
+        # From here to `show_new` nothing of the session is read: there, a newer click may end this callback.
+        job = jobs().start(demo.slug, config, visitor, paused=paused, speed=pace, instead_of=replaced)
+    except (SettingError, LimitError) as error:
         st.toast(str(error), icon=":material/error:")
         return None
-    before, pace = st.session_state.get(_run_key(demo)), speed()
-    # From here to `show_new` nothing of the session is read: there, a newer click may end this callback.
-    if before and (job := jobs().get(before)) is not None and may_steer(job, visitor) and job.active:
-        jobs().stop(before)
-    job = jobs().start(demo.slug, config, visitor, paused=paused, speed=pace)
     show_new(demo, job)
     return job
 
@@ -145,7 +146,7 @@ def step(demo: Demo, visitor: str, run_id: str | None) -> None:
         job = start(demo, visitor, paused=True)
         run_id = job.id if job else None
     if run_id is not None:
-        jobs().step(run_id)
+        _or_say(jobs().step, run_id)
 
 
 def resume(run_id: str) -> None:
@@ -153,14 +154,22 @@ def resume(run_id: str) -> None:
     if speed() == 0:
         st.session_state["speed_round"] += 1
     jobs().set_speed(run_id, speed())
-    jobs().resume(run_id)
+    _or_say(jobs().resume, run_id)
 
 
 def rewind(demo: Demo, run_id: str) -> None:
     """Go back to the start: the same initial weights and data. What was trained stays as a run of its own."""
-    job = jobs().rewind(run_id)
+    job = _or_say(jobs().rewind, run_id)
     if job is not None:
         show_new(demo, job)
+
+
+def _or_say(act: Callable[[str], Any], run_id: str) -> Any:
+    """Do it; where the server's limits forbid it, say so."""
+    try:
+        return act(run_id)
+    except LimitError as error:
+        st.toast(str(error), icon=":material/error:")
 
 
 def take_advice(demo: Demo, visitor: str, change: dict[str, Any]) -> None:

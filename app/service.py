@@ -7,8 +7,9 @@ from typing import Any
 
 from demos.registry import get
 from lib.jobs import Jobs
+from lib.limits import Limits
 from lib.rooms import Rooms
-from lib.store import Store, data_folder
+from lib.store import data_folder
 from lib.sweeps import Sweeps
 
 # When a file changes, `make dev` drops our modules and imports them anew, but not a module without a file: so there is
@@ -49,6 +50,11 @@ def _sweeps() -> Sweeps:
     return found
 
 
+def trouble() -> str:
+    """Why runs cannot be saved just now; empty where they can."""
+    return _PROCESS.jobs.store.trouble if hasattr(_PROCESS, "jobs") else ""
+
+
 def shutdown() -> None:
     """End the threads of both, and write what they have."""
     sweeps().shutdown()
@@ -58,9 +64,10 @@ def shutdown() -> None:
 def _jobs() -> Jobs:
     if not hasattr(_PROCESS, "jobs"):
         _PROCESS.jobs = Jobs(
-            Store(data_folder()),
+            data_folder(),
             build=lambda slug, config: get(slug).build(config),
             config_of=lambda slug: get(slug).config,
+            limits=Limits.from_environment(),
         )
     found: Jobs = _PROCESS.jobs
     return found

@@ -14,6 +14,7 @@ from app.live import live_chart, page_status
 from app.service import sweeps
 from app.visitor import clock
 from demos.registry import Demo
+from lib.limits import LimitError
 from lib.settings import Config, SettingError, parse, replace, settings_of
 from lib.sweep import Plan, SweepError, estimate, in_words, plan, rows_of
 from lib.sweeps import Sweep
@@ -146,7 +147,10 @@ def _size(made: Plan) -> str:
 
 
 def _start(demo: Demo, visitor: str, made: Plan) -> None:
-    st.session_state[_key(demo, "shown")] = sweeps().start(demo.slug, made, visitor).id
+    try:
+        st.session_state[_key(demo, "shown")] = sweeps().start(demo.slug, made, visitor).id
+    except LimitError as error:
+        st.toast(str(error), icon=":material/error:")
 
 
 def _shown(demo: Demo, visitor: str) -> Sweep | None:

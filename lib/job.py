@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lib.history import History, Network, kept_count, kept_steps, leaves_of, network_of
+from lib.limits import Limits
 from lib.pace import Pace
 from lib.settings import Config, live_values
 from lib.store import RunRecord
@@ -74,6 +75,8 @@ class Job:
         self.snapshot: dict[str, np.ndarray] | None = None
         self.snapshot_version = 0
         self.version = 0
+        self.place = 0  # in the queue to be compiled, from 1
+        self.people = 0  # how many people took turns when it had its last one
         # The rest belongs to the scheduler.
         self.engine: Any = None
         self.carry: Any = None
@@ -83,6 +86,8 @@ class Job:
         self.waiting = False  # it stands in a queue
         self.waiting_since = 0.0
         self.unsettled = False  # something is to be written or drawn though no step is due
+        self.ending: tuple[State, str] | None = None  # how it ends, as soon as that is written
+        self.limits = Limits()
         self.single_steps = 0
         self.hold_at: int | None = None  # the step at which it is paused
         self.saved_at = self.save_seconds = self.draw_seconds = self.drawn_at = self.published_at = 0.0
@@ -91,6 +96,11 @@ class Job:
     def active(self) -> bool:
         """Whether it can still train."""
         return self.state in ACTIVE
+
+    @property
+    def outcome(self) -> tuple[State, str]:
+        """The state and the message that are to be written: of a run that ends, those that it is to have then."""
+        return self.ending or (self.state, self.message)
 
     @property
     def epoch(self) -> int:
@@ -160,10 +170,12 @@ class Job:
     def arrays(self) -> dict[str, np.ndarray]:
         """Curves, checkpoint, history, notes and last picture in one, so that they always belong to the same step.
 
-        The record is written apart, and a process may be killed between the two.
+        The record is written apart, and a process may be killed between the two: so the notes say as well how it has ended.
         """
         carry = self.carry.to_arrays() if self.carry is not None else dict(self.checkpoint or {})
-        notes = json.dumps({name: getattr(self, name) for name in NOTES}).encode()
+        state, message = self.outcome
+        ended = None if state in ACTIVE else [str(state), message]
+        notes = json.dumps({name: getattr(self, name) for name in NOTES} | {"ended": ended}).encode()
         parts = {"carry": carry, "stream": self.stream.arrays(), "snapshot": self.snapshot or {}}
         parts["notes"] = {"json": np.frombuffer(notes, np.uint8)}
         parts |= {"history": self.history.to_arrays(), "start": leaves_of(self.start) if self.start else {}}
@@ -188,7 +200,8 @@ class Job:
         for name in NOTES:
             setattr(job, name, notes.get(name, getattr(record, name)))
         job._used |= {name: value for _, name, value in job.changes}
-        job.state, job.message = State(record.state), record.message
+        state, message = notes.get("ended") or (record.state, record.message)
+        job.state, job.message = State(state), message
         job.created, job.device = record.created, record.device
         return job
 

@@ -1,28 +1,35 @@
-"""Background training: two compile threads, a few training threads, and fair turns for every job.
+"""Background training: a few compile threads, a few training threads, and fair turns for everybody (lib.turns).
 
 Whatever touches a job's engine or carry happens in the one thread that has the job's turn (`busy`). The commands (pause,
-stop, …) only set what is wanted, under the lock, and take effect after the chunk that is under way.
+stop, …) only set what is wanted, under the lock, and take effect after the chunk that is under way. A job is shown as
+ended only when that is written, so that no crash takes back what somebody has seen.
 """
 
 import dataclasses
 import logging
 import os
+import sys
 import threading
 import time
 import traceback
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lib import chunk
 from lib.job import ACTIVE, Job, State, weights_in
+from lib.limits import Limits
 from lib.pace import Speed
+from lib.safe_store import SafeStore
 from lib.settings import Config, SettingError, replace, settings_of
 from lib.store import COMMAND_LINE, RunRecord, Store
 from lib.stream import CAPACITY, MetricStream
+from lib.turns import Turns
 from lib.values import shown
 
 LOG = logging.getLogger(__name__)
@@ -33,6 +40,14 @@ MOST_DRAWING = 0.1  # and so much with looking at what a wide network does
 MEASURING = "Measuring on text that it does not learn from."
 KEPT_IN_MEMORY = 16  # ended jobs
 FOLLOW_EVERY = 1.0  # seconds
+STOPPING = "Stopping after the step that is under way."
+STOP_SECONDS = 1.0  # that Stop waits for it
+END_SECONDS = 2.0  # that the process's end waits for threads
+SAVING_AT_ONCE = 4  # at the process's end
+COMPILING_AT_ONCE = 2  # of visitors; and one of sweeps
+
+
+NO_LIMITS = Limits()
 
 
 class Report(NamedTuple):
@@ -49,29 +64,37 @@ class Jobs:
 
     def __init__(
         self,
-        store: Store,
+        store: Store | Path,
         workers: int | None = None,
         *,
         build: Callable[[str, Config], Any],
         config_of: Callable[[str], type[Config]],
         publishes: bool = False,
+        limits: Limits = NO_LIMITS,
     ) -> None:
-        """With `publishes` it is one of several on the folder: it takes up no other's runs, and tells how its own go on."""
-        self.store = store
-        self._owner, self._publishes = store.claim(), publishes
-        self._build, self._config_of = build, config_of
+        """The jobs of a store that is open, or of a data folder, which may be one that cannot be used (see lib.safe_store).
+
+        With `publishes` it is one of several on the folder: it takes up no other's runs, and tells how its own go on.
+        """
+        self.store = SafeStore(store)
+        self._owner, self._publishes = self.store.claim(), publishes
+        self._build, self._config_of, self._limits = build, config_of, limits
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._turns: deque[Job] = deque()
-        self._compilations: dict[bool, deque[Job]] = {False: deque(), True: deque()}  # of visitors, of sweeps
+        self.sweeps: dict[str, str] = {}  # the sweeps that are under way, and whose they are
+        self._turns = Turns()
+        self._compilations = {False: Turns(), True: Turns()}  # of visitors, of sweeps
         self._changed = threading.Condition(threading.RLock())
-        self._closing, self._closed = False, threading.Event()
         self._steps_trained = 0
+        self._closing, self._closed, self._gone = False, threading.Event(), False
         if not publishes:
-            store.purge(time.time())
+            self.store.purge(time.time())
             with self._changed:
                 self._adopt_unfinished()
         count = workers or max(1, (os.cpu_count() or 2) // 2)
-        compiling = [(f"compile-{i}", partial(self._compile_loop, lane)) for i, lane in self._compilations.items()]
+        lanes = [*[False] * COMPILING_AT_ONCE, True]
+        compiling = [
+            (f"compile-{i}", partial(self._compile_loop, self._compilations[lane])) for i, lane in enumerate(lanes)
+        ]
         training: list[Any] = [(f"train-{i}", self._train_loop) for i in range(count)]
         loops = [*compiling, *training, ("follow", self._follow_loop)]
         self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in loops]
@@ -85,8 +108,9 @@ class Jobs:
             if job is None or job.elsewhere:
                 continue
             job.owner = ""  # nobody's, until somebody lets it go on: this server, or a command line
-            ended = "Its process has ended" if record.visitor == COMMAND_LINE else "The server was restarted"
-            job.message = f"{ended} at step {job.step:,}. Resume goes on from there."
+            if job.active:  # or else it was killed just before its record was written
+                ended = "Its process has ended" if record.visitor == COMMAND_LINE else "The server was restarted"
+                job.message = f"{ended} at step {job.step:,}. Resume goes on from there."
             self.store.save(job.record())
 
     # Commands
@@ -102,24 +126,35 @@ class Jobs:
         sweep: str = "",
         run_id: str | None = None,
         points: int = CAPACITY,
+        instead_of: str = "",
+        limits: Limits | None = None,
     ) -> Job:
         """Begin a run. It is queued, compiled where these shapes are new, and then runs, or waits at step 0.
 
         `sweep` is the sweep that it is a cell of: these are compiled in a thread of their own, behind which no visitor waits.
-        `points` is how many each series keeps.
+        `points` is how many each series keeps. The run `instead_of` is stopped for it. Raises LimitError, and stops nothing,
+        where there would be more than `limits` (or the server's) allow.
         """
         job = Job(slug, config, visitor, run_id=run_id, sweep=sweep)
         job.stream = MetricStream(points)
-        return self._begin(job, paused, speed)
+        return self._begin(job, paused, speed, instead_of, limits)
 
     def fork(
-        self, run_id: str, step: int | None, config: Config, visitor: str, *, paused: bool = False, speed: Speed = None
+        self,
+        run_id: str,
+        step: int | None,
+        config: Config,
+        visitor: str,
+        *,
+        paused: bool = False,
+        speed: Speed = None,
+        limits: Limits | None = None,
     ) -> Job:
         """Begin a run of the same demo with the weights that a run had at `step`, or at the last one kept before it.
 
         `step` None stands for the weights of now. All else begins anew: step, data, carried state and the optimizer's slots.
-        Raises SettingError when the config has several networks, ValueError when there are no such weights. Whether they
-        fit the config's network is found when it is compiled: where not, the run fails and says so.
+        Raises SettingError when the config has several networks, ValueError when there are no such weights, and LimitError.
+        Whether they fit the config's network is found when it is compiled: where not, the run fails and says so.
         """
         seeds = getattr(config, "seeds", 1)
         if seeds != 1:
@@ -132,19 +167,37 @@ class Jobs:
                 f"The run {shown(run_id)} has no weights {when} to begin with: choose another run or step."
             )
         kept, network = found
-        return self._begin(Job(parent.slug, config, visitor, origin=(run_id, kept), start=network), paused, speed)
+        job = Job(parent.slug, config, visitor, origin=(run_id, kept), start=network)
+        return self._begin(job, paused, speed, limits=limits)
 
-    def _begin(self, job: Job, paused: bool, speed: Speed) -> Job:
-        job.pace.speed, job.owner = speed, self._owner
+    def _begin(self, job: Job, paused: bool, speed: Speed, instead_of: str = "", limits: Limits | None = None) -> Job:
+        job.pace.speed, job.owner, job.limits = speed, self._owner, limits or self._limits
         job.target = State.PAUSED if paused or speed == 0 else State.RUNNING
+        with self._changed:
+            job.limits.check_steps(job.steps)
+            if not job.sweep and instead_of not in self._under_way():
+                self.check_limits(job.visitor, job.limits)
+            self._jobs[job.id] = job  # it counts from now on
+        if instead_of:
+            self.stop(instead_of)
         self.store.save(job.record(), job.arrays() if job.start else None)
         if not job.sweep:
             self.store.prune(job.visitor, job.slug)
             self.store.purge(time.time())
         with self._changed:
-            self._jobs[job.id] = job
             self._queue_compilation(job)
         return job
+
+    def check_limits(self, visitor: str, limits: Limits | None = None, besides: str = "") -> None:
+        """Raises LimitError where one run or sweep more of this visitor's is too many; the run `besides` does not count."""
+        with self._changed:
+            whose = [person for run_id, person in self._under_way().items() if run_id != besides]
+        (limits or self._limits).check(whose.count(visitor), len(whose))
+
+    def _under_way(self) -> dict[str, str]:
+        """The runs and sweeps of this process that have not ended, and whose they are."""
+        mine = (job for job in self._jobs.values() if job.owner == self._owner and job.active and not job.ending)
+        return {job.sweep or job.id: job.visitor for job in mine} | self.sweeps
 
     def get(self, run_id: str) -> Job | None:
         """The job with this id, from memory or from the store; None when it was deleted."""
@@ -169,11 +222,12 @@ class Jobs:
                     self._settle_soon(job)
 
     def resume(self, run_id: str, *, until: int | None = None) -> None:
-        """Let a paused job go on, to its end or until it is at a step."""
+        """Let a paused job go on, to its end or until it is at a step. Raises LimitError for one that is not in memory."""
         with self._changed:
             job = self._active(run_id)
             if job is None or job.target is State.RUNNING:
                 return
+            self._admit(job)
             job.target = State.RUNNING
             job.hold_at = None if until is not None and until >= job.steps > 0 else until
             if job.pace.speed == 0:
@@ -186,17 +240,25 @@ class Jobs:
         with self._changed:
             job = self._active(run_id)
             if job is not None and job.target is State.PAUSED:
+                self._admit(job)
                 job.single_steps += 1
                 if job.state is State.PAUSED:
                     self._go_on(job, State.PAUSED)
 
     def stop(self, run_id: str) -> None:
-        """End it. What it has learned and measured is kept."""
+        """End it. What it has learned and measured is kept. It has ended when this returns, unless its step takes long."""
         with self._changed:
             job = self._active(run_id)
-            if job is not None:
-                self._become(job, State.STOPPED, f"Stopped at step {job.step:,}.")
-                self._settle_soon(job)
+            if job is None:
+                return
+            job.ending = (State.STOPPED, "")
+            self._become(job, job.state, STOPPING)
+            self._leave_queues(job)
+            if job.busy:  # its thread ends it after the chunk
+                self._changed.wait_for(lambda: not job.active or self._closing, STOP_SECONDS)
+                return
+            job.busy = True
+        self._take_turn(job)
 
     def set_live(self, run_id: str, **values: float) -> None:
         """Change live settings of an active job; it takes effect with the next chunk. Raises SettingError."""
@@ -227,15 +289,17 @@ class Jobs:
             self._changed.notify_all()
 
     def rewind(self, run_id: str) -> Job | None:
-        """A new job that waits at step 0 with the same initial weights and data, and the live settings of now."""
+        """A new job that waits at step 0 with the same initial weights and data, and the live settings of now.
+
+        It stands for the old one, which is stopped. Raises LimitError.
+        """
         with self._changed:
             job = self.get(run_id)
             if job is None:
                 return None
-            self.stop(run_id)
             config = replace(job.config, **job.live)
             again = Job(job.slug, config, job.visitor, origin=job.origin, start=job.start)
-            return self._begin(again, True, job.pace.speed)
+            return self._begin(again, True, job.pace.speed, run_id, job.limits)
 
     def delete(self, run_id: str) -> None:
         """Stop a run and put it away; for a day `restore` brings it back."""
@@ -293,23 +357,34 @@ class Jobs:
             )
 
     def shutdown(self) -> None:
-        """End all threads after their chunk, and write every active job's checkpoint."""
+        """End all threads after their chunk, and write every active job's checkpoint.
+
+        What still trains or compiles after two seconds goes on to nobody's use until the process ends.
+        """
         with self._changed:
             self._closing = True
             self._closed.set()
             self._changed.notify_all()
+        deadline = time.monotonic() + END_SECONDS
         for thread in self._threads:
-            thread.join(timeout=5)
-        for job in list(self._jobs.values()):
-            if job.active and job.owner == self._owner:
-                self._save(job)
+            thread.join(max(0.0, deadline - time.monotonic()))
+        with self._changed:
+            self._gone = True
+            left = [job for job in self._jobs.values() if job.active and job.owner == self._owner]
+        with ThreadPoolExecutor(SAVING_AT_ONCE) as pool:
+            list(pool.map(self._save_last, left))
         self.store.close()
 
     # Below, all is called with the lock held, unless it says that it has the job's turn.
 
     def _active(self, run_id: str) -> Job | None:
         job = self.get(run_id)
-        return job if job is not None and job.state in ACTIVE and self._takes(job) else None
+        return job if job is not None and job.active and not job.ending and self._takes(job) else None
+
+    def _admit(self, job: Job) -> None:
+        """Raises LimitError where a job that is to be built again would be one too many."""
+        if job.state is State.PAUSED and job.engine is None and not job.sweep:
+            self.check_limits(job.visitor, job.limits, job.id)
 
     def _takes(self, job: Job) -> bool:
         """Whether a run is this process's own, or becomes so now because no process has it."""
@@ -336,7 +411,7 @@ class Jobs:
         elif job.step:
             job.step, job.stream, job.diary, job.changes = 0, MetricStream(job.stream.capacity), [], []
         job.target = State.PAUSED
-        job.owner = record.owner
+        job.owner, job.limits = record.owner, self._limits
         if job.active and record.owner != self._owner:
             job.elsewhere = self.store.is_alive(record.owner)
             if not job.elsewhere:
@@ -413,8 +488,9 @@ class Jobs:
 
     def _queue_compilation(self, job: Job) -> None:
         self._become(job, State.QUEUED)
-        job.waiting_since = time.monotonic()
-        self._compilations[bool(job.sweep)].append(job)
+        lane = self._compilations[bool(job.sweep)]
+        lane.add(job)
+        _tell_places(lane)
         self._changed.notify_all()
 
     def _go_on(self, job: Job, state: State) -> None:
@@ -433,37 +509,50 @@ class Jobs:
 
     def _wait_for_turn(self, job: Job) -> None:
         if not job.waiting and not job.busy:
-            job.waiting, job.waiting_since = True, time.monotonic()
-            self._turns.append(job)
+            job.waiting = True
+            self._turns.add(job)
         self._changed.notify_all()
+
+    def _leave_queues(self, job: Job) -> None:
+        job.waiting = False
+        self._turns.remove(job)
+        lane = self._compilations[bool(job.sweep)]
+        lane.remove(job)
+        _tell_places(lane)
 
     # Compiling
 
-    def _compile_loop(self, lane: deque[Job]) -> None:
+    def _compile_loop(self, lane: Turns) -> None:
+        """Compile one after the other; of one person only one at a time, so that nobody's long ones hold up all others."""
         while True:
             with self._changed:
-                while not lane and not self._closing:
+                while not self._closing and (job := lane.take(one_each=True)) is None:
                     self._changed.wait()
                 if self._closing:
                     return
-                job = lane.popleft()
-                if job.state is not State.QUEUED:
-                    continue
+                assert job is not None
                 self._become(job, State.COMPILING)
-                job.busy = True
+                job.place = 0
+                _tell_places(lane)
+            began = time.monotonic()
             self._compile(job)
+            with self._changed:
+                lane.done(job, time.monotonic() - began)
+                self._changed.notify_all()
 
     def _compile(self, job: Job) -> None:
-        """Build the engine. This thread has the job's turn."""
+        """Build the engine. Nobody else needs it meanwhile; a job that is stopped before it is there goes without."""
         try:
             engine = self._build(job.slug, job.config)
+            job.limits.check_steps(engine.steps)
             engine.prepare()
             carry = engine.carry_from(job.checkpoint) if job.checkpoint else chunk.first(engine, job)
             error = None
         except Exception as caught:  # whatever a demo raises is shown on its page, and harms no other job
             error = caught
         with self._changed:
-            job.busy = False
+            if job.ending or not job.active or self._gone:
+                return
             if error is not None:
                 self._fail(job, error)
             else:
@@ -471,48 +560,52 @@ class Jobs:
                 job.device, job.steps, job.steps_per_epoch = engine.device, engine.steps, engine.steps_per_epoch
                 if not job.history.steps():
                     job.keep_network(carry)
-                if job.state is State.COMPILING:
-                    self._become(job, job.target)
-                    job.pace.begin_anew()
+                self._become(job, job.target)
+                job.pace.begin_anew()
             self._settle_soon(job)
 
     def _fail(self, job: Job, error: BaseException) -> None:
         LOG.error("job %s failed", job.id, exc_info=error)
         job.error = "".join(traceback.format_exception(error))
         text = str(error).strip().splitlines()
-        self._become(job, State.FAILED, f"{type(error).__name__}: {text[0] if text else 'no message'}")
+        job.ending = (State.FAILED, f"{type(error).__name__}: {text[0] if text else 'no message'}")
 
     # Turns
 
     def _train_loop(self) -> None:
         while (job := self._next_turn()) is not None:
-            try:
-                self._turn(job)
-            except Exception as error:  # as above
-                with self._changed:
-                    self._fail(job, error)
-                    job.unsettled = False
-                self._end_after_failure(job)
+            began = time.monotonic()
+            self._take_turn(job)
             with self._changed:
-                job.busy = False
-                if job.state is State.RUNNING or (job.state is State.PAUSED and job.single_steps) or job.unsettled:
-                    self._wait_for_turn(job)
-                elif not job.active:
-                    self._forget_oldest()
+                self._turns.done(job, time.monotonic() - began)
 
     def _next_turn(self) -> Job | None:
-        """The job that has waited longest among those that are due; None when the process ends."""
+        """The job whose turn it is; None when the process ends."""
         with self._changed:
             while not self._closing:
                 now = time.monotonic()
-                for job in self._turns:
-                    if job.unsettled or job.single_steps or job.pace.due <= now or job.state is not State.RUNNING:
-                        self._turns.remove(job)
-                        job.waiting, job.busy = False, True
-                        return job
-                waits = [job.pace.due - now for job in self._turns]
+                if (job := self._turns.take(_due_at(now))) is not None:
+                    job.waiting, job.busy = False, True
+                    job.pace.begin_turn(now)
+                    job.people = self._turns.people()
+                    return job
+                waits = [other.pace.due - now for other in self._turns]
                 self._changed.wait(min(waits) if waits else None)
             return None
+
+    def _take_turn(self, job: Job) -> None:
+        """A turn of a job that is `busy` for this thread, whatever happens in it."""
+        try:
+            self._turn(job)
+        except Exception as error:  # as above
+            self._end_after_failure(job, error)
+        with self._changed:
+            job.busy = False
+            going = job.state is State.RUNNING or (job.state is State.PAUSED and job.single_steps)
+            if job.active and (going or job.unsettled or job.ending):
+                self._wait_for_turn(job)
+            elif not job.active:
+                self._forget_oldest()
 
     def _turn(self, job: Job) -> None:
         """One chunk of a job, and what has to be drawn and written after it. This thread has the job's turn."""
@@ -528,36 +621,40 @@ class Jobs:
                 self._evaluate(job, single)
             else:
                 self._train(job, steps, live)
+        rests = job.ending is not None or job.state is not State.RUNNING
+        self._draw(job, unsettled or rests)
         now = time.monotonic()
-        ended = job.state is not State.RUNNING
+        if self._publishes and now - job.published_at >= FOLLOW_EVERY and not job.ending:
+            job.published_at = now  # the last record comes when all of the run is written, or a reader would miss some
+            self.store.publish(job.record(), job.stream.arrays())
+        if job.ending:
+            self._end(job)
+        elif rests or now - job.saved_at >= max(SAVE_EVERY, job.save_seconds / MOST_SAVING):
+            self._save(job)
+
+    def _draw(self, job: Job, at_once: bool) -> None:
+        """Take a picture of the network where one is due. This thread has the job's turn."""
+        now = time.monotonic()
         every = max(DRAW_EVERY, job.draw_seconds / MOST_DRAWING)
-        draws = not job.sweep and now - job.drawn_at >= every  # nobody watches the cells of a sweep
-        if job.carry is not None and (unsettled or ended or draws):
+        due = not job.sweep and now - job.drawn_at >= every  # nobody watches the cells of a sweep
+        if job.carry is not None and (at_once or due):
             snapshot = job.engine.observe(job.carry)
             job.draw_seconds = time.monotonic() - now
             with self._changed:
                 job.snapshot, job.drawn_at = snapshot, now
                 job.snapshot_version += 1
                 job.version += 1
-        if self._publishes and now - job.published_at >= FOLLOW_EVERY:
-            job.published_at, record = now, job.record()
-            # The last record comes when all of the run is written, or a reader would miss some.
-            if record.state in ACTIVE:
-                self.store.publish(record, job.stream.arrays())
-        if ended and not job.active:
-            self._end(job)
-        elif ended or now - job.saved_at >= max(SAVE_EVERY, job.save_seconds / MOST_SAVING):
-            self._save(job)
 
     def _steps_due(self, job: Job) -> int:
         """How many steps this turn has."""
+        if job.ending:
+            return 0
         if job.state is State.PAUSED and job.single_steps:
             job.single_steps -= 1
             return 1
         if job.state is not State.RUNNING:
             return 0
-        now = time.monotonic()
-        due = job.pace.steps_due(sharing=1 + sum(other.pace.due <= now for other in self._turns))
+        due = job.pace.steps_due(self._turns.sharing(job, _due_at(time.monotonic())))
         return due if job.hold_at is None else max(0, min(due, job.hold_at - job.step))
 
     def _train(self, job: Job, steps: int, live: dict[str, float]) -> None:
@@ -566,7 +663,9 @@ class Jobs:
         started = time.perf_counter()
         carry, metrics, kept = chunk.train(job.engine, before, steps, live, job.history)
         seconds = time.perf_counter() - started
-        done = job.stream.record(before.step, metrics)
+        with self._changed:
+            self._leave_if_gone()
+            done = job.stream.record(before.step, metrics)
         diverged = done < carry.step - before.step
         if diverged:
             carry = chunk.exactly(job.engine, before, done, live)
@@ -582,11 +681,11 @@ class Jobs:
             if done:
                 job.pace.mark(done)
             job.version += 1
-            if diverged and job.active:
+            if diverged:
                 text = f"Diverged at step {carry.step:,}: the loss is no longer a number. The last good state is kept."
-                self._become(job, State.DIVERGED, text)
-            elif carry.step >= job.steps and job.active and not job.engine.evaluates(carry):
-                self._become(job, State.FINISHED)
+                job.ending = (State.DIVERGED, text)
+            elif carry.step >= job.steps and not job.engine.evaluates(carry):
+                job.ending = (State.FINISHED, "")
             elif carry.step == job.hold_at and job.state is State.RUNNING:
                 job.target = State.PAUSED
                 self._become(job, State.PAUSED)
@@ -603,13 +702,15 @@ class Jobs:
         if kept is not None and kept.network and not job.sweep:
             self.store.save_network(job.id, carry.step, kept.network)
         with self._changed:
+            self._leave_if_gone()
             job.seconds += time.perf_counter() - started
             job.version += 1
             job.single_steps += single
             if not finite:
-                if job.active:
-                    text = f"Diverged at step {carry.step:,}: the network's weights are no longer numbers."
-                    self._become(job, State.DIVERGED, text)
+                job.ending = (
+                    State.DIVERGED,
+                    f"Diverged at step {carry.step:,}: the network's weights are no longer numbers.",
+                )
                 return
             if kept is None:
                 job.message = job.message or MEASURING
@@ -619,28 +720,75 @@ class Jobs:
             job.carry = carry
             job.stream.append(carry.step, {name: np.array([value]) for name, value in found.items()})
             job.diary = [*job.diary, {"step": carry.step, **found, **kept.note}]
-            if carry.step >= job.steps and job.active:
-                self._become(job, State.FINISHED)
+            if carry.step >= job.steps:
+                job.ending = (State.FINISHED, "")
         self._save(job)
 
-    def _end_after_failure(self, job: Job) -> None:
-        """The same; where not even that can be written (a full disk, say), other runs go on all the same."""
+    def _leave_if_gone(self) -> None:
+        """End this thread where the process has not waited for it: what it has trained would come after the last checkpoint."""
+        if self._gone:
+            sys.exit()
+
+    def _end_after_failure(self, job: Job, error: Exception) -> None:
+        """End it as failed; where not even that can be written, other runs go on all the same."""
+        with self._changed:
+            self._fail(job, error)
+            job.unsettled = False
         try:
             self._end(job)
         except Exception:
             LOG.exception("run %s cannot be written", job.id)
+            self._show_ended(job)
 
     def _end(self, job: Job) -> None:
-        """Write a job that has ended, and free what it trained with. This thread has the job's turn."""
+        """Write a job that ends, and free what it trained with. This thread has the job's turn."""
         with self._changed:
+            assert job.ending is not None
+            if job.ending[0] is State.STOPPED:
+                job.ending = (State.STOPPED, f"Stopped at step {job.step:,}.")
             if job.carry is not None:
                 job.keep_network(job.carry)
                 job.checkpoint = job.carry.weights()
             job.engine = job.carry = None
         self._save(job)
+        self._show_ended(job)
+
+    def _show_ended(self, job: Job) -> None:
+        with self._changed:
+            assert job.ending is not None
+            self._become(job, *job.ending)
+            job.ending = None
+            self._changed.notify_all()
 
     def _save(self, job: Job) -> None:
         started = time.monotonic()
-        self.store.save(job.record(), job.arrays())
+        state, message = job.outcome
+        record = dataclasses.replace(job.record(), state=str(state), message=message)
+        self.store.save(record, job.arrays())
         job.saved_at = time.monotonic()
         job.save_seconds = job.saved_at - started
+
+    def _save_last(self, job: Job) -> None:
+        """Write it when the process ends; where that fails, the others are written all the same."""
+        try:
+            self._save(job)
+        except Exception:
+            LOG.exception("run %s cannot be written", job.id)
+
+
+def _due_at(now: float) -> Callable[[Job], bool]:
+    """Whether a job can make use of a turn."""
+
+    def due(job: Job) -> bool:
+        needed = job.unsettled or job.ending or job.single_steps or job.state is not State.RUNNING
+        return bool(needed) or job.pace.due <= now
+
+    return due
+
+
+def _tell_places(lane: Turns) -> None:
+    """Tell the jobs that wait to be compiled where they stand."""
+    for place, job in enumerate(lane.in_order(), 1):
+        if job.place != place:
+            job.place = place
+            job.version += 1

@@ -15,6 +15,7 @@ LONGEST_CHUNK_SECONDS, FEW_STEPS = (
 FIRST_CHUNK = 2  # steps, while nothing is measured: of a large network each may take seconds
 PACED_TURNS = 20.0  # turns a second of a paced job
 RAMP_START = 40.0  # steps per second at the start of a ramp, which doubles every second
+TURN_WEIGHT = 0.1  # of the latest in the mean time between turns
 RATE_WINDOW = 1.5  # seconds over which steps per second are measured
 
 Speed = float | Literal["ramp"] | None
@@ -23,7 +24,8 @@ Speed = float | Literal["ramp"] | None
 class Pace:
     """`speed` is in steps per second: None for as fast as it goes, 0 for one step at a time, "ramp" for a slow start that
     doubles every second. `due` is when the job's next turn is due, on the monotonic clock. `chunk_seconds` is how long a
-    turn takes where no other job waits.
+    turn takes where no other job waits. `turn_seconds` is how long it was lately from one turn to the next, None where that
+    is unknown.
     """
 
     def __init__(self, speed: Speed = None) -> None:
@@ -32,6 +34,8 @@ class Pace:
         self._measured = 0.0  # steps per second of computing
         self._marks: deque[tuple[float, int]] = deque(maxlen=64)
         self._lock = threading.Lock()  # pages read the rate
+        self.turn_seconds: float | None = None
+        self._turn_at = 0.0
         self.begin()
 
     def begin(self) -> None:
@@ -42,9 +46,17 @@ class Pace:
     def begin_anew(self) -> None:
         """The same after a pause, and measure the rate anew."""
         self.begin()
+        self.turn_seconds, self._turn_at = None, 0.0
         with self._lock:
             self._marks.clear()
             self._marks.append((time.monotonic(), 0))
+
+    def begin_turn(self, now: float) -> None:
+        """Note that a turn begins."""
+        if self._turn_at:
+            before = self.turn_seconds or now - self._turn_at
+            self.turn_seconds = before + TURN_WEIGHT * (now - self._turn_at - before)
+        self._turn_at = now
 
     def steps_due(self, sharing: int) -> int:
         """How many steps this turn has, when so many jobs wait for turns."""

@@ -1,5 +1,9 @@
-"""Where runs and sweeps are kept: an SQLite table of each and one file for each run, in one data folder."""
+"""Where runs and sweeps are kept: an SQLite table of each and one file for each run, in one data folder.
 
+What fails here raises OSError or sqlite3.DatabaseError; lib.safe_store goes on in memory then.
+"""
+
+import io
 import json
 import logging
 import os
@@ -8,10 +12,11 @@ import sqlite3
 import threading
 import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, fields
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import numpy as np
@@ -22,6 +27,8 @@ KEPT_PER_VISITOR = 200
 SWEEPS_PER_VISITOR = 20
 UNDO_SECONDS = 24 * 3600.0  # a deleted run is kept as long, in case its owner wants it back
 COMMAND_LINE = "command line"  # the visitor whose runs are those that are trained without a page
+VERSION = 1  # of the data folder
+LOCK_SECONDS = 1.0  # to wait for another process that writes
 UNFINISHED = ("queued", "compiling", "running", "paused")
 
 
@@ -142,12 +149,17 @@ _ADDED = {
 }  # since the first version
 
 
+class NewerFolderError(OSError):
+    """The data folder belongs to a later version of Unrolled, and is left as it is."""
+
+
 class Store:
     """Runs on disk. Every method may be called from any thread."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+        self._path = self.folder / "runs.sqlite"
+        self._files: _Files | _FilesInMemory = _Files(self.folder / "runs")
         self._lock = threading.RLock()
         self._claim: filelock.BaseFileLock | None = None
         self._database = self._open()
@@ -157,34 +169,30 @@ class Store:
 
         Raises sqlite3.OperationalError where it is there but cannot be used now: locked, or on a full disk.
         """
-        path = self.folder / "runs.sqlite"
         try:
-            return self._connect(path)
+            return self._connected()
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
-            aside = path.with_suffix(".broken")
-            LOG.error("%s cannot be read (%s); it is kept as %s", path, error, aside.name)
-            path.replace(aside)
-            return self._connect(path)
+            LOG.error("%s cannot be read (%s); it is kept as %s", self._path, error, _put_aside(self._path))
+            return self._connected()
 
-    def _connect(self, path: Path) -> sqlite3.Connection:
-        database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        try:
-            database.execute("PRAGMA journal_mode=WAL")
-            database.execute("PRAGMA synchronous=NORMAL")
-            for table, kind in _TABLES.items():
-                columns = _columns(kind)
-                database.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)}, PRIMARY KEY (id))")
-                there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
-                for column in set(columns) - there:
-                    _add_column(database, table, column)
-            database.execute("CREATE INDEX IF NOT EXISTS by_visitor ON runs (visitor, slug, created)")
-            database.execute("CREATE INDEX IF NOT EXISTS by_sweep ON runs (sweep)")
-        except sqlite3.DatabaseError:
-            database.close()
-            raise
-        return database
+    def _connected(self) -> sqlite3.Connection:
+        _check_version(self._path)
+        self._files.folder.mkdir(parents=True, exist_ok=True)
+        return _connect(self._path)
+
+    def reopen(self) -> None:
+        """Connect to the database again, after it or its disk has failed. Raises what that raises."""
+        fresh = self._connected()
+        with self._lock:
+            self._database.close()
+            self._database = fresh
+
+    def be_patient(self, seconds: float) -> None:
+        """How long a process that writes is waited for."""
+        with self._lock:
+            self._database.execute(f"PRAGMA busy_timeout={round(1000 * seconds)}")
 
     def close(self) -> None:
         """Close the database, and let go of what this process owns."""
@@ -192,15 +200,18 @@ class Store:
             self._database.close()
             if self._claim is not None:
                 self._claim.release()
-                Path(self._claim.lock_file).unlink(missing_ok=True)
+                with suppress(OSError):
+                    Path(self._claim.lock_file).unlink(missing_ok=True)
 
     # Several processes may share the folder: a server, and runs from the command line
 
-    def claim(self) -> str:
+    def claim(self, name: str = "") -> str:
         """A name for this process, under which it owns runs until it ends, however it ends."""
-        name = secrets.token_hex(8)
-        self._claim = self._process_lock(name)
-        self._claim.acquire(blocking=False)
+        name = name or secrets.token_hex(8)
+        if self._claim is None:
+            lock = self._process_lock(name)
+            lock.acquire(blocking=False)
+            self._claim = lock
         return name
 
     def is_alive(self, owner: str) -> bool:
@@ -233,7 +244,7 @@ class Store:
     def save(self, record: RunRecord, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Write a run's record and, where given, its arrays (curves, checkpoint, last picture), each in one piece."""
         if arrays is not None:
-            self._write_arrays(record.id, arrays)
+            self._files.write(record.id, arrays)
         self._write("runs", record)
 
     def _write(self, table: str, record: Record) -> None:
@@ -242,23 +253,12 @@ class Store:
         marks = ", ".join("?" for _ in columns)
         kept = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in _OWNERS)
         insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
-        with self._lock:
-            self._database.execute(f"{insert} ON CONFLICT (id) DO UPDATE SET {kept}", row)
-
-    def _file(self, run_id: str) -> Path:
-        return self.folder / "runs" / f"{run_id}.npz"
-
-    def _write_arrays(self, run_id: str, arrays: Mapping[str, np.ndarray]) -> None:
-        path = self._file(run_id)
-        fresh = path.with_suffix(f".{threading.get_ident()}.new")
-        with fresh.open("wb") as file:
-            np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # NumPy's stub reads every keyword as allow_pickle
-        fresh.replace(path)
+        self._change(f"{insert} ON CONFLICT (id) DO UPDATE SET {kept}", *row)
 
     def arrays(self, run_id: str) -> dict[str, np.ndarray]:
         """The run's arrays; empty when there are none or the file is broken."""
         try:
-            with self._file(run_id).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with self._files.open(run_id) as file, np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
         except FileNotFoundError:
             return {}
@@ -268,7 +268,7 @@ class Store:
 
     def publish(self, record: RunRecord, stream: Mapping[str, np.ndarray]) -> None:
         """Write how far a run is, and its curves, for other processes to show: often, and without its checkpoint."""
-        self._write_arrays(f"{record.id}~", stream)
+        self._files.write(f"{record.id}~", stream)
         self._write("runs", record)
 
     def published(self, run_id: str) -> dict[str, np.ndarray]:
@@ -277,7 +277,7 @@ class Store:
 
     def save_network(self, run_id: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep a run's network as it was at a step, beside its record."""
-        self._write_arrays(f"{run_id}@{step}", arrays)
+        self._files.write(f"{run_id}@{step}", arrays)
 
     def network(self, run_id: str, step: int) -> dict[str, np.ndarray]:
         """What `save_network` kept; empty when there is nothing."""
@@ -285,12 +285,11 @@ class Store:
 
     def network_steps(self, run_id: str) -> list[int]:
         """The steps whose networks are kept, in order."""
-        found = (self.folder / "runs").glob(f"{run_id}@*.npz")
-        return sorted(int(path.stem.rpartition("@")[2]) for path in found)
+        return sorted(int(name.rpartition("@")[2]) for name in self._files.names(f"{run_id}@"))
 
-    def load(self, run_id: str) -> RunRecord | None:
-        """One run's record."""
-        return next(iter(self._runs("id = ? AND NOT deleted", (run_id,), 1)), None)
+    def load(self, run_id: str, *, deleted: bool = False) -> RunRecord | None:
+        """One run's record; of one that was deleted only where that is asked for."""
+        return next(iter(self._runs("id = ?" if deleted else "id = ? AND NOT deleted", (run_id,), 1)), None)
 
     def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
         """The visitor's runs of a demo, or of all, the newest first; with `cells` those of sweeps as well."""
@@ -331,10 +330,7 @@ class Store:
         """Forget what was deleted more than a day before `now`."""
         for record in self._runs("deleted AND deleted < ?", (now - UNDO_SECONDS,), -1):
             self.delete(record.id)
-        for left in (self.folder / "runs").glob("*.new"):  # by a process that was killed while it wrote
-            with suppress(FileNotFoundError):
-                if left.stat().st_mtime < now - UNDO_SECONDS:
-                    left.unlink()
+        self._files.clear(now - UNDO_SECONDS)
 
     def _change(self, statement: str, *values: Any) -> None:
         with self._lock:
@@ -349,10 +345,8 @@ class Store:
     def delete(self, run_id: str) -> None:
         """Forget a run."""
         self._change("DELETE FROM runs WHERE id = ?", run_id)
-        for step in self.network_steps(run_id):
-            self._file(f"{run_id}@{step}").unlink(missing_ok=True)
-        for name in (run_id, f"{run_id}~"):
-            self._file(name).unlink(missing_ok=True)
+        for name in (*self._files.names(f"{run_id}@"), run_id, f"{run_id}~"):
+            self._files.delete(name)
 
     # Sweeps
 
@@ -382,6 +376,10 @@ class Store:
         """Forget a sweep and its runs."""
         for run_id in self.cells_of(sweep_id):
             self.delete(run_id)
+        self.drop_sweep(sweep_id)
+
+    def drop_sweep(self, sweep_id: str) -> None:
+        """Forget a sweep, and leave its runs."""
         self._change("DELETE FROM sweeps WHERE id = ?", sweep_id)
 
     # Rooms
@@ -417,6 +415,128 @@ class Store:
     def host(self, visitor: str) -> HostRecord | None:
         """The proof that a visitor gave the host code, where there is one."""
         return next(iter(self._select("hosts", "id = ?", (visitor,), 1)), None)
+
+
+class MemoryStore(Store):
+    """The same in memory: it ends with the process."""
+
+    def __init__(self) -> None:
+        self.folder = Path()
+        self._files = _FilesInMemory()
+        self._lock = threading.RLock()
+        self._claim = None
+        self._database = _connect(":memory:")
+
+
+class _Files:
+    """Arrays by name, each in a file NAME.npz that is there as a whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"
+
+    def write(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        fresh = self.folder / f"{name}.{threading.get_ident()}.new"
+        try:
+            with fresh.open("wb") as file:
+                _save(file, arrays)
+            fresh.replace(self._path(name))
+        except OSError:
+            with suppress(OSError):  # half a file would only fill a full disk
+                fresh.unlink(missing_ok=True)
+            raise
+
+    def open(self, name: str) -> BinaryIO:
+        return self._path(name).open("rb")
+
+    def names(self, start: str) -> list[str]:
+        return [path.stem for path in self.folder.glob(f"{start}*.npz")]
+
+    def delete(self, name: str) -> None:
+        self._path(name).unlink(missing_ok=True)
+
+    def clear(self, before: float) -> None:
+        """Delete what a process that was killed left half written."""
+        for left in self.folder.glob("*.new"):
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < before:
+                    left.unlink()
+
+
+class _FilesInMemory:
+    """The same in memory."""
+
+    folder = Path()
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def write(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        file = io.BytesIO()
+        _save(file, arrays)
+        self._kept[name] = file.getvalue()
+
+    def open(self, name: str) -> BinaryIO:
+        if name not in self._kept:
+            raise FileNotFoundError(name)
+        return io.BytesIO(self._kept[name])
+
+    def names(self, start: str) -> list[str]:
+        return [name for name in list(self._kept) if name.startswith(start)]
+
+    def delete(self, name: str) -> None:
+        self._kept.pop(name, None)
+
+    def clear(self, before: float) -> None:
+        """Nothing is ever half written."""
+
+
+def _save(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # NumPy's stub reads every keyword as allow_pickle
+
+
+def _put_aside(path: Path) -> str:
+    """Rename a database, with what SQLite keeps beside it; the name that it has then. None is ever overwritten."""
+    names = (path.with_suffix(f".broken{number or ''}") for number in count())
+    aside = next(name for name in names if not name.exists())
+    for end in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + end).replace(aside.with_name(aside.name + end))
+    return aside.name
+
+
+def _check_version(path: Path) -> None:
+    """Raises NewerFolderError for a database of a later version, which is only read for this."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)) as database:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise NewerFolderError(f"{path} has version {version}, this program writes version {VERSION}")
+
+
+def _connect(path: Path | str) -> sqlite3.Connection:
+    """The database at `path` with all tables and columns of this version."""
+    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=LOCK_SECONDS)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        for table, kind in _TABLES.items():
+            columns = _columns(kind)
+            database.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)}, PRIMARY KEY (id))")
+            there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+            for column in set(columns) - there:
+                _add_column(database, table, column)
+        database.execute("CREATE INDEX IF NOT EXISTS by_visitor ON runs (visitor, slug, created)")
+        database.execute("CREATE INDEX IF NOT EXISTS by_sweep ON runs (sweep)")
+        if database.execute("PRAGMA user_version").fetchone() != (VERSION,):
+            database.execute(f"PRAGMA user_version={VERSION}")
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    return database
 
 
 def _add_column(database: sqlite3.Connection, table: str, column: str) -> None:

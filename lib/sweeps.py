@@ -15,6 +15,7 @@ from typing import Any
 
 from lib.job import ACTIVE, Job, State
 from lib.jobs import Jobs
+from lib.limits import Limits
 from lib.settings import Config
 from lib.store import SweepRecord
 from lib.sweep import Axis, Plan, Result
@@ -76,11 +77,13 @@ class Sweeps:
         self._thread = threading.Thread(target=self._loop, name="sweeps", daemon=True)
         self._thread.start()
 
-    def start(self, slug: str, plan: Plan, visitor: str) -> Sweep:
-        """Begin a sweep."""
+    def start(self, slug: str, plan: Plan, visitor: str, *, limits: Limits | None = None) -> Sweep:
+        """Begin a sweep. Raises LimitError, as Jobs.start."""
         sweep = Sweep(slug, plan, visitor)
         with self._changed:
+            self._jobs.check_limits(visitor, limits)
             self._sweeps[sweep.id] = sweep
+            self._count(sweep)
             self._forget_oldest()
             self._store.save_sweep(sweep.record())
             self._store.prune_sweeps(visitor, slug)
@@ -141,8 +144,16 @@ class Sweeps:
         for sweep_id in ended[:-KEPT_IN_MEMORY]:
             del self._sweeps[sweep_id]
 
+    def _count(self, sweep: Sweep) -> None:
+        """Have it count among its visitor's runs while it is under way in this process."""
+        if sweep.state in ACTIVE:
+            self._jobs.sweeps[sweep.id] = sweep.visitor
+        else:
+            self._jobs.sweeps.pop(sweep.id, None)
+
     def _publish(self, sweep: Sweep) -> None:
         sweep.version += 1
+        self._count(sweep)
         self._store.save_sweep(sweep.record())
 
     def _restored(self, record: SweepRecord) -> Sweep | None:
@@ -196,6 +207,7 @@ class Sweeps:
             LOG.exception("sweep %s failed", sweep.id)
             sweep.state, sweep.message = State.FAILED, f"{type(error).__name__}: {error}"
             sweep.version += 1
+            self._count(sweep)
             for job in sweep.under_way.values():
                 self._jobs.stop(job.id)
             sweep.under_way.clear()

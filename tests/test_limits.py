@@ -1,127 +1,128 @@
-"""Bounds of requests and streams, and identities that were made up."""
+"""Limits on what is trained at a time: who is refused, what is said, and that nothing is stopped for nothing."""
 
-import asyncio
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
-import anyio
-import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
-from app import limits, traffic
-from app.limits import Bounds, StreamLimit
-from app.visitor import COOKIE, VisitorCookie
+from lib.job import Job, State
+from lib.jobs import Jobs
+from lib.limits import LimitError, Limits
+from lib.sweep import plan
+from lib.sweeps import Sweeps
+from tests.test_jobs import Engine, QuadraticConfig, wait
 
-VISITOR = "v" * 32
+TWO = "You have 2 runs under way, as many as this server allows one person: stop one of them first."
 
 
-async def _page(request: Request) -> PlainTextResponse:
-    return PlainTextResponse("page")
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    made = limited(tmp_path)
+    yield made
+    made.shutdown()
 
 
-BOUNDED = Starlette(routes=[Route("/{path:path}", _page, methods=["GET", "PUT"])], middleware=[Middleware(Bounds)])
+def limited(folder: Path) -> Jobs:
+    limits = Limits(runs_under_way=2, waiting=3, steps=10**6)
+    return Jobs(
+        folder, 1, build=lambda slug, config: Engine(config), config_of=lambda slug: QuadraticConfig, limits=limits
+    )
 
 
-@pytest.fixture(autouse=True)
-def _no_streams() -> Iterator[None]:
-    traffic.streams.clear()
-    yield
-    traffic.streams.clear()
+def start(jobs: Jobs, person: str = "me", steps: int = 10**6, **options) -> Job:
+    return jobs.start("quadratic", QuadraticConfig(steps=steps), person, **options)
 
 
-def ask(app: Any, path: str, method: str = "GET", **settings: Any) -> httpx.Response:
-    async def call() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
-            return await client.request(method, path, **settings)
-
-    return anyio.run(call)
-
-
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("/echo?text=" + "x" * 16_000, 200),
-        ("/echo?text=" + "x" * limits.LONGEST_QUERY, 414),
-        ("/" + "x" * limits.LONGEST_PATH, 414),
-    ],
-)
-def test_an_address_has_a_bound(path: str, status: int) -> None:
-    assert ask(BOUNDED, path).status_code == status
+def test_one_too_many_is_refused_and_said_and_an_ended_one_makes_room(jobs: Jobs) -> None:
+    first, second = start(jobs), start(jobs, paused=True)
+    for refused in (lambda: start(jobs), lambda: start(jobs, instead_of="nobody")):
+        with pytest.raises(LimitError) as caught:
+            refused()
+        assert str(caught.value) == TWO
+    assert len(jobs.runs_of("me", None, 9)) == 2 and first.active and second.active
+    theirs = start(jobs, "you")
+    with pytest.raises(LimitError, match="This server has 3 runs under way, as many as it takes"):
+        start(jobs, "somebody")
+    jobs.stop(theirs.id)
+    jobs.stop(first.id)
+    start(jobs)
 
 
-def test_a_body_has_a_bound_and_a_length_but_an_upload_is_left_to_streamlit() -> None:
-    large = b"x" * (limits.LARGEST_BODY + 1)
-
-    async def parts() -> Any:
-        yield b"part"
-
-    assert ask(BOUNDED, "/echo", "PUT", content=b"small").status_code == 200
-    assert ask(BOUNDED, "/echo", "PUT", content=large).status_code == 413
-    assert ask(BOUNDED, "/echo", "PUT", content=parts()).status_code == 411
-    assert ask(BOUNDED, "/_stcore/upload_file/session/file", "PUT", content=large).status_code == 200
+def test_a_run_that_stands_for_another_is_not_refused_because_of_it(jobs: Jobs) -> None:
+    start(jobs)
+    old = start(jobs)
+    new = start(jobs, instead_of=old.id)
+    assert (old.state, new.active) == (State.STOPPED, True)
+    again = jobs.rewind(new.id)
+    assert again is not None and again.active and new.state is State.STOPPED
 
 
-def open_streams(visitors: list[str], monkeypatch: pytest.MonkeyPatch, **most: int) -> tuple[list[int], list[int]]:
-    """The statuses of streams that are opened one after another and stay open, and of as many after they were left."""
-    for name, value in most.items():
-        monkeypatch.setattr(limits, name, value)
-
-    async def stream(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await receive()
-
-    async def read() -> tuple[list[int], list[int]]:
-        left, rounds = asyncio.Event(), ([], [])
-        for statuses in rounds:
-            left.clear()
-            tasks = [asyncio.ensure_future(one(visitor, statuses, left)) for visitor in visitors]
-            while len(statuses) < len(tasks):
-                await asyncio.sleep(0)
-            left.set()
-            await asyncio.gather(*tasks)
-        return rounds
-
-    async def one(visitor: str, statuses: list[int], left: asyncio.Event) -> None:
-        async def receive() -> Any:
-            await left.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-
-        headers = [(b"cookie", f"{COOKIE}={visitor}".encode())]
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "client": ("1.2.3.4", 5)}
-        await StreamLimit(stream)(scope, receive, send)
-
-    return asyncio.run(read())
+def test_a_run_that_is_refused_stops_nothing(jobs: Jobs) -> None:
+    start(jobs), start(jobs, "you"), start(jobs, "you")
+    finished = start(jobs, "she", steps=10**6, limits=Limits())
+    with pytest.raises(LimitError, match="This run would have 1,000,001 steps, and this server allows 1,000,000"):
+        start(jobs, steps=10**6 + 1, instead_of=finished.id)
+    with pytest.raises(LimitError):
+        start(jobs, "he", instead_of="nobody")
+    assert finished.active
 
 
-def test_a_visitor_may_have_some_streams_and_again_when_they_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, again = open_streams([VISITOR] * 4 + ["w" * 32], monkeypatch, MOST_STREAMS_EACH=3)
-    assert first == again == [200, 200, 200, 429, 200]
-    assert not traffic.streams
+def test_limits_may_be_given_for_a_run(jobs: Jobs) -> None:
+    first = start(jobs, limits=Limits(runs_under_way=1))
+    with pytest.raises(LimitError, match="You have 1 run under way"):
+        start(jobs, limits=Limits(runs_under_way=1))
+    for _ in range(4):
+        start(jobs, limits=Limits())
+    assert jobs.rewind(first.id) is not None, "it stands for itself"
 
 
-def test_all_together_may_have_some_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, again = open_streams([letter * 32 for letter in "abcde"], monkeypatch, MOST_STREAMS=3)
-    assert first == again == [200, 200, 200, 503, 503]
+def test_a_sweep_counts_as_one_however_many_cells_it_trains(jobs: Jobs) -> None:
+    sweeps = Sweeps(jobs, config_of=lambda slug: QuadraticConfig)
+    four = plan(QuadraticConfig(steps=10**6), [("learning_rate", "0.01, 0.02, 0.03, 0.04")])
+    sweep = sweeps.start("quadratic", four, "me")
+    wait(lambda: len(sweep.under_way) == 2)
+    run = start(jobs)
+    with pytest.raises(LimitError) as caught:
+        start(jobs)
+    assert str(caught.value) == TWO
+    with pytest.raises(LimitError):
+        sweeps.start("quadratic", four, "me")
+    sweeps.pause(sweep.id)
+    with pytest.raises(LimitError):
+        start(jobs)
+    sweeps.stop(sweep.id)
+    wait(lambda: not sweep.under_way)
+    start(jobs)
+    assert run.active
+    sweeps.shutdown()
 
 
-def test_without_a_good_cookie_the_address_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, _ = open_streams(["forged", "x" * 65, "../../etc"], monkeypatch, MOST_STREAMS_EACH=2)
-    assert first == [200, 200, 429]
+def test_what_a_server_before_left_counts_when_it_goes_on(tmp_path: Path) -> None:
+    first = limited(tmp_path)
+    left = start(first)
+    first.shutdown()
+    second = limited(tmp_path)
+    start(second), start(second)
+    for go_on in (second.resume, second.step):
+        with pytest.raises(LimitError) as caught:
+            go_on(left.id)
+        assert str(caught.value) == TWO
+    found = second.get(left.id)
+    assert found is not None and found.state is State.PAUSED and found.target is State.PAUSED
+    second.shutdown()
 
 
-@pytest.mark.parametrize(
-    "value", ["", "short", "x" * 5000, "../" * 10, "%00" * 10, "é" * 30, "=;=;==", '"\\000"', "\x7f" * 30]
-)
-def test_a_forged_cookie_is_nobodys(value: str) -> None:
-    app = Starlette(routes=[Route("/", _page)], middleware=[Middleware(VisitorCookie)])
-    cookie = f"{COOKIE}={value}".encode("latin-1")
-    assert ask(app, "/", headers={b"cookie": cookie}).status_code == 200
+def test_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("UNROLLED_HOSTED", "UNROLLED_RUNS_PER_PERSON", "UNROLLED_MOST_RUNS", "UNROLLED_MOST_STEPS"):
+        monkeypatch.delenv(name, raising=False)
+    assert Limits.from_environment() == Limits()
+    monkeypatch.setenv("UNROLLED_HOSTED", "1")
+    assert Limits.from_environment() == Limits(5, 400, None)
+    monkeypatch.setenv("UNROLLED_RUNS_PER_PERSON", "0")
+    monkeypatch.setenv("UNROLLED_MOST_STEPS", "100000")
+    assert Limits.from_environment() == Limits(None, 400, 100_000)
+    monkeypatch.setenv("UNROLLED_MOST_RUNS", "many")
+    with pytest.raises(
+        ValueError, match="UNROLLED_MOST_RUNS='many' is not a whole number: give one, or 0 for no limit"
+    ):
+        Limits.from_environment()

@@ -124,6 +124,10 @@ def test_a_broken_database_is_put_aside(tmp_path: Path) -> None:
     assert store.load("a") == RECORD
     assert (tmp_path / "runs.broken").read_bytes().startswith(b"this is no database")
     store.close()
+    (tmp_path / "runs.sqlite").write_bytes(b"neither is this one" * 50)
+    Store(tmp_path).close()
+    assert (tmp_path / "runs.broken").read_bytes().startswith(b"this is no database"), "it is not overwritten"
+    assert (tmp_path / "runs.broken1").read_bytes().startswith(b"neither is this one")
 
 
 def test_many_threads(store: Store) -> None:

@@ -3,10 +3,10 @@
 
 import { Events } from "./events.js"
 import { follow, unfollow } from "./stream.js"
-import { duration, pace, significant, whole } from "./words.js"
+import { duration, moment, ordinal, pace, significant, whole } from "./words.js"
 
 const STATES = {
-  queued: ["Queued", "gray", "Other runs are before it."],
+  queued: ["Queued", "gray", "It is compiled as soon as it is its turn."],
   compiling: ["Compiling", "violet", "This takes a few seconds, and longer for wide gated cells with long windows."],
   running: ["Running", "green", ""],
   paused: ["Paused", "orange", ""],
@@ -19,6 +19,13 @@ const READY = ["Ready", "gray", "Press Start to train."]
 const LOST = ["Connection lost, trying again…", "orange", ""]
 const GONE = ["Gone", "red", "This run is not on the server any more."]
 const UNKNOWN = "–"
+
+/** Where the run stands among others': in the queue to be compiled, or taking turns. */
+function waits(frame) {
+  if (frame?.state === "queued" && frame.place > 0) return `${ordinal(frame.place)} in the queue to be compiled.`
+  if (frame?.state !== "running" || !(frame.people > 1) || frame.turn_seconds == null) return ""
+  return `${whole(frame.people)} people take turns; this run’s turn comes every ${moment(frame.turn_seconds)}.`
+}
 
 export class Status {
   constructor(root) {
@@ -69,7 +76,7 @@ export class Status {
     this.root.dataset.color = color
     this.write("state", label)
     const message = this.run?.connection === "lost" ? "" : frame?.message
-    this.write("message", message || explained)
+    this.write("message", message || waits(frame) || explained)
     this.parts.message.classList.toggle("hint", !message)
     this.progress(frame)
     this.write("epoch", frame?.epochs && `${whole(frame.epoch)} of ${whole(frame.epochs)}`)

@@ -11,6 +11,15 @@ export function significant(value) {
 /** Steps per second with three digits, so that the last ones do not flicker. */
 export const pace = value => (value < 10 ? String(Number(value.toPrecision(2))) : whole(Number(value.toPrecision(3))))
 
+/** Such as "1st", "12th" or "23rd". */
+export function ordinal(value) {
+  const ending = { one: "st", two: "nd", few: "rd" }[new Intl.PluralRules("en", { type: "ordinal" }).select(value)]
+  return `${whole(value)}${ending ?? "th"}`
+}
+
+/** A short time, rounded so that it does not flicker: "0.1 s", "0.4 s", "3 s". */
+export const moment = seconds => (seconds < 1 ? `${Math.max(1, Math.round(10 * seconds)) / 10} s` : duration(seconds))
+
 /** Such as "40 s", "3 min 20 s" or "2 h 5 min". */
 export function duration(seconds) {
   const s = Math.round(seconds)

@@ -1,0 +1,269 @@
+"""The run store where the disk may fail: what cannot be written is kept in memory, and written as soon as that works again."""
+
+import errno
+import logging
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lib.store import LOCK_SECONDS, MemoryStore, NewerFolderError, RunRecord, Store, SweepRecord
+
+LOG = logging.getLogger(__name__)
+RETRY_SECONDS = 2.0
+FAULTS = (OSError, sqlite3.DatabaseError)
+FULL, CLOSED = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EPERM, errno.EROFS)
+T = TypeVar("T")
+
+
+class SafeStore:
+    """A `Store` (see there) that fails nobody. Every method may be called from any thread.
+
+    `trouble` says, for people, why nothing can be saved at the moment; it is empty while all is well. Then runs that were
+    changed since are read from memory, and nobody waits for a lock. Housekeeping waits until all is well.
+    """
+
+    def __init__(self, place: Store | Path) -> None:
+        self.trouble = ""
+        self._disk = place if isinstance(place, Store) else None
+        self.folder = place.folder if isinstance(place, Store) else Path(place)
+        self._memory, self._owner = MemoryStore(), ""
+        self._unsaved: dict[str, int] = {}  # ids of runs and sweeps in memory, and how often each was written there
+        self._lock, self._mending = threading.Lock(), threading.Lock()
+        self._closing = threading.Event()
+        if self._disk is None:
+            try:
+                self._disk = Store(self.folder)
+            except FAULTS as error:
+                self._notice(error)
+
+    def close(self) -> None:
+        """Write what is missing, if that works now, and close."""
+        self._closing.set()
+        if self.trouble and not self._mend():
+            LOG.error("%d runs and sweeps could not be written and are lost: %s", len(self._unsaved), self.trouble)
+        if self._disk is not None:
+            self._disk.close()
+
+    # Trouble
+
+    def _notice(self, error: Exception) -> None:
+        """Go on in memory from now on. Raises the error where the disk is not to blame for it."""
+        if isinstance(error, sqlite3.ProgrammingError):
+            raise error
+        with self._lock:
+            if not self.trouble:
+                self.trouble = _explained(error)
+                LOG.error("%s cannot be used, runs are kept in memory: %s", self.folder, error)
+                threading.Thread(target=self._mend_loop, name="mend", daemon=True).start()
+
+    def _mend_loop(self) -> None:
+        if self._disk is not None:
+            self._disk.be_patient(0)  # whoever reads meanwhile is not to wait for a lock
+        while not self._closing.wait(RETRY_SECONDS):
+            if self._mend():
+                LOG.warning("%s can be used again, and all runs are saved", self.folder)
+                return
+
+    def _mend(self) -> bool:
+        """Open the folder again and write what it lacks: whether all is well."""
+        try:
+            with self._mending:
+                self._reopen()
+                for name, version in list(self._unsaved.items()):
+                    self._write_back(name, version)
+                with self._lock:
+                    self.trouble = self.trouble if self._unsaved else ""
+                if self._disk is not None and not self.trouble:
+                    self._disk.be_patient(LOCK_SECONDS)
+        except FAULTS as error:
+            self.trouble = _explained(error)
+        return not self.trouble
+
+    def _reopen(self) -> None:
+        disk = self._disk or Store(self.folder)
+        if self._disk is not None:
+            disk.reopen()
+        disk.be_patient(0)
+        if self._owner:
+            disk.claim(self._owner)
+        self._disk = disk
+
+    def _write_back(self, name: str, version: int) -> None:
+        """Write a run or a sweep from memory, and forget it there unless it has changed meanwhile."""
+        assert self._disk is not None
+        if (sweep := self._memory.load_sweep(name)) is not None:
+            self._disk.save_sweep(sweep)
+        if (run := self._memory.load(name, deleted=True)) is not None:
+            self._disk.save(run, self._memory.arrays(name) or None)
+            self._disk.rename(name, run.name)
+            self._disk.put_away(name, run.deleted)
+        for step in self._memory.network_steps(name):
+            self._disk.save_network(name, step, self._memory.network(name, step))
+        with self._lock:
+            if self._unsaved[name] == version:
+                self._memory.delete(name)
+                self._memory.drop_sweep(name)
+                del self._unsaved[name]
+
+    # Writing
+
+    def _write(self, name: str, write: Callable[[Store], Any]) -> None:
+        """Write something of this run or sweep, to the disk or else to memory."""
+        while not self._closing.is_set():
+            if self._disk is not None and not self.trouble:
+                try:
+                    write(self._disk)
+                    return
+                except FAULTS as error:
+                    self._notice(error)
+            before = None if name in self._unsaved else self._on_disk(name)
+            with self._lock:
+                if self.trouble:  # or else all has been mended in this moment
+                    if before is not None and name not in self._unsaved:
+                        self._memory.save(before)  # what its owner calls it
+                    write(self._memory)
+                    self._unsaved[name] = self._unsaved.get(name, 0) + 1
+                    return
+
+    def _on_disk(self, run_id: str) -> RunRecord | None:
+        try:
+            return self._disk.load(run_id, deleted=True) if self._disk is not None else None
+        except FAULTS:
+            return None
+
+    def save(self, record: RunRecord, arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        self._write(record.id, lambda store: store.save(record, arrays))
+
+    def save_network(self, run_id: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+        self._write(run_id, lambda store: store.save_network(run_id, step, arrays))
+
+    def save_sweep(self, record: SweepRecord) -> None:
+        self._write(record.id, lambda store: store.save_sweep(record))
+
+    def rename(self, run_id: str, name: str) -> None:
+        self._write(run_id, lambda store: store.rename(run_id, name))
+
+    def put_away(self, run_id: str, when: float) -> None:
+        self._write(run_id, lambda store: store.put_away(run_id, when))
+
+    # What can be left out while there is trouble
+
+    def _tend(self, tend: Callable[[Store], Any]) -> None:
+        if not self.trouble:
+            self._read(tend, None)
+
+    def publish(self, record: RunRecord, stream: Mapping[str, np.ndarray]) -> None:
+        self._tend(lambda store: store.publish(record, stream))
+
+    def purge(self, now: float) -> None:
+        self._tend(lambda store: store.purge(now))
+
+    def prune(self, visitor: str, slug: str) -> None:
+        self._tend(lambda store: store.prune(visitor, slug))
+
+    def prune_sweeps(self, visitor: str, slug: str) -> None:
+        self._tend(lambda store: store.prune_sweeps(visitor, slug))
+
+    # Several processes
+
+    def claim(self) -> str:
+        self._owner = secrets.token_hex(8)
+        self._read(lambda store: store.claim(self._owner), "")
+        return self._owner
+
+    def is_alive(self, owner: str) -> bool:
+        return self._read(lambda store: store.is_alive(owner), False)
+
+    def take(self, run_id: str, owner: str, new: str) -> bool:
+        if not self.trouble and (taken := self._read(lambda store: store.take(run_id, owner, new), None)) is not None:
+            return taken
+        return True  # nobody else can write here either
+
+    def owners(self) -> dict[str, str]:
+        return self._read(lambda store: store.owners(), {})
+
+    # Reading
+
+    def _read(self, read: Callable[[Store], T], otherwise: T) -> T:
+        """What the disk has, or else `otherwise`."""
+        if self._disk is None:
+            return otherwise
+        try:
+            return read(self._disk)
+        except FAULTS as error:
+            self._notice(error)
+            return otherwise
+
+    def _all(self, read: Callable[[Store], list[Any]], limit: int = -1) -> list[Any]:
+        """The records of memory and of the disk, the newest first."""
+        with self._lock:
+            found, ids = read(self._memory), set(self._unsaved)
+        nothing: list[Any] = []
+        found += [record for record in self._read(read, nothing) if record.id not in ids]
+        found.sort(key=lambda record: record.created, reverse=True)
+        return found if limit < 0 else found[:limit]
+
+    def load(self, run_id: str) -> RunRecord | None:
+        run = self._memory.load(run_id, deleted=True)
+        if run is not None:
+            return None if run.deleted else run
+        return self._read(lambda store: store.load(run_id), None)
+
+    def arrays(self, run_id: str) -> dict[str, np.ndarray]:
+        return self._memory.arrays(run_id) or self._read(lambda store: store.arrays(run_id), {})
+
+    def published(self, run_id: str) -> dict[str, np.ndarray]:
+        return self._read(lambda store: store.published(run_id), {})
+
+    def network(self, run_id: str, step: int) -> dict[str, np.ndarray]:
+        return self._memory.network(run_id, step) or self._read(lambda store: store.network(run_id, step), {})
+
+    def network_steps(self, run_id: str) -> list[int]:
+        nothing: list[int] = []
+        there = self._read(lambda store: store.network_steps(run_id), nothing)
+        return sorted({*there, *self._memory.network_steps(run_id)})
+
+    def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
+        return self._all(lambda store: store.runs_of(visitor, slug, limit, cells=cells), limit)
+
+    def cells_of(self, sweep_id: str) -> dict[str, RunRecord]:
+        return {record.id: record for record in self._all(lambda store: list(store.cells_of(sweep_id).values()))}
+
+    def unfinished(self) -> list[RunRecord]:
+        return self._all(lambda store: store.unfinished())
+
+    def load_sweep(self, sweep_id: str) -> SweepRecord | None:
+        return self._memory.load_sweep(sweep_id) or self._read(lambda store: store.load_sweep(sweep_id), None)
+
+    def sweeps_of(self, visitor: str, slug: str, limit: int) -> list[SweepRecord]:
+        return self._all(lambda store: store.sweeps_of(visitor, slug, limit), limit)
+
+    def unfinished_sweeps(self) -> list[SweepRecord]:
+        return self._all(lambda store: store.unfinished_sweeps())
+
+
+def _explained(error: Exception) -> str:
+    """What is wrong, what that means, and what can be done about it."""
+    number, text = getattr(error, "errno", None), str(error).lower()
+    if isinstance(error, NewerFolderError):
+        what, remedy = (
+            "The data folder belongs to a later version of Unrolled",
+            "start that version, or name another folder",
+        )
+    elif number in FULL or "full" in text:
+        what, remedy = "The disk with the data folder is full", "make room on it"
+    elif number in CLOSED or "readonly" in text or "unable to open" in text:
+        what, remedy = "The data folder cannot be written to", "let this server write there"
+    elif "locked" in text:
+        what, remedy = "Another program holds the data folder's database", "end that program"
+    else:
+        what, remedy = f"The data folder cannot be used ({error})", "look into the server's log"
+    return (
+        f"{what}. Runs go on, but they are kept in memory only and are lost when the server ends. "
+        f"Whoever looks after this server can {remedy}; what was missed is then saved by itself."
+    )

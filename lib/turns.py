@@ -1,0 +1,84 @@
+"""Whose turn it is: fair between people, and then between the runs of one person.
+
+Each person has a clock that counts the seconds their runs have used, and the next turn is that of the person whose clock is
+furthest back (start-time fair queuing: Goyal, Vin and Cheng, 1996). Who comes back after having wanted nothing goes on where
+the others are, so that nobody saves up turns. Of one person's jobs the one that has waited longest is next.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from lib.job import Job
+
+MOST_CLOCKS = 1000
+
+
+class Turns:
+    """The jobs that wait for a turn. Whoever calls a method holds a lock."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Job, None] = {}  # the one that has waited longest first
+        self._served: Counter[str] = Counter()  # how many turns each person has just now
+        self._clocks: dict[str, float] = {}
+        self._now = 0.0  # the clock of those who come back
+
+    def add(self, job: Job) -> None:
+        """Let a job wait for its turn."""
+        if not self._waiting and not self._served:
+            self._clocks.clear()  # the machine had nothing to do, so nobody took anything from anybody
+        if job not in self._waiting:
+            self._waiting[job], job.waiting_since = None, time.monotonic()
+        self._clocks[job.visitor] = max(self._now, self._clocks.get(job.visitor, 0.0))
+
+    def remove(self, job: Job) -> None:
+        """Let it wait no longer."""
+        self._waiting.pop(job, None)
+
+    def take(self, due: Callable[[Job], bool] = lambda job: True, *, one_each: bool = False) -> Job | None:
+        """The job whose turn it is among those that are `due`; with `one_each` of a person who has no turn just now."""
+        first: dict[str, Job] = {}
+        for job in self._waiting:
+            if job.visitor not in first and due(job):
+                first[job.visitor] = job
+        if not first:
+            return None
+        self._now = max(self._now, min(map(self._clock, [*first, *self._served])))
+        person = min(first, key=lambda person: (self._served[person], self._clock(person)))
+        if one_each and self._served[person]:
+            return None
+        job = first[person]
+        self.remove(job)
+        self._served[person] += 1
+        return job
+
+    def done(self, job: Job, seconds: float) -> None:
+        """The turn that `take` gave has ended, and has used so many seconds."""
+        self._clocks[job.visitor] = self._clock(job.visitor) + seconds
+        self._served -= Counter([job.visitor])
+        if len(self._clocks) > MOST_CLOCKS:  # who is not ahead of those that come back needs none
+            self._clocks = {person: clock for person, clock in self._clocks.items() if clock > self._now}
+
+    def _clock(self, person: str) -> float:
+        return self._clocks.get(person, self._now)
+
+    def people(self) -> int:
+        """How many people take turns."""
+        return len({job.visitor for job in self._waiting} | set(self._served))
+
+    def sharing(self, job: Job, due: Callable[[Job], bool]) -> int:
+        """Among how many one round of turns is shared: the people who are due, or, if that is more, the job's person's jobs."""
+        others = [other.visitor for other in self._waiting if due(other)]
+        return max(len({job.visitor, *others}), 1 + others.count(job.visitor))
+
+    def in_order(self) -> list[Job]:
+        """Those that wait, about in the order of their turns: everybody's first job, then everybody's second, …"""
+        before: Counter[str] = Counter()
+        places: dict[Job, tuple[int, float]] = {}
+        for job in self._waiting:
+            places[job] = (before[job.visitor] + self._served[job.visitor], self._clock(job.visitor))
+            before[job.visitor] += 1
+        return sorted(places, key=places.__getitem__)
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(list(self._waiting))
