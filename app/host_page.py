@@ -7,7 +7,7 @@ from typing import Any
 import segno
 import streamlit as st
 
-from app import controls, frames, host_code, room_page, room_strip
+from app import controls, frames, host_code, room_page, room_strip, run_bar
 from app.live import component, live_chart, page_status, strict
 from app.markdown import escaped
 from app.service import jobs, rooms
@@ -49,8 +49,7 @@ def show() -> None:
 
 def is_host(visitor: str) -> bool:
     """Whether this visitor has given the host code that holds now."""
-    record = jobs().store.host(visitor)
-    return record is not None and host_code.proven(visitor, record.proof)
+    return any(host_code.proven(visitor, record.proof) for record in jobs().store.kept(HostRecord, visitor))
 
 
 def _sign_in(visitor: str) -> None:
@@ -67,12 +66,12 @@ def _sign_in(visitor: str) -> None:
             if not right:
                 st.error("This is not the host code: ask whoever started this server for it.", icon=":material/error:")
                 return
-            jobs().store.save_host(HostRecord(visitor, host_code.proof(visitor), time.time()))
+            jobs().store.keep(HostRecord(visitor, host_code.proof(visitor), time.time()))
             st.rerun()
 
 
 def _sign_out(visitor: str) -> None:
-    jobs().store.save_host(HostRecord(visitor, "", time.time()))
+    jobs().store.keep(HostRecord(visitor, "", time.time()))
 
 
 # The room and its door
@@ -141,7 +140,7 @@ def _pause_all(room: RoomRecord) -> None:
 
 def _resume_all(room: RoomRecord) -> None:
     for run_id in rooms().hold(room.id, []):
-        jobs().resume(run_id)
+        run_bar.or_say(jobs().resume, run_id)
 
 
 # What everyone does

@@ -146,7 +146,7 @@ def step(demo: Demo, visitor: str, run_id: str | None) -> None:
         job = start(demo, visitor, paused=True)
         run_id = job.id if job else None
     if run_id is not None:
-        _or_say(jobs().step, run_id)
+        or_say(jobs().step, run_id)
 
 
 def resume(run_id: str) -> None:
@@ -154,17 +154,17 @@ def resume(run_id: str) -> None:
     if speed() == 0:
         st.session_state["speed_round"] += 1
     jobs().set_speed(run_id, speed())
-    _or_say(jobs().resume, run_id)
+    or_say(jobs().resume, run_id)
 
 
 def rewind(demo: Demo, run_id: str) -> None:
     """Go back to the start: the same initial weights and data. What was trained stays as a run of its own."""
-    job = _or_say(jobs().rewind, run_id)
+    job = or_say(jobs().rewind, run_id)
     if job is not None:
         show_new(demo, job)
 
 
-def _or_say(act: Callable[[str], Any], run_id: str) -> Any:
+def or_say(act: Callable[[str], Any], run_id: str) -> Any:
     """Do it; where the server's limits forbid it, say so."""
     try:
         return act(run_id)

@@ -9,6 +9,7 @@ from demos.registry import get
 from lib.jobs import Jobs
 from lib.limits import Limits
 from lib.rooms import Rooms
+from lib.settings import Config
 from lib.store import data_folder
 from lib.sweeps import Sweeps
 
@@ -43,6 +44,11 @@ def _rooms() -> Rooms:
     return found
 
 
+def _permit(visitor: str, slug: str, config: Config) -> Limits:
+    """The server's limits for a run, or those of the visitor's room."""
+    return rooms().permit(visitor, slug, config, Limits.from_environment())
+
+
 def _sweeps() -> Sweeps:
     if not hasattr(_PROCESS, "sweeps"):
         _PROCESS.sweeps = Sweeps(_jobs(), config_of=lambda slug: get(slug).config)
@@ -69,5 +75,6 @@ def _jobs() -> Jobs:
             config_of=lambda slug: get(slug).config,
             limits=Limits.from_environment(),
         )
+        _PROCESS.jobs.permit = _permit
     found: Jobs = _PROCESS.jobs
     return found

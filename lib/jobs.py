@@ -79,6 +79,8 @@ class Jobs:
         self.store = SafeStore(store)
         self._owner, self._publishes = self.store.claim(), publishes
         self._build, self._config_of, self._limits = build, config_of, limits
+        # The limits for a run of a visitor, or a LimitError where they may not begin it at all: a room has rules of its own.
+        self.permit: Callable[[str, str, Config], Limits] = lambda visitor, slug, config: limits
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self.sweeps: dict[str, str] = {}  # the sweeps that are under way, and whose they are
         self._turns = Turns()
@@ -127,17 +129,16 @@ class Jobs:
         run_id: str | None = None,
         points: int = CAPACITY,
         instead_of: str = "",
-        limits: Limits | None = None,
     ) -> Job:
         """Begin a run. It is queued, compiled where these shapes are new, and then runs, or waits at step 0.
 
         `sweep` is the sweep that it is a cell of: these are compiled in a thread of their own, behind which no visitor waits.
         `points` is how many each series keeps. The run `instead_of` is stopped for it. Raises LimitError, and stops nothing,
-        where there would be more than `limits` (or the server's) allow.
+        where that is more than is allowed.
         """
         job = Job(slug, config, visitor, run_id=run_id, sweep=sweep)
         job.stream = MetricStream(points)
-        return self._begin(job, paused, speed, instead_of, limits)
+        return self._begin(job, paused, speed, instead_of)
 
     def fork(
         self,
@@ -148,7 +149,6 @@ class Jobs:
         *,
         paused: bool = False,
         speed: Speed = None,
-        limits: Limits | None = None,
     ) -> Job:
         """Begin a run of the same demo with the weights that a run had at `step`, or at the last one kept before it.
 
@@ -168,10 +168,11 @@ class Jobs:
             )
         kept, network = found
         job = Job(parent.slug, config, visitor, origin=(run_id, kept), start=network)
-        return self._begin(job, paused, speed, limits=limits)
+        return self._begin(job, paused, speed)
 
-    def _begin(self, job: Job, paused: bool, speed: Speed, instead_of: str = "", limits: Limits | None = None) -> Job:
-        job.pace.speed, job.owner, job.limits = speed, self._owner, limits or self._limits
+    def _begin(self, job: Job, paused: bool, speed: Speed, instead_of: str = "") -> Job:
+        job.pace.speed, job.owner = speed, self._owner
+        job.limits = self._limits if job.sweep else self.permit(job.visitor, job.slug, job.config)
         job.target = State.PAUSED if paused or speed == 0 else State.RUNNING
         with self._changed:
             job.limits.check_steps(job.steps)
@@ -299,7 +300,7 @@ class Jobs:
                 return None
             config = replace(job.config, **job.live)
             again = Job(job.slug, config, job.visitor, origin=job.origin, start=job.start)
-            return self._begin(again, True, job.pace.speed, run_id, job.limits)
+            return self._begin(again, True, job.pace.speed, run_id)
 
     def delete(self, run_id: str) -> None:
         """Stop a run and put it away; for a day `restore` brings it back."""

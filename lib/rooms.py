@@ -4,16 +4,19 @@ A room is opened by a host and joined with its code. It is kept in the store, so
 the room that its visitor was in when it began.
 """
 
+import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace as changed
 from typing import Any
 
 from lib.challenges import Challenge, Place, leaderboard
+from lib.limits import LimitError, Limits
+from lib.safe_store import SafeStore
 from lib.settings import Config, settings_of
-from lib.store import MemberRecord, RoomRecord, RunRecord, Store
+from lib.store import MemberRecord, RoomRecord, RunRecord
 from lib.values import as_text, shown
 
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is read as another
@@ -25,18 +28,19 @@ IDLE_SECONDS = 12 * 3600.0  # a room that nobody has changed, joined or trained 
 RULES: dict[str, Any] = {"runs": 3, "steps": 0, "demos": [], "settings": {}}
 
 
-class RoomError(ValueError):
+class RoomError(LimitError):
     """What cannot be done in a room. Its text is one line with the remedy."""
 
 
 class Rooms:
     """All rooms of the server. Every method may be called from any thread."""
 
-    def __init__(self, store: Store, config_of: Callable[[str], type[Config]]) -> None:
+    def __init__(self, store: SafeStore, config_of: Callable[[str], type[Config]]) -> None:
         self._store, self._config_of = store, config_of
         self._lock = threading.RLock()
-        self._rooms = {room.id: room for room in store.rooms()}
-        self._members: dict[str, MemberRecord] = {m.visitor: m for m in reversed(store.members()) if not m.gone}
+        self._rooms = {room.id: room for room in store.kept(RoomRecord)}
+        self._known = {member.id: member for member in reversed(store.kept(MemberRecord))}  # who is or was in a room
+        self._members = {member.visitor: member for member in self._known.values() if not member.gone}
 
     # The host
 
@@ -157,11 +161,9 @@ class Rooms:
                 raise RoomError(f"This room is full, with {MOST_MEMBERS} people: ask your instructor to open another.")
             if (before := self._members.get(visitor)) and before.room != room.id:
                 self.leave(visitor)
-            known = next((m for m in self._store.members(room.id) if m.visitor == visitor), None)
-            begun = known.created if known else time.time()
-            member = MemberRecord(f"{room.id}:{visitor}", room.id, visitor, name, begun)
-            self._store.save_member(member)
-            self._members[visitor] = member
+            key = f"{room.id}:{visitor}"
+            came = self._known[key].created if key in self._known else time.time()
+            self._members[visitor] = self._keep_member(MemberRecord(key, room.id, visitor, name, came))
             return room
 
     def leave(self, visitor: str) -> None:
@@ -169,7 +171,7 @@ class Rooms:
         with self._lock:
             member = self._members.pop(visitor, None)
             if member is not None:
-                self._store.save_member(changed(member, gone=time.time()))
+                self._keep_member(changed(member, gone=time.time()))
 
     def of(self, visitor: str) -> tuple[RoomRecord, MemberRecord] | None:
         """The open room that a visitor is in, and as whom."""
@@ -186,13 +188,17 @@ class Rooms:
 
     def nicknames(self, room_id: str) -> dict[str, str]:
         """What everyone who is or was in a room is called there, by visitor."""
-        return {member.visitor: member.nickname for member in self._store.members(room_id)}
+        with self._lock:
+            return {member.visitor: member.nickname for member in self._known.values() if member.room == room_id}
 
     # What they train
 
     def runs(self, room_id: str, limit: int = -1) -> list[RunRecord]:
-        """The runs of a room, the newest first, as they were saved last."""
-        return self._store.runs_in(room_id, limit)
+        """The runs that people began while they were in a room and it was open, the newest first, as they were saved last."""
+        with self._lock:
+            end = self._rooms[room_id].closed or math.inf
+            spans = [(m.visitor, m.created, min(end, m.gone or end)) for m in self._known.values() if m.room == room_id]
+        return self._store.runs_in(spans, limit)
 
     def challenge(self, room_id: str) -> Challenge | None:
         """The latest challenge, open or closed."""
@@ -209,11 +215,11 @@ class Rooms:
             challenge, self.runs(room_id) if runs is None else runs, self.nicknames(room_id), self._config_of
         )
 
-    def check(self, visitor: str, slug: str, config: Config) -> Mapping[str, Any]:
-        """The rules for a run that this visitor wants to begin; none outside of a room. Raises RoomError where one forbids it."""
+    def permit(self, visitor: str, slug: str, config: Config, limits: Limits) -> Limits:
+        """The limits for a run of a visitor: the server's, and in a room its own. Raises RoomError where that forbids the run."""
         found = self.of(visitor)
         if found is None:
-            return {}
+            return limits
         room, rules = found[0], found[0].rules
         if rules["demos"] and slug not in rules["demos"]:
             raise RoomError(f"In room {room.code} the demo {slug} is not open: choose {', '.join(rules['demos'])}.")
@@ -229,7 +235,7 @@ class Rooms:
                 raise RoomError(
                     f"In room {room.code} the setting {label} stays at {as_text(wanted)}: change only {opened}."
                 )
-        return rules
+        return changed(limits, runs_under_way=min(rules["runs"], limits.runs_under_way or rules["runs"]))
 
     def base(self, room: RoomRecord, slug: str) -> Config:
         """What settings that are not open have: the host's last push for this demo, or the defaults."""
@@ -258,8 +264,13 @@ class Rooms:
 
     def _keep(self, room: RoomRecord) -> RoomRecord:
         self._rooms[room.id] = room
-        self._store.save_room(room)
+        self._store.keep(room)
         return room
+
+    def _keep_member(self, member: MemberRecord) -> MemberRecord:
+        self._known[member.id] = member
+        self._store.keep(member)
+        return member
 
 
 def _new_code() -> str:

@@ -5,13 +5,25 @@ import logging
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from lib.store import LOCK_SECONDS, MemoryStore, NewerFolderError, RunRecord, Store, SweepRecord
+from lib.store import (
+    LOCK_SECONDS,
+    HostRecord,
+    K,
+    Kept,
+    MemberRecord,
+    MemoryStore,
+    NewerFolderError,
+    RoomRecord,
+    RunRecord,
+    Store,
+    SweepRecord,
+)
 
 LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
@@ -102,12 +114,17 @@ class SafeStore:
             self._disk.save(run, self._memory.arrays(name) or None)
             self._disk.rename(name, run.name)
             self._disk.put_away(name, run.deleted)
+        kinds: tuple[type[Any], ...] = (RoomRecord, MemberRecord, HostRecord)
+        for kind in kinds:
+            for record in self._memory.kept(kind, name):
+                self._disk.keep(record)
         for step in self._memory.network_steps(name):
             self._disk.save_network(name, step, self._memory.network(name, step))
         with self._lock:
             if self._unsaved[name] == version:
                 self._memory.delete(name)
                 self._memory.drop_sweep(name)
+                self._memory.drop_kept(name)
                 del self._unsaved[name]
 
     # Writing
@@ -150,6 +167,9 @@ class SafeStore:
 
     def put_away(self, run_id: str, when: float) -> None:
         self._write(run_id, lambda store: store.put_away(run_id, when))
+
+    def keep(self, record: Kept) -> None:
+        self._write(record.id, lambda store: store.keep(record))
 
     # What can be left out while there is trouble
 
@@ -245,6 +265,12 @@ class SafeStore:
 
     def unfinished_sweeps(self) -> list[SweepRecord]:
         return self._all(lambda store: store.unfinished_sweeps())
+
+    def kept(self, kind: type[K], name: str | None = None) -> list[K]:
+        return self._all(lambda store: store.kept(kind, name))
+
+    def runs_in(self, spans: Sequence[tuple[str, float, float]], limit: int = -1) -> list[RunRecord]:
+        return self._all(lambda store: store.runs_in(spans, limit), limit)
 
 
 def _explained(error: Exception) -> str:

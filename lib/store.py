@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, fields
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import filelock
 import numpy as np
@@ -126,7 +126,10 @@ class HostRecord:
     created: float
 
 
-Record = RunRecord | SweepRecord | RoomRecord | MemberRecord | HostRecord
+Kept = RoomRecord | MemberRecord | HostRecord
+K = TypeVar("K", RoomRecord, MemberRecord, HostRecord)
+_KEPT: dict[type, str] = {RoomRecord: "rooms", MemberRecord: "members", HostRecord: "hosts"}
+Record = RunRecord | SweepRecord | Kept
 _TABLES: dict[str, type] = {
     "runs": RunRecord,
     "sweeps": SweepRecord,
@@ -382,39 +385,26 @@ class Store:
         """Forget a sweep, and leave its runs."""
         self._change("DELETE FROM sweeps WHERE id = ?", sweep_id)
 
-    # Rooms
+    # Rooms, and who is in them
 
-    def save_room(self, record: RoomRecord) -> None:
-        """Write a room's record."""
-        self._write("rooms", record)
+    def keep(self, record: Kept) -> None:
+        """Write the record of a room, a member or a host."""
+        self._write(_KEPT[type(record)], record)
 
-    def rooms(self) -> list[RoomRecord]:
-        """All rooms, the newest first."""
-        return self._select("rooms", "1", (), -1)
+    def kept(self, kind: type[K], name: str | None = None) -> list[K]:
+        """All records of a kind, or the one with this id; the newest first."""
+        where, values = ("1", ()) if name is None else ("id = ?", (name,))
+        return self._select(_KEPT[kind], where, values, -1)
 
-    def save_member(self, record: MemberRecord) -> None:
-        """Write who is in a room, or has left it."""
-        self._write("members", record)
+    def drop_kept(self, name: str) -> None:
+        """Forget the room, member or host with this id."""
+        for table in _KEPT.values():
+            self._change(f"DELETE FROM {table} WHERE id = ?", name)
 
-    def members(self, room_id: str | None = None) -> list[MemberRecord]:
-        """Everyone who is or was in a room, or in any; who came last is the first."""
-        where, values = ("1", ()) if room_id is None else ("room = ?", (room_id,))
-        return self._select("members", where, values, -1)
-
-    def runs_in(self, room_id: str, limit: int = -1) -> list[RunRecord]:
-        """The runs that were begun by people while they were in a room that was open, the newest first; no cells of sweeps."""
-        came = "members.visitor = runs.visitor AND runs.created >= members.created"
-        went = "(members.gone = 0 OR runs.created < members.gone) AND (rooms.closed = 0 OR runs.created < rooms.closed)"
-        found = f"SELECT 1 FROM members JOIN rooms ON rooms.id = members.room WHERE room = ? AND {came} AND {went}"
-        return self._runs(f"NOT deleted AND sweep = '' AND EXISTS ({found})", (room_id,), limit)
-
-    def save_host(self, record: HostRecord) -> None:
-        """Keep that a visitor gave the host code."""
-        self._write("hosts", record)
-
-    def host(self, visitor: str) -> HostRecord | None:
-        """The proof that a visitor gave the host code, where there is one."""
-        return next(iter(self._select("hosts", "id = ?", (visitor,), 1)), None)
+    def runs_in(self, spans: Sequence[tuple[str, float, float]], limit: int = -1) -> list[RunRecord]:
+        """The runs that visitors began in a span of time, (visitor, from, to), the newest first; no cells of sweeps."""
+        began = " OR ".join(["(visitor = ? AND created >= ? AND created < ?)"] * len(spans)) or "0"
+        return self._runs(f"NOT deleted AND sweep = '' AND ({began})", [v for span in spans for v in span], limit)
 
 
 class MemoryStore(Store):

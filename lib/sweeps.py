@@ -15,7 +15,6 @@ from typing import Any
 
 from lib.job import ACTIVE, Job, State
 from lib.jobs import Jobs
-from lib.limits import Limits
 from lib.settings import Config
 from lib.store import SweepRecord
 from lib.sweep import Axis, Plan, Result
@@ -77,11 +76,12 @@ class Sweeps:
         self._thread = threading.Thread(target=self._loop, name="sweeps", daemon=True)
         self._thread.start()
 
-    def start(self, slug: str, plan: Plan, visitor: str, *, limits: Limits | None = None) -> Sweep:
+    def start(self, slug: str, plan: Plan, visitor: str) -> Sweep:
         """Begin a sweep. Raises LimitError, as Jobs.start."""
         sweep = Sweep(slug, plan, visitor)
         with self._changed:
-            self._jobs.check_limits(visitor, limits)
+            limits = [self._jobs.permit(visitor, slug, config) for config in plan.cells]
+            self._jobs.check_limits(visitor, limits[0])
             self._sweeps[sweep.id] = sweep
             self._count(sweep)
             self._forget_oldest()

@@ -58,21 +58,22 @@ def test_a_run_that_stands_for_another_is_not_refused_because_of_it(jobs: Jobs) 
 
 
 def test_a_run_that_is_refused_stops_nothing(jobs: Jobs) -> None:
-    start(jobs), start(jobs, "you"), start(jobs, "you")
-    finished = start(jobs, "she", steps=10**6, limits=Limits())
+    running = start(jobs)
     with pytest.raises(LimitError, match="This run would have 1,000,001 steps, and this server allows 1,000,000"):
-        start(jobs, steps=10**6 + 1, instead_of=finished.id)
+        start(jobs, steps=10**6 + 1, instead_of=running.id)
+    start(jobs, "you"), start(jobs, "you")
     with pytest.raises(LimitError):
         start(jobs, "he", instead_of="nobody")
-    assert finished.active
+    assert running.active
 
 
-def test_limits_may_be_given_for_a_run(jobs: Jobs) -> None:
-    first = start(jobs, limits=Limits(runs_under_way=1))
+def test_a_person_may_have_limits_of_their_own(jobs: Jobs) -> None:
+    jobs.permit = lambda visitor, slug, config: Limits(runs_under_way=1 if visitor == "me" else None)
+    first = start(jobs)
     with pytest.raises(LimitError, match="You have 1 run under way"):
-        start(jobs, limits=Limits(runs_under_way=1))
+        start(jobs)
     for _ in range(4):
-        start(jobs, limits=Limits())
+        start(jobs, "you")
     assert jobs.rewind(first.id) is not None, "it stands for itself"
 
 

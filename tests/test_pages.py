@@ -13,6 +13,7 @@ from app import runs_page, service, sweep_panel
 from demos.echo.config import EchoConfig
 from demos.registry import DEMOS, get
 from lib.jobs import Jobs
+from lib.limits import Limits
 from lib.rooms import Rooms
 from lib.store import Store
 from lib.sweeps import Sweeps
@@ -34,6 +35,7 @@ def jobs(monkeypatch, tmp_path: Path) -> Iterator[Jobs]:
     made = Jobs(Store(tmp_path), build=lambda slug, config: get(slug).build(config), config_of=lambda s: get(s).config)
     sweeps = Sweeps(made, config_of=lambda slug: get(slug).config)
     rooms = Rooms(made.store, config_of=lambda slug: get(slug).config)
+    made.permit = lambda visitor, slug, config: rooms.permit(visitor, slug, config, Limits())
     monkeypatch.setattr(service, "_rooms", lambda: rooms)
     monkeypatch.setattr(service, "_jobs", lambda: made)
     monkeypatch.setattr(service, "_sweeps", lambda: sweeps)

@@ -11,6 +11,7 @@ from app import host_code, host_page, room_frames, service
 from demos.echo.config import EchoConfig
 from demos.registry import get
 from lib.jobs import Jobs
+from lib.limits import LimitError
 from lib.rooms import Rooms
 from lib.store import HostRecord
 from tests.test_pages import jobs, wait_until  # noqa: F401 (a fixture)
@@ -47,7 +48,7 @@ def button(page: AppTest, label: str) -> Any:
 
 
 def signed_in(rooms: Rooms) -> AppTest:
-    service.jobs().store.save_host(HostRecord("the host", host_code.proof("the host"), time.time()))
+    service.jobs().store.keep(HostRecord("the host", host_code.proof("the host"), time.time()))
     return page(HOST, "the host")
 
 
@@ -176,7 +177,9 @@ def test_limits_are_kept_and_hold(rooms: Rooms) -> None:
     now = rooms.get(room.id)
     assert now is not None and now.rules["steps"] == 1000 and not host.exception
     rooms.join(room.code, "ada", "Ada")
-    assert rooms.check("ada", "echo", EchoConfig(series_length=600, epochs=2))["steps"] == 1000
+    started("ada")
+    with pytest.raises(LimitError, match=f"room {room.code} allows 1,000"):
+        service.jobs().start("echo", EchoConfig(), "ada")
 
 
 def test_every_demo_can_be_pushed_mapped_and_made_a_challenge_of(rooms: Rooms) -> None:

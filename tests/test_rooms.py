@@ -10,9 +10,11 @@ import pytest
 from demos.echo.config import EchoConfig
 from demos.registry import get
 from lib.challenges import Challenge
+from lib.limits import Limits
 from lib.rooms import CODE_LETTERS, IDLE_SECONDS, LETTERS, MOST_MEMBERS, RoomError, Rooms
+from lib.safe_store import SafeStore
 from lib.settings import replace as with_settings
-from lib.store import RunRecord, Store
+from lib.store import RunRecord
 
 
 def config_of(slug: str) -> Any:
@@ -20,16 +22,16 @@ def config_of(slug: str) -> Any:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
+def store(tmp_path: Path) -> SafeStore:
+    return SafeStore(tmp_path)
 
 
 @pytest.fixture
-def rooms(store: Store) -> Rooms:
+def rooms(store: SafeStore) -> Rooms:
     return Rooms(store, config_of)
 
 
-def run(store: Store, visitor: str, name: str = "run", *, loss: float | None = 0.5, **known: Any) -> RunRecord:
+def run(store: SafeStore, visitor: str, name: str = "run", *, loss: float | None = 0.5, **known: Any) -> RunRecord:
     config = EchoConfig()
     values: dict[str, Any] = {
         "id": name, "visitor": visitor, "slug": "echo", "config": config.model_dump(), "live": {}, "changes": [],
@@ -131,7 +133,7 @@ def test_who_joins_another_room_leaves_the_first(rooms: Rooms) -> None:
 # What outlives the server
 
 
-def test_a_room_and_all_in_it_outlive_the_server(rooms: Rooms, store: Store) -> None:
+def test_a_room_and_all_in_it_outlive_the_server(rooms: Rooms, store: SafeStore) -> None:
     room = rooms.open("Tuesday")
     rooms.join(room.code, "ada", "Ada"), rooms.join(room.code, "bob", "Bob")
     rooms.leave("bob")
@@ -145,7 +147,7 @@ def test_a_room_and_all_in_it_outlive_the_server(rooms: Rooms, store: Store) -> 
     assert found is not None and found[0].rules["runs"] == 2
 
 
-def test_an_idle_room_is_closed_and_one_in_which_something_happened_is_not(rooms: Rooms, store: Store) -> None:
+def test_an_idle_room_is_closed_and_one_in_which_something_happened_is_not(rooms: Rooms, store: SafeStore) -> None:
     idle, busy = rooms.open(), rooms.open()
     later = time.time() + IDLE_SECONDS + 60
     rooms.join(busy.code, "ada", "Ada")
@@ -169,22 +171,28 @@ def test_everyone_gets_the_same_config_with_the_rooms_seed(rooms: Rooms) -> None
 
 def test_what_a_room_forbids_cannot_be_begun_in_it(rooms: Rooms) -> None:
     room, config = rooms.open(), EchoConfig()
-    assert rooms.check("ada", "echo", config) == {}, "outside of a room there are no rules"
+    server = Limits(runs_under_way=5, waiting=9)
+
+    def permit(config: EchoConfig) -> Limits:
+        return rooms.permit("ada", "echo", config, server)
+
+    assert permit(config) == server, "outside of a room the server's hold"
     rooms.join(room.code, "ada", "Ada")
-    rooms.set_rules(room.id, demos=["gates"])
+    assert permit(config) == Limits(runs_under_way=3, waiting=9)
+    rooms.set_rules(room.id, demos=["gates"], runs=7)
     with pytest.raises(RoomError, match=f"In room {room.code} the demo echo is not open: choose gates"):
-        rooms.check("ada", "echo", config)
+        permit(config)
     rooms.set_rules(room.id, demos=[], steps=config.steps - 1)
     with pytest.raises(RoomError, match=f"This run has {config.steps:,} steps, and room {room.code} allows"):
-        rooms.check("ada", "echo", config)
+        permit(config)
     rooms.set_rules(room.id, steps=config.steps, settings={"echo": ["state_size"]})
-    assert rooms.check("ada", "echo", EchoConfig(state_size=9))["runs"] == 3
+    assert permit(EchoConfig(state_size=9)) == server, "the lower of both"
     with pytest.raises(RoomError, match="the setting Echo step stays at 3: change only state_size"):
-        rooms.check("ada", "echo", EchoConfig(echo_step=9))
+        permit(EchoConfig(echo_step=9))
     rooms.push(room.id, "echo", EchoConfig(echo_step=9, seed=room.seed))
-    rooms.check("ada", "echo", EchoConfig(echo_step=9, seed=room.seed))
+    permit(EchoConfig(echo_step=9, seed=room.seed))
     rooms.close(room.id)
-    assert rooms.check("ada", "echo", config) == {}
+    assert permit(config) == server
     with pytest.raises(RoomError, match="is not a rule of a room"):
         rooms.set_rules(room.id, nonsense=1)
 
@@ -202,7 +210,7 @@ def test_a_map_over_what_is_no_pair_of_settings_is_refused(rooms: Rooms, x: str,
 # Whose runs count
 
 
-def test_a_rooms_runs_are_those_that_people_began_while_they_were_in_it(rooms: Rooms, store: Store) -> None:
+def test_a_rooms_runs_are_those_that_people_began_while_they_were_in_it(rooms: Rooms, store: SafeStore) -> None:
     room = rooms.open()
     now = time.time()
     rooms.join(room.code, "ada", "Ada"), rooms.join(room.code, "bob", "Bob")
@@ -217,7 +225,7 @@ def test_a_rooms_runs_are_those_that_people_began_while_they_were_in_it(rooms: R
     assert {record.id for record in rooms.runs(room.id)} == {"in it", "bobs"}
 
 
-def test_the_best_run_of_each_that_keeps_to_the_conditions_counts(rooms: Rooms, store: Store) -> None:
+def test_the_best_run_of_each_that_keeps_to_the_conditions_counts(rooms: Rooms, store: SafeStore) -> None:
     room = rooms.open()
     for name in ("ada", "bob", "cyd", "dan"):
         rooms.join(room.code, name, name.title())
@@ -242,7 +250,7 @@ def test_the_best_run_of_each_that_keeps_to_the_conditions_counts(rooms: Rooms, 
     assert challenge.text("Echo", EchoConfig) == says
 
 
-def test_a_live_setting_that_left_the_conditions_for_a_while_does_not_count(rooms: Rooms, store: Store) -> None:
+def test_a_live_setting_that_left_the_conditions_for_a_while_does_not_count(rooms: Rooms, store: SafeStore) -> None:
     room = rooms.open()
     rooms.join(room.code, "ada", "Ada")
     rooms.pose(room.id, Challenge("echo", [["learning_rate", "<=", 0.5]], opened=time.time()))
@@ -252,7 +260,7 @@ def test_a_live_setting_that_left_the_conditions_for_a_while_does_not_count(room
     assert [place.run for place in rooms.board(room.id)] == ["honest"]
 
 
-def test_a_new_challenge_ends_the_one_before(rooms: Rooms, store: Store) -> None:
+def test_a_new_challenge_ends_the_one_before(rooms: Rooms, store: SafeStore) -> None:
     room = rooms.open()
     rooms.join(room.code, "ada", "Ada")
     assert rooms.challenge(room.id) is None and rooms.board(room.id) == []
@@ -264,7 +272,7 @@ def test_a_new_challenge_ends_the_one_before(rooms: Rooms, store: Store) -> None
     assert [place["run"] for place in now.challenges[0]["places"]] == ["first"] and rooms.board(room.id) == []
 
 
-def test_a_record_of_another_version_does_not_break_the_board(rooms: Rooms, store: Store) -> None:
+def test_a_record_of_another_version_does_not_break_the_board(rooms: Rooms, store: SafeStore) -> None:
     room = rooms.open()
     rooms.join(room.code, "ada", "Ada")
     rooms.pose(room.id, Challenge("echo", [["state_size", "<=", 8]], opened=0.0))
