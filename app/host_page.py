@@ -2,17 +2,20 @@
 
 import io
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import segno
 import streamlit as st
 
-from app import controls, frames, host_code, room_page, room_strip, run_bar
+from app import controls, frames, host_code, room_frames, room_page, room_strip, run_bar
 from app.live import component, live_chart, page_status, strict
 from app.markdown import escaped
 from app.service import jobs, rooms
-from app.visitor import visitor_id
+from app.visitor import visitor_clock, visitor_id
 from demos.registry import DEMOS, Demo, get
+from lib import room_report
 from lib.challenges import OPERATORS, Challenge
 from lib.curves import Curve
 from lib.rooms import RoomError
@@ -329,4 +332,30 @@ def _limits(room: RoomRecord) -> None:
 
 
 def _export(room: RoomRecord) -> None:
-    """The room as files."""
+    """The room as files, made when they are asked for."""
+    st.caption(
+        "All runs of the room by nickname, with their settings and results. The page needs no network, and prints well."
+    )
+    with st.container(horizontal=True):
+        st.download_button(
+            "Table (CSV)",
+            partial(_as_csv, room),
+            f"unrolled-{room.code}.csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Report (one HTML page)", partial(_as_html, room, visitor_clock()), f"unrolled-{room.code}.html",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+
+
+def _as_csv(room: RoomRecord) -> str:
+    return room_report.as_csv(jobs().now(rooms().runs(room.id)), rooms().nicknames(room.id))
+
+
+def _as_html(room: RoomRecord, clock: Callable[[float], str]) -> str:
+    runs, nicknames = jobs().now(rooms().runs(room.id)), rooms().nicknames(room.id)
+    curves = {run.id: jobs().curve(run.id, room_report.SERIES) for run in runs}
+    drawn = room_frames.map_of(room, runs, nicknames) if room.map else None
+    return room_report.as_html(room, runs, curves, nicknames, get, clock, drawn)

@@ -2,6 +2,8 @@
 
 import re
 import secrets
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from http.cookies import SimpleCookie
 from zoneinfo import ZoneInfo
@@ -73,10 +75,18 @@ def visitor_id() -> str:
 
 def clock(seconds: float) -> str:
     """A moment on the visitor's clock: the time of day, and before today the date."""
+    moment, now = (datetime.fromtimestamp(each, _zone()) for each in (seconds, time.time()))
+    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def visitor_clock() -> Callable[[float], str]:
+    """What says a moment's date and time on this visitor's clock, also when no script runs."""
+    zone = _zone()
+    return lambda seconds: f"{datetime.fromtimestamp(seconds, zone):%Y-%m-%d %H:%M}"
+
+
+def _zone() -> tzinfo:
     try:
-        zone: tzinfo = ZoneInfo(st.context.timezone or "UTC")
+        return ZoneInfo(st.context.timezone or "UTC")
     except (KeyError, ValueError):
-        zone = UTC
-    moment = datetime.fromtimestamp(seconds, zone)
-    today = moment.date() == datetime.now(zone).date()
-    return f"{moment:%H:%M:%S}" if today else f"{moment:%Y-%m-%d %H:%M}"
+        return UTC

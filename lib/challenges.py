@@ -7,7 +7,6 @@ from typing import Any
 
 from lib.settings import Config, settings_of
 from lib.store import RunRecord
-from lib.values import as_text
 
 OPERATORS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "<=": ("at most", operator.le),
@@ -45,10 +44,7 @@ class Challenge:
         fields = settings_of(config_class)
         parts = []
         for name, sign, value in self.conditions:
-            unit = f" {fields[name].unit}" if fields[name].unit else ""
-            options = fields[name].options
-            said = options[value] if options else as_text(value)
-            parts.append(f"{fields[name].label.lower()} {OPERATORS[sign][0]} {said}{unit}")
+            parts.append(f"{fields[name].label.lower()} {OPERATORS[sign][0]} {fields[name].in_words(value)}")
         return f"The lowest loss on {title}" + (f", with {', '.join(parts)}" if parts else "")
 
     def holds(self, values: Mapping[str, Any]) -> bool:

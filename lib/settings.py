@@ -75,6 +75,21 @@ class Setting:
         unit = f" ({self.unit})" if self.unit else ""
         return f"{KINDS[self.type].noun} from {self.minimum} to {self.maximum}{unit}"
 
+    def brief(self, value: Value) -> str:
+        """A value as a person reads it: "8", "0.3", "Adam"."""
+        if self.options:
+            return self.options[str(value)]
+        return f"{value:g}" if isinstance(value, float) else as_text(value)
+
+    def in_words(self, value: Value) -> str:
+        """The same with its unit: "8 units"."""
+        return f"{self.brief(value)} {self.unit}".rstrip()
+
+    def phrase(self, value: Value) -> str:
+        """The same after its label: "echo step 3 steps", "hidden units 8"."""
+        label = self.label.lower()
+        return f"{label} {self.brief(value) if label.endswith(self.unit) else self.in_words(value)}"
+
     def read(self, raw: object) -> Value:
         """The value as this setting's type, its bounds not yet checked. Raises SettingError."""
         if self.options is not None:
@@ -215,6 +230,14 @@ def given(config: Config) -> dict[str, Value]:
         return defaults(type(config), {other: value for other, value in values.items() if other != name})[name]
 
     return {name: value for name, value in values.items() if value != usual(name)}
+
+
+def recorded(config_class: type[C], values: Mapping[str, Any]) -> C | None:
+    """The config that a run's record holds; None where another version of the demo wrote it."""
+    try:
+        return _build(config_class, values) if set(values) == set(settings_of(config_class)) else None
+    except SettingError:
+        return None
 
 
 def clamp(config_class: type[C], values: Mapping[str, object]) -> tuple[C, list[str]]:

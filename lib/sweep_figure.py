@@ -1,17 +1,18 @@
 """The map of a sweep: a heatmap of its cells, filled in as they end, with the theory's boundary over it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lib import style
-from lib.settings import settings_of
+from lib.settings import Setting, settings_of
 from lib.style import Json
 from lib.sweep import Plan, Result
-from lib.values import as_text
+from lib.values import Value, as_text
 
 MOST_TEXTS = 12  # columns up to which each cell has its number in it, also on a phone
+MOST_LABELS = 20  # along an axis
 
 # Below the axis, as on a phone; the colour bar is above.
 LEGEND: Json = {
@@ -59,14 +60,14 @@ def sweep_figures(plan: Plan, results: Mapping[int, Result], theory: Any, cell_i
         learned[i] / len(results[i].final_by_seed) if i in results and results[i].final_by_seed else None
         for i in range(len(cells))
     ]
-    boundary = _boundary(inside, theory.BOUNDARY)
+    border = boundary(inside, theory.BOUNDARY, edges(plan.columns), edges(plan.rows))
     maps = {
         "sweep_loss": _map(plan, losses, custom, "median final loss (nats)", (lowest, highest), LOSS_COLORS, "~g"),
         "sweep_share": _map(plan, shares, custom, "share of seeds that learned", (0.0, 1.0), SHARE_COLORS, ".0%"),
     }
     alt = _alt(plan, results, inside, losses)
     return {
-        name: {"data": [heatmap, *boundary], "layout": _layout(plan, name, f"{alt} Shown is the {what}.")}
+        name: {"data": [heatmap, *border], "layout": _layout(plan, name, f"{alt} Shown is the {what}.")}
         for (name, heatmap), what in zip(
             maps.items(), ("median final loss", "share of seeds that learned"), strict=True
         )
@@ -114,31 +115,41 @@ def _map(
     }
 
 
-def _boundary(inside: np.ndarray, meaning: str) -> list[Json]:
-    """The edges between cells within theory's reach and those beyond, as one broken line; nothing where there is none."""
+def boundary(inside: np.ndarray, meaning: str, x_edges: Sequence[float], y_edges: Sequence[float]) -> list[Json]:
+    """The edges between cells within theory's reach and those beyond, as one broken line; nothing where there is none.
+
+    `inside` [rows, columns] is 1, 0, or NaN where there is nothing to say; `x_edges` [columns + 1] and `y_edges` [rows + 1] are
+    where the cells begin and end.
+    """
+    reach = inside.astype(np.float64)  # two neighbours differ where their sum is 1
     x: list[float | None] = []
     y: list[float | None] = []
-    rows, columns = inside.shape
-    for r in range(rows):
-        for c in range(columns):
-            if c + 1 < columns and inside[r, c] != inside[r, c + 1]:
-                x, y = [*x, c + 0.5, c + 0.5, None], [*y, r - 0.5, r + 0.5, None]
-            if r + 1 < rows and inside[r, c] != inside[r + 1, c]:
-                x, y = [*x, c - 0.5, c + 0.5, None], [*y, r + 0.5, r + 0.5, None]
+    for r, c in np.argwhere(reach[:, :-1] + reach[:, 1:] == 1):
+        x, y = [*x, x_edges[c + 1], x_edges[c + 1], None], [*y, y_edges[r], y_edges[r + 1], None]
+    for r, c in np.argwhere(reach[:-1] + reach[1:] == 1):
+        x, y = [*x, x_edges[c], x_edges[c + 1], None], [*y, y_edges[r + 1], y_edges[r + 1], None]
     if not x:
         return []
     look = {"line": {"color": style.BOUNDARY, "width": 4}, "hoverinfo": "skip", "showlegend": True}
-    return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "the theory's boundary",
-            "x": x,
-            "y": y,
-            "meta": {"says": meaning},
-            **look,
-        }
-    ]
+    name = "the theory's boundary"
+    return [{"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "meta": {"says": meaning}, **look}]
+
+
+def edges(count: int) -> list[float]:
+    """Where places from 0 begin and end."""
+    return [place - 0.5 for place in range(count + 1)]
+
+
+def places_axis(field: Setting, values: Sequence[Value], **settings: Any) -> Json:
+    """An axis of places from 0 that has a setting's values as labels, as many as there is room for."""
+    shown = range(0, len(values), -(-len(values) // MOST_LABELS))
+    ticks = {"tickvals": [*shown], "ticktext": [field.brief(values[place]) for place in shown]}
+    return style.axis(axis_title(field), showgrid=False, **ticks, **settings)
+
+
+def axis_title(field: Setting) -> str:
+    """A setting and its unit."""
+    return f"{field.label.lower()}{f' ({field.unit})' if field.unit else ''}"
 
 
 def _layout(plan: Plan, name: str, alt: str) -> Json:
@@ -147,21 +158,12 @@ def _layout(plan: Plan, name: str, alt: str) -> Json:
     def axis(at: int) -> Json:
         if at >= len(plan.axes):
             return style.axis("", visible=False, fixedrange=True)
-        values, field = plan.axes[at].values, fields[plan.axes[at].name]
-        unit = f" ({field.unit})" if field.unit else ""
-        ticks = {"tickvals": [*range(len(values))], "ticktext": [_short(field, value) for value in values]}
-        return style.axis(f"{field.label.lower()}{unit}", showgrid=False, fixedrange=True, **ticks)
+        return places_axis(fields[plan.axes[at].name], plan.axes[at].values, fixedrange=True)
 
     height = 230 + max(34, min(64, 420 // plan.rows)) * plan.rows
     return style.layout(
         alt=alt, height=height, revision=name, xaxis=axis(0), yaxis=axis(1), legend=LEGEND, margin=MARGIN
     )
-
-
-def _short(field: Any, value: Any) -> str:
-    if field.options:
-        return str(field.options[value])
-    return f"{value:g}" if isinstance(value, float) else as_text(value)
 
 
 def _alt(plan: Plan, results: Mapping[int, Result], inside: np.ndarray, losses: list[float | None]) -> str:
