@@ -118,11 +118,12 @@ def _door(room: RoomRecord) -> None:
     if room.closed:
         return
     link = f"{(st.context.url or '').partition('/host')[0]}/room?code={room.code}"
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        picture = io.BytesIO()
-        segno.make(link, error="m", micro=False).save(picture, kind="png", scale=8, border=3)
-        st.image(picture.getvalue(), width=170, alt=f"A QR code of the link to room {room.code}")
-        with st.container(width="stretch"):
+    picture = io.BytesIO()
+    segno.make(link, error="m", micro=False).save(picture, kind="png", scale=8, border=3)
+    with st.container(border=True):
+        left, right = st.columns([1, 4], vertical_alignment="center")
+        left.image(picture.getvalue(), width=190, alt=f"A QR code of the link to room {room.code}")
+        with right:
             st.markdown("Join with this code, or let your phone's camera read the picture.")
             st.title(f":violet[{' '.join(room.code)}]", anchor=False)
             st.code(link, language=None, wrap_lines=True)
