@@ -80,12 +80,13 @@ class Jobs:
             self.store.purge(time.time())
             with self._changed:
                 self._adopt_unfinished()
-        count = workers or max(1, (os.cpu_count() or 2) // 2)
+        self._workers = workers or max(1, (os.cpu_count() or 2) // 2)
+        self._devices: set[str] = set()
         lanes = [*[False] * COMPILING_AT_ONCE, True]
         compiling = [
             (f"compile-{i}", partial(self._compile_loop, self._compilations[lane])) for i, lane in enumerate(lanes)
         ]
-        training: list[Any] = [(f"train-{i}", self._train_loop) for i in range(count)]
+        training: list[Any] = [(f"train-{i}", self._train_loop) for i in range(self._workers)]
         loops = [*compiling, *training, ("follow", self._follow_loop)]
         self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in loops]
         for thread in self._threads:
@@ -526,9 +527,19 @@ class Jobs:
                 job.device, job.steps, job.steps_per_epoch = engine.device, engine.steps, engine.steps_per_epoch
                 if not job.history.steps():
                     job.keep_network(carry)
+                self._serve(getattr(engine, "device_name", ""))
                 self._become(job, job.target)
                 job.pace.begin_anew()
             self._settle_soon(job)
+
+    def _serve(self, device: str) -> None:
+        """Have a training thread for each device at least."""
+        self._devices.add(device)
+        if len(self._devices) > self._workers and not self._closing:
+            self._workers += 1
+            thread = threading.Thread(target=self._train_loop, name=f"train-{self._workers}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _fail(self, job: Job, error: BaseException) -> None:
         LOG.error("job %s failed", job.id, exc_info=error)
