@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from demos.registry import get
+from lib.clearing import Clearing
 from lib.jobs import Jobs
 from lib.limits import Limits
 from lib.store import data_folder
@@ -54,6 +55,7 @@ def _jobs() -> Jobs:
             build=lambda slug, config: get(slug).build(config),
             config_of=lambda slug: get(slug).config,
             limits=Limits.from_environment(),
+            clearing=Clearing.from_environment(),
         )
     found: Jobs = _PROCESS.jobs
     return found

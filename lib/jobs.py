@@ -8,13 +8,13 @@ ended only when that is written, so that no crash takes back what somebody has s
 import dataclasses
 import logging
 import os
-import sys
 import threading
 import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from lib import chunk
+from lib.clearing import Clearing
 from lib.job import ACTIVE, Job, State, weights_in
 from lib.limits import Limits
 from lib.pace import Speed
@@ -39,7 +40,7 @@ MOST_SAVING = 0.02  # of a run's time may pass with writing it
 MOST_DRAWING = 0.1  # and so much with looking at what a wide network does
 MEASURING = "Measuring on text that it does not learn from."
 KEPT_IN_MEMORY = 16  # ended jobs
-FOLLOW_EVERY = 1.0  # seconds
+FOLLOW_EVERY, CLEAR_EVERY = 1.0, 300.0  # seconds
 STOPPING = "Stopping after the step that is under way."
 STOP_SECONDS = 1.0  # that Stop waits for it
 END_SECONDS = 2.0  # that the process's end waits for threads
@@ -47,7 +48,11 @@ SAVING_AT_ONCE = 4  # at the process's end
 COMPILING_AT_ONCE = 2  # of visitors; and one of sweeps
 
 
-NO_LIMITS = Limits()
+NO_LIMITS, NO_CLEARING = Limits(), Clearing()
+
+
+class _GoneError(BaseException):
+    """Ends a thread that the process's end has not waited for."""
 
 
 class Jobs:
@@ -62,6 +67,7 @@ class Jobs:
         config_of: Callable[[str], type[Config]],
         publishes: bool = False,
         limits: Limits = NO_LIMITS,
+        clearing: Clearing = NO_CLEARING,
     ) -> None:
         """The jobs of a store that is open, or of a data folder, which may be one that cannot be used (see lib.safe_store).
 
@@ -69,7 +75,7 @@ class Jobs:
         """
         self.store = SafeStore(store)
         self._owner, self._publishes = self.store.claim(), publishes
-        self._build, self._config_of, self._limits = build, config_of, limits
+        self._build, self._config_of, self._limits, self._clearing = build, config_of, limits, clearing
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self.sweeps: dict[str, str] = {}  # the sweeps that are under way, and whose they are
         self._turns = Turns()
@@ -77,7 +83,7 @@ class Jobs:
         self._changed = threading.Condition(threading.RLock())
         self._closing, self._closed, self._gone = False, threading.Event(), False
         if not publishes:
-            self.store.purge(time.time())
+            self.store.clear(time.time(), clearing)
             with self._changed:
                 self._adopt_unfinished()
         self._workers = workers or max(1, (os.cpu_count() or 2) // 2)
@@ -88,6 +94,8 @@ class Jobs:
         ]
         training: list[Any] = [(f"train-{i}", self._train_loop) for i in range(self._workers)]
         loops = [*compiling, *training, ("follow", self._follow_loop)]
+        if not publishes:
+            loops.append(("clear", self._clear_loop))
         self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in loops]
         for thread in self._threads:
             thread.start()
@@ -174,7 +182,6 @@ class Jobs:
         self.store.save(job.record(), job.arrays() if job.start else None)
         if not job.sweep:
             self.store.prune(job.visitor, job.slug)
-            self.store.purge(time.time())
         with self._changed:
             self._queue_compilation(job)
         return job
@@ -196,7 +203,10 @@ class Jobs:
             job = self._jobs.get(run_id)
             if job is None and (record := self.store.load(run_id)) is not None:
                 job = self._restore(record)
-            return job if job is not None and not job.deleted else None
+            if job is None or job.deleted:
+                return None
+            job.touch()
+            return job
 
     def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
         """A job's networks as they are now, or, where another process trains it, as that has saved them last."""
@@ -449,6 +459,33 @@ class Jobs:
         for job in ended[:-KEPT_IN_MEMORY]:
             del self._jobs[job.id]
 
+    def _clear_loop(self) -> None:
+        while not self._closed.wait(CLEAR_EVERY):
+            self._rest_idle(time.monotonic())
+            self.store.clear(time.time(), self._clearing)
+
+    def _rest_idle(self, now: float) -> None:
+        """Write the paused runs that nobody looks at, and drop them from memory (see lib.clearing)."""
+        patience = self._clearing.idle_seconds
+        with self._changed:
+            idle = [job for job in self._jobs.values() if patience is not None and now - job.seen_at > patience]
+            idle = [job for job in idle if self._rests(job)]
+            for job in idle:
+                job.busy = True
+        for job in idle:
+            self._save(job)
+            with self._changed:
+                job.busy = False
+                if self._rests(job) and now - job.seen_at > (patience or 0):
+                    del self._jobs[job.id]
+                elif job.unsettled or job.ending or job.single_steps or job.state is State.RUNNING:
+                    self._wait_for_turn(job)
+
+    def _rests(self, job: Job) -> bool:
+        """Whether nothing is to be done for a paused run. A sweep holds on to its cells."""
+        wanted = job.busy or job.waiting or job.unsettled or job.ending or job.single_steps
+        return job.state is State.PAUSED and not wanted and not job.sweep and job.owner == self._owner
+
     def _become(self, job: Job, state: State, message: str = "") -> None:
         job.state, job.message = state, message
         job.version += 1
@@ -550,6 +587,10 @@ class Jobs:
     # Turns
 
     def _train_loop(self) -> None:
+        with suppress(_GoneError):
+            self._train_on()
+
+    def _train_on(self) -> None:
         while (job := self._next_turn()) is not None:
             began = time.monotonic()
             self._take_turn(job)
@@ -703,7 +744,7 @@ class Jobs:
     def _leave_if_gone(self) -> None:
         """End this thread where the process has not waited for it: what it has trained would come after the last checkpoint."""
         if self._gone:
-            sys.exit()
+            raise _GoneError
 
     def _end_after_failure(self, job: Job, error: Exception) -> None:
         """End it as failed; where not even that can be written, other runs go on all the same."""
