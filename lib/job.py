@@ -92,6 +92,11 @@ class Job:
         self.seen_at = time.monotonic()  # when somebody has looked at it last
         self.saved_at = self.save_seconds = self.draw_seconds = self.drawn_at = self.published_at = 0.0
 
+    def become(self, state: State, message: str = "") -> None:
+        """Have another state, and a message that explains it."""
+        self.state, self.message = state, message
+        self.version += 1
+
     def touch(self) -> None:
         """Note that somebody looks at it."""
         self.seen_at = time.monotonic()

@@ -388,7 +388,7 @@ def test_a_run_survives_a_restart_and_gives_the_same_numbers(tmp_path: Path) -> 
 
 
 def test_after_a_crash_curve_and_state_agree(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("lib.jobs.SAVE_EVERY", 0.05)
+    monkeypatch.setattr("lib.trainer.SAVE_EVERY", 0.05)
     jobs = make(tmp_path / "one")
     job = start(jobs, steps=4000, nap=0.0002)
     wait(lambda: job.step > 800)
