@@ -121,6 +121,8 @@ async def _frames(source: Job | Sweep, names: Sequence[str] | None = None) -> As
             yield f"data: {frames.text(content)}\n\n"
         elif passed > BEAT_SECONDS:
             sent_at = time.monotonic()
+            if isinstance(source, Job):
+                source.touch()
             yield BEAT
         await asyncio.sleep(LOOK_SECONDS)
 

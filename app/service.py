@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from demos.registry import get
+from lib.clearing import Clearing
 from lib.jobs import Jobs
 from lib.limits import Limits
 from lib.rooms import Rooms
@@ -74,6 +75,7 @@ def _jobs() -> Jobs:
             build=lambda slug, config: get(slug).build(config),
             config_of=lambda slug: get(slug).config,
             limits=Limits.from_environment(),
+            clearing=Clearing.from_environment(),
         )
         _PROCESS.jobs.permit = _permit
     found: Jobs = _PROCESS.jobs

@@ -1,7 +1,10 @@
-"""Where training runs: the GPU where there is one, the CPU otherwise, or what `UNROLLED_DEVICE` says."""
+"""Where training runs: on the GPUs where there are some, the CPU otherwise, or what `UNROLLED_DEVICE` says."""
 
 import os
-from typing import NamedTuple
+import threading
+from collections import defaultdict
+from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from lib.tf import tf
 
@@ -33,16 +36,30 @@ def available() -> list[Device]:
     return [Device(device.name.removeprefix("/device:").join(["/", ""]), _label(device)) for device in logical]
 
 
-def choose(wanted: str | None = None) -> Device:
-    """The device to train on.
+_USERS: dict[str, WeakSet[Any]] = defaultdict(WeakSet)  # by the device's name: those that were not freed yet
+_LOCK = threading.Lock()
+
+
+def choose(wanted: str | None = None, user: object | None = None) -> Device:
+    """The device to train on. With a `user`, it counts as used until that is freed.
 
     `wanted` (by default the variable `UNROLLED_DEVICE`) is "auto", "cpu", "gpu", or one device such as "gpu:1".
-    "auto" takes the first GPU, or the CPU where there is none. Raises DeviceError when there is no such device.
+    "auto" takes the GPU that has the fewest users, or the CPU where there is no GPU. Raises DeviceError when there is no such
+    device.
     """
+    with _LOCK:
+        device = _choose(wanted)
+        if user is not None:
+            _USERS[device.name].add(user)
+        return device
+
+
+def _choose(wanted: str | None) -> Device:
     wanted = (wanted or os.environ.get("UNROLLED_DEVICE") or "auto").strip().lower()
     devices = available()
     if wanted == "auto":
-        return devices[0]
+        best = [device for device in devices if device.name[:4] == devices[0].name[:4]]  # all GPUs, or else all CPUs
+        return min(best, key=lambda device: len(_USERS[device.name]))
     name = wanted if ":" in wanted else f"{wanted}:0"
     for device in devices:
         if device.name.lower() == f"/{name}":

@@ -6,13 +6,13 @@ on the pieces.
 """
 
 import math
-import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from lib.compiled import Compiled
 from lib.device import Device, session_config
 from lib.tf import tf
 
@@ -80,21 +80,14 @@ class Evaluation:
         return math.fsum(np.concatenate(self._nats)) / float(np.concatenate(self._places).sum(dtype=np.float64))
 
 
-_KEPT: dict[Hashable, Callable[..., Any]] = {}
-MOST_KEPT = 8
-_LOCK = threading.Lock()  # several threads train
+_KEPT: Compiled[Callable[..., Any]] = Compiled(capacity=16)
 
 
 def _compiled(evaluations: Evaluations, data: HeldOut, params: Any, device: Device) -> Callable[..., Any]:
     """The loop for these shapes, compiled now if it is not there."""
     shapes = tuple((array.shape, str(array.dtype)) for array in tf.nest.flatten((params, data.state, data.windows)))
     key = (device.name, evaluations.signature, shapes)
-    with _LOCK:
-        if key not in _KEPT:
-            while len(_KEPT) >= MOST_KEPT:
-                _KEPT.pop(next(iter(_KEPT)))
-            _KEPT[key] = _compile(evaluations, data, params, device)
-        return _KEPT[key]
+    return _KEPT.find(key, lambda: _compile(evaluations, data, params, device))
 
 
 def _compile(evaluations: Evaluations, data: HeldOut, params: Any, device: Device) -> Callable[..., Any]:
@@ -120,4 +113,6 @@ def _compile(evaluations: Evaluations, data: HeldOut, params: Any, device: Devic
         found = tf.function(read, jit_compile=True, autograph=False)(*tree, *at)
     graph.finalize()
     session = tf.compat.v1.Session(graph=graph, config=session_config())
-    return session.make_callable(found, [*tf.nest.flatten(tree), *at])
+    run = session.make_callable(found, [*tf.nest.flatten(tree), *at])
+    run(*tf.nest.flatten((params, data.state, data.windows)), 0, 0)  # XLA compiles at the first call
+    return run

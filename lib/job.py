@@ -90,7 +90,17 @@ class Job:
         self.limits = Limits()
         self.single_steps = 0
         self.hold_at: int | None = None  # the step at which it is paused
+        self.seen_at = time.monotonic()  # when somebody has looked at it last
         self.saved_at = self.save_seconds = self.draw_seconds = self.drawn_at = self.published_at = 0.0
+
+    def become(self, state: State, message: str = "") -> None:
+        """Have another state, and a message that explains it."""
+        self.state, self.message = state, message
+        self.version += 1
+
+    def touch(self) -> None:
+        """Note that somebody looks at it."""
+        self.seen_at = time.monotonic()
 
     @property
     def active(self) -> bool:

@@ -8,13 +8,12 @@ ended only when that is written, so that no crash takes back what somebody has s
 import dataclasses
 import logging
 import os
-import sys
 import threading
 import time
-import traceback
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib import chunk
+from lib.clearing import Clearing
 from lib.job import ACTIVE, Job, State, weights_in
 from lib.limits import Limits
 from lib.pace import Speed
@@ -29,17 +29,14 @@ from lib.safe_store import SafeStore
 from lib.settings import Config, SettingError, replace, settings_of
 from lib.store import COMMAND_LINE, RunRecord, Store
 from lib.stream import CAPACITY, MetricStream
+from lib.trainer import GoneError, Trainer
 from lib.turns import Turns
 from lib.values import shown
 
 LOG = logging.getLogger(__name__)
 
-DRAW_EVERY, SAVE_EVERY = 0.1, 10.0  # seconds
-MOST_SAVING = 0.02  # of a run's time may pass with writing it
-MOST_DRAWING = 0.1  # and so much with looking at what a wide network does
-MEASURING = "Measuring on text that it does not learn from."
 KEPT_IN_MEMORY = 16  # ended jobs
-FOLLOW_EVERY = 1.0  # seconds
+FOLLOW_EVERY, CLEAR_EVERY = 1.0, 300.0  # seconds
 STOPPING = "Stopping after the step that is under way."
 STOP_SECONDS = 1.0  # that Stop waits for it
 END_SECONDS = 2.0  # that the process's end waits for threads
@@ -47,7 +44,7 @@ SAVING_AT_ONCE = 4  # at the process's end
 COMPILING_AT_ONCE = 2  # of visitors; and one of sweeps
 
 
-NO_LIMITS = Limits()
+NO_LIMITS, NO_CLEARING = Limits(), Clearing()
 
 
 class Report(NamedTuple):
@@ -71,14 +68,15 @@ class Jobs:
         config_of: Callable[[str], type[Config]],
         publishes: bool = False,
         limits: Limits = NO_LIMITS,
+        clearing: Clearing = NO_CLEARING,
     ) -> None:
         """The jobs of a store that is open, or of a data folder, which may be one that cannot be used (see lib.safe_store).
 
         With `publishes` it is one of several on the folder: it takes up no other's runs, and tells how its own go on.
         """
         self.store = SafeStore(store)
-        self._owner, self._publishes = self.store.claim(), publishes
-        self._build, self._config_of, self._limits = build, config_of, limits
+        self._owner = self.store.claim()
+        self._build, self._config_of, self._limits, self._clearing = build, config_of, limits, clearing
         # The limits for a run of a visitor, or a LimitError where they may not begin it at all: a room has rules of its own.
         self.permit: Callable[[str, str, Config], Limits] = lambda visitor, slug, config: limits
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -86,19 +84,22 @@ class Jobs:
         self._turns = Turns()
         self._compilations = {False: Turns(), True: Turns()}  # of visitors, of sweeps
         self._changed = threading.Condition(threading.RLock())
-        self._steps_trained = 0
-        self._closing, self._closed, self._gone = False, threading.Event(), False
+        self._trainer = Trainer(self.store, self._changed, self._steps_due, publishes=publishes)
+        self._closing, self._closed = False, threading.Event()
         if not publishes:
-            self.store.purge(time.time())
+            self.store.clear(time.time(), clearing)
             with self._changed:
                 self._adopt_unfinished()
-        count = workers or max(1, (os.cpu_count() or 2) // 2)
+        self._workers = workers or max(1, (os.cpu_count() or 2) // 2)
+        self._devices: set[str] = set()
         lanes = [*[False] * COMPILING_AT_ONCE, True]
         compiling = [
             (f"compile-{i}", partial(self._compile_loop, self._compilations[lane])) for i, lane in enumerate(lanes)
         ]
-        training: list[Any] = [(f"train-{i}", self._train_loop) for i in range(count)]
+        training: list[Any] = [(f"train-{i}", self._train_loop) for i in range(self._workers)]
         loops = [*compiling, *training, ("follow", self._follow_loop)]
+        if not publishes:
+            loops.append(("clear", self._clear_loop))
         self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in loops]
         for thread in self._threads:
             thread.start()
@@ -184,7 +185,6 @@ class Jobs:
         self.store.save(job.record(), job.arrays() if job.start else None)
         if not job.sweep:
             self.store.prune(job.visitor, job.slug)
-            self.store.purge(time.time())
         with self._changed:
             self._queue_compilation(job)
         return job
@@ -206,7 +206,10 @@ class Jobs:
             job = self._jobs.get(run_id)
             if job is None and (record := self.store.load(run_id)) is not None:
                 job = self._restore(record)
-            return job if job is not None and not job.deleted else None
+            if job is None or job.deleted:
+                return None
+            job.touch()
+            return job
 
     def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
         """A job's networks as they are now, or, where another process trains it, as that has saved them last."""
@@ -219,7 +222,7 @@ class Jobs:
             if job is not None and job.target is State.RUNNING:
                 job.target = State.PAUSED
                 if job.state is State.RUNNING:
-                    self._become(job, State.PAUSED)
+                    job.become(State.PAUSED)
                     self._settle_soon(job)
 
     def resume(self, run_id: str, *, until: int | None = None) -> None:
@@ -253,7 +256,7 @@ class Jobs:
             if job is None:
                 return
             job.ending = (State.STOPPED, "")
-            self._become(job, job.state, STOPPING)
+            job.become(job.state, STOPPING)
             self._leave_queues(job)
             if job.busy:  # its thread ends it after the chunk
                 self._changed.wait_for(lambda: not job.active or self._closing, STOP_SECONDS)
@@ -354,7 +357,7 @@ class Jobs:
             waits = [seconds for seconds in (*turns, *compiling) if seconds > 0]
             states = Counter(str(job.state) for job in self._jobs.values())
             return Report(
-                {state: states[state] for state in State}, len(waits), max(waits, default=0.0), self._steps_trained
+                {state: states[state] for state in State}, len(waits), max(waits, default=0.0), self._trainer.steps
             )
 
     def shutdown(self) -> None:
@@ -370,10 +373,10 @@ class Jobs:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         with self._changed:
-            self._gone = True
+            self._trainer.gone = True
             left = [job for job in self._jobs.values() if job.active and job.owner == self._owner]
         with ThreadPoolExecutor(SAVING_AT_ONCE) as pool:
-            list(pool.map(self._save_last, left))
+            list(pool.map(self._trainer.save_last, left))
         self.store.close()
 
     # Below, all is called with the lock held, unless it says that it has the job's turn.
@@ -483,12 +486,35 @@ class Jobs:
         for job in ended[:-KEPT_IN_MEMORY]:
             del self._jobs[job.id]
 
-    def _become(self, job: Job, state: State, message: str = "") -> None:
-        job.state, job.message = state, message
-        job.version += 1
+    def _clear_loop(self) -> None:
+        while not self._closed.wait(CLEAR_EVERY):
+            self._rest_idle(time.monotonic())
+            self.store.clear(time.time(), self._clearing)
+
+    def _rest_idle(self, now: float) -> None:
+        """Write the paused runs that nobody looks at, and drop them from memory (see lib.clearing)."""
+        patience = self._clearing.idle_seconds
+        with self._changed:
+            idle = [job for job in self._jobs.values() if patience is not None and now - job.seen_at > patience]
+            idle = [job for job in idle if self._rests(job)]
+            for job in idle:
+                job.busy = True
+        for job in idle:
+            self._trainer.save(job)
+            with self._changed:
+                job.busy = False
+                if self._rests(job) and now - job.seen_at > (patience or 0):
+                    del self._jobs[job.id]
+                elif job.unsettled or job.ending or job.single_steps or job.state is State.RUNNING:
+                    self._wait_for_turn(job)
+
+    def _rests(self, job: Job) -> bool:
+        """Whether nothing is to be done for a paused run. A sweep holds on to its cells."""
+        wanted = job.busy or job.waiting or job.unsettled or job.ending or job.single_steps
+        return job.state is State.PAUSED and not wanted and not job.sweep and job.owner == self._owner
 
     def _queue_compilation(self, job: Job) -> None:
-        self._become(job, State.QUEUED)
+        job.become(State.QUEUED)
         lane = self._compilations[bool(job.sweep)]
         lane.add(job)
         _tell_places(lane)
@@ -499,7 +525,7 @@ class Jobs:
         if job.engine is None:
             self._queue_compilation(job)
             return
-        self._become(job, state)
+        job.become(state)
         if state is State.RUNNING:
             job.pace.begin_anew()
         self._wait_for_turn(job)
@@ -532,7 +558,7 @@ class Jobs:
                 if self._closing:
                     return
                 assert job is not None
-                self._become(job, State.COMPILING)
+                job.become(State.COMPILING)
                 job.place = 0
                 _tell_places(lane)
             began = time.monotonic()
@@ -552,28 +578,36 @@ class Jobs:
         except Exception as caught:  # whatever a demo raises is shown on its page, and harms no other job
             error = caught
         with self._changed:
-            if job.ending or not job.active or self._gone:
+            if job.ending or not job.active or self._trainer.gone:
                 return
             if error is not None:
-                self._fail(job, error)
+                self._trainer.fail(job, error)
             else:
                 job.engine, job.carry, job.checkpoint = engine, carry, None
                 job.device, job.steps, job.steps_per_epoch = engine.device, engine.steps, engine.steps_per_epoch
                 if not job.history.steps():
                     job.keep_network(carry)
-                self._become(job, job.target)
+                self._serve(getattr(engine, "device_name", ""))
+                job.become(job.target)
                 job.pace.begin_anew()
             self._settle_soon(job)
 
-    def _fail(self, job: Job, error: BaseException) -> None:
-        LOG.error("job %s failed", job.id, exc_info=error)
-        job.error = "".join(traceback.format_exception(error))
-        text = str(error).strip().splitlines()
-        job.ending = (State.FAILED, f"{type(error).__name__}: {text[0] if text else 'no message'}")
+    def _serve(self, device: str) -> None:
+        """Have a training thread for each device at least."""
+        self._devices.add(device)
+        if len(self._devices) > self._workers and not self._closing:
+            self._workers += 1
+            thread = threading.Thread(target=self._train_loop, name=f"train-{self._workers}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     # Turns
 
     def _train_loop(self) -> None:
+        with suppress(GoneError):
+            self._train_on()
+
+    def _train_on(self) -> None:
         while (job := self._next_turn()) is not None:
             began = time.monotonic()
             self._take_turn(job)
@@ -597,9 +631,9 @@ class Jobs:
     def _take_turn(self, job: Job) -> None:
         """A turn of a job that is `busy` for this thread, whatever happens in it."""
         try:
-            self._turn(job)
+            self._trainer.turn(job)
         except Exception as error:  # as above
-            self._end_after_failure(job, error)
+            self._trainer.end_after_failure(job, error)
         with self._changed:
             job.busy = False
             going = job.state is State.RUNNING or (job.state is State.PAUSED and job.single_steps)
@@ -607,44 +641,6 @@ class Jobs:
                 self._wait_for_turn(job)
             elif not job.active:
                 self._forget_oldest()
-
-    def _turn(self, job: Job) -> None:
-        """One chunk of a job, and what has to be drawn and written after it. This thread has the job's turn."""
-        with self._changed:
-            unsettled, job.unsettled = job.unsettled, False
-            single = job.state is State.PAUSED
-            steps = self._steps_due(job)
-            live = dict(job.live)
-            if steps:
-                job.note_changes()
-        if steps and job.carry is not None:
-            if job.engine.evaluates(job.carry):
-                self._evaluate(job, single)
-            else:
-                self._train(job, steps, live)
-        rests = job.ending is not None or job.state is not State.RUNNING
-        self._draw(job, unsettled or rests)
-        now = time.monotonic()
-        if self._publishes and now - job.published_at >= FOLLOW_EVERY and not job.ending:
-            job.published_at = now  # the last record comes when all of the run is written, or a reader would miss some
-            self.store.publish(job.record(), job.stream.arrays())
-        if job.ending:
-            self._end(job)
-        elif rests or now - job.saved_at >= max(SAVE_EVERY, job.save_seconds / MOST_SAVING):
-            self._save(job)
-
-    def _draw(self, job: Job, at_once: bool) -> None:
-        """Take a picture of the network where one is due. This thread has the job's turn."""
-        now = time.monotonic()
-        every = max(DRAW_EVERY, job.draw_seconds / MOST_DRAWING)
-        due = not job.sweep and now - job.drawn_at >= every  # nobody watches the cells of a sweep
-        if job.carry is not None and (at_once or due):
-            snapshot = job.engine.observe(job.carry)
-            job.draw_seconds = time.monotonic() - now
-            with self._changed:
-                job.snapshot, job.drawn_at = snapshot, now
-                job.snapshot_version += 1
-                job.version += 1
 
     def _steps_due(self, job: Job) -> int:
         """How many steps this turn has."""
@@ -657,124 +653,6 @@ class Jobs:
             return 0
         due = job.pace.steps_due(self._turns.sharing(job, _due_at(time.monotonic())))
         return due if job.hold_at is None else max(0, min(due, job.hold_at - job.step))
-
-    def _train(self, job: Job, steps: int, live: dict[str, float]) -> None:
-        """Run a chunk and publish it. This thread has the job's turn."""
-        before = job.carry
-        started = time.perf_counter()
-        carry, metrics, kept = chunk.train(job.engine, before, steps, live, job.history)
-        seconds = time.perf_counter() - started
-        with self._changed:
-            self._leave_if_gone()
-            done = job.stream.record(before.step, metrics)
-        diverged = done < carry.step - before.step
-        if diverged:
-            carry = chunk.exactly(job.engine, before, done, live)
-        for passed in kept:
-            if passed.step <= carry.step:
-                job.keep_network(passed)
-        with self._changed:
-            job.carry, job.step = carry, carry.step
-            job.seconds += seconds
-            self._steps_trained += done
-            if done and job.state is State.RUNNING:
-                job.pace.measure(done, seconds)
-            if done:
-                job.pace.mark(done)
-            job.version += 1
-            if diverged:
-                text = f"Diverged at step {carry.step:,}: the loss is no longer a number. The last good state is kept."
-                job.ending = (State.DIVERGED, text)
-            elif carry.step >= job.steps and not job.engine.evaluates(carry):
-                job.ending = (State.FINISHED, "")
-            elif carry.step == job.hold_at and job.state is State.RUNNING:
-                job.target = State.PAUSED
-                self._become(job, State.PAUSED)
-
-    def _evaluate(self, job: Job, single: bool) -> None:
-        """Measure the network for a while, and publish the outcome when it is there. This thread has the job's turn.
-
-        A `single` step that was asked for comes after this.
-        """
-        started = time.perf_counter()
-        carry, found = job.engine.evaluate(job.carry)
-        finite = all(np.isfinite(value) for value in found.values())
-        kept = job.engine.keep(carry) if found and finite else None
-        if kept is not None and kept.network and not job.sweep:
-            self.store.save_network(job.id, carry.step, kept.network)
-        with self._changed:
-            self._leave_if_gone()
-            job.seconds += time.perf_counter() - started
-            job.version += 1
-            job.single_steps += single
-            if not finite:
-                job.ending = (
-                    State.DIVERGED,
-                    f"Diverged at step {carry.step:,}: the network's weights are no longer numbers.",
-                )
-                return
-            if kept is None:
-                job.message = job.message or MEASURING
-                return
-            if job.message == MEASURING:
-                job.message = ""
-            job.carry = carry
-            job.stream.append(carry.step, {name: np.array([value]) for name, value in found.items()})
-            job.diary = [*job.diary, {"step": carry.step, **found, **kept.note}]
-            if carry.step >= job.steps:
-                job.ending = (State.FINISHED, "")
-        self._save(job)
-
-    def _leave_if_gone(self) -> None:
-        """End this thread where the process has not waited for it: what it has trained would come after the last checkpoint."""
-        if self._gone:
-            sys.exit()
-
-    def _end_after_failure(self, job: Job, error: Exception) -> None:
-        """End it as failed; where not even that can be written, other runs go on all the same."""
-        with self._changed:
-            self._fail(job, error)
-            job.unsettled = False
-        try:
-            self._end(job)
-        except Exception:
-            LOG.exception("run %s cannot be written", job.id)
-            self._show_ended(job)
-
-    def _end(self, job: Job) -> None:
-        """Write a job that ends, and free what it trained with. This thread has the job's turn."""
-        with self._changed:
-            assert job.ending is not None
-            if job.ending[0] is State.STOPPED:
-                job.ending = (State.STOPPED, f"Stopped at step {job.step:,}.")
-            if job.carry is not None:
-                job.keep_network(job.carry)
-                job.checkpoint = job.carry.weights()
-            job.engine = job.carry = None
-        self._save(job)
-        self._show_ended(job)
-
-    def _show_ended(self, job: Job) -> None:
-        with self._changed:
-            assert job.ending is not None
-            self._become(job, *job.ending)
-            job.ending = None
-            self._changed.notify_all()
-
-    def _save(self, job: Job) -> None:
-        started = time.monotonic()
-        state, message = job.outcome
-        record = dataclasses.replace(job.record(), state=str(state), message=message)
-        self.store.save(record, job.arrays())
-        job.saved_at = time.monotonic()
-        job.save_seconds = job.saved_at - started
-
-    def _save_last(self, job: Job) -> None:
-        """Write it when the process ends; where that fails, the others are written all the same."""
-        try:
-            self._save(job)
-        except Exception:
-            LOG.exception("run %s cannot be written", job.id)
 
 
 def _due_at(now: float) -> Callable[[Job], bool]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from lib.clearing import Clearing
 from lib.store import (
     LOCK_SECONDS,
     HostRecord,
@@ -180,8 +181,8 @@ class SafeStore:
     def publish(self, record: RunRecord, stream: Mapping[str, np.ndarray]) -> None:
         self._tend(lambda store: store.publish(record, stream))
 
-    def purge(self, now: float) -> None:
-        self._tend(lambda store: store.purge(now))
+    def clear(self, now: float, clearing: Clearing) -> None:
+        self._tend(lambda store: store.clear(now, clearing))
 
     def prune(self, visitor: str, slug: str) -> None:
         self._tend(lambda store: store.prune(visitor, slug))

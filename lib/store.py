@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 import threading
 import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -21,6 +22,8 @@ from typing import Any, BinaryIO, TypeVar
 import filelock
 import numpy as np
 import platformdirs
+
+from lib.clearing import Clearing
 
 LOG = logging.getLogger(__name__)
 KEPT_PER_VISITOR = 200
@@ -335,6 +338,31 @@ class Store:
             self.delete(record.id)
         self._files.clear(now - UNDO_SECONDS)
 
+    def clear(self, now: float, clearing: Clearing) -> None:
+        """Delete what the rules say (lib.clearing)."""
+        self.purge(now)
+        if clearing.days is not None:
+            before = now - 24 * 3600.0 * clearing.days
+            for sweep in self._select("sweeps", f"state NOT IN {UNFINISHED} AND created < ?", (before,), -1):
+                self.delete_sweep(sweep.id)
+            going = f"(SELECT id FROM sweeps WHERE state IN {UNFINISHED})"
+            for run in self._runs(f"state NOT IN {UNFINISHED} AND updated < ? AND sweep NOT IN {going}", (before,), -1):
+                self.delete(run.id)
+        self._clear_networks(clearing.network_bytes)
+
+    def _clear_networks(self, most: int) -> None:
+        """Delete networks of the oldest ended runs of those who keep more bytes of them than `most`."""
+        sizes: dict[str, dict[str, int]] = {}
+        for name, size in self._files.sizes().items():
+            if "@" in name:
+                sizes.setdefault(name.partition("@")[0], {})[name] = size
+        taken: Counter[str] = Counter()
+        for run in self._runs("1", (), -1) if sizes else ():
+            taken[run.visitor] += sum(sizes.get(run.id, {}).values())
+            if taken[run.visitor] > most and run.state not in UNFINISHED:
+                for name in sizes.get(run.id, ()):
+                    self._files.delete(name)
+
     def _change(self, statement: str, *values: Any) -> None:
         with self._lock:
             self._database.execute(statement, values)
@@ -444,6 +472,14 @@ class _Files:
     def names(self, start: str) -> list[str]:
         return [path.stem for path in self.folder.glob(f"{start}*.npz")]
 
+    def sizes(self) -> dict[str, int]:
+        with os.scandir(self.folder) as entries:
+            return {
+                entry.name.removesuffix(".npz"): entry.stat().st_size
+                for entry in entries
+                if entry.name.endswith(".npz")
+            }
+
     def delete(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)
 
@@ -475,6 +511,9 @@ class _FilesInMemory:
 
     def names(self, start: str) -> list[str]:
         return [name for name in list(self._kept) if name.startswith(start)]
+
+    def sizes(self) -> dict[str, int]:
+        return {name: len(content) for name, content in self._kept.items()}
 
     def delete(self, name: str) -> None:
         self._kept.pop(name, None)

@@ -96,6 +96,12 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+def finite_steps(metrics: Mapping[str, np.ndarray]) -> int:
+    """How many of the metrics' [n, S] first steps come before one at which the median loss is not finite."""
+    broken = np.flatnonzero(~np.isfinite(seed_series({"loss": metrics["loss"]})["loss"]))
+    return int(broken[0]) if len(broken) else len(metrics["loss"])
+
+
 class MetricStream:
     """The series of one run, written by one thread and read by many."""
 
@@ -110,9 +116,7 @@ class MetricStream:
 
         It stops before the first step at which the median loss is not finite.
         """
-        series = seed_series(metrics)
-        broken = np.flatnonzero(~np.isfinite(series["loss"]))
-        count = int(broken[0]) if len(broken) else len(series["loss"])
+        series, count = seed_series(metrics), finite_steps(metrics)
         self.append(first_step, {name: values[:count] for name, values in series.items()})
         with self._lock:
             loss = metrics["loss"][:count]

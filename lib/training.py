@@ -10,8 +10,6 @@ Parameters are arguments of the chunk, so one compiled chunk serves every run wi
 that is dropped takes its compiled code along. `python -m benchmarks memory` measures it.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +17,7 @@ import numpy as np
 
 from lib import optimizers
 from lib.blas import one_thread
+from lib.compiled import Compiled
 from lib.device import Device, choose, session_config
 from lib.evaluation import Evaluation, Evaluations, Kept
 from lib.history import Network
@@ -223,43 +222,13 @@ def _observe(task: Task):
     return observe
 
 
-class _Place:
-    """Where a compiled chunk stands, or will stand: whoever wants the same one meanwhile waits for it."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.chunk: _Chunk | None = None
-        self.kept = False
-
-
-class _ChunkCache:
-    """The compiled chunks used last, at most `capacity`. What falls out is freed when no run uses it any more."""
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self._places: OrderedDict[Hashable, _Place] = OrderedDict()
-        self._lock = threading.Lock()
+class _ChunkCache(Compiled[_Chunk]):
+    """The compiled chunks used last."""
 
     def get(self, task: Task, device: Device, *, keep: bool = False) -> _Chunk:
         """The chunk of this task, compiled now if it is not there. One to `keep` never falls out."""
         key = (device.name, task.optimizer, task.seeds, task.windows_per_block, task.signature)
-        with self._lock:
-            place = self._places.setdefault(key, _Place())
-            place.kept |= keep
-            self._places.move_to_end(key)
-            self._drop_oldest()
-        with place.lock:
-            if place.chunk is None:
-                place.chunk = _Chunk(task, device)
-            return place.chunk
-
-    def _drop_oldest(self) -> None:
-        loose = [key for key, place in self._places.items() if not place.kept]
-        for key in loose[: max(0, len(self._places) - self.capacity)]:
-            del self._places[key]
-
-    def __len__(self) -> int:
-        return len(self._places)
+        return self.find(key, lambda: _Chunk(task, device), keep=keep)
 
 
 CHUNKS = _ChunkCache(capacity=16)
@@ -281,8 +250,8 @@ class Engine:
         self.task = task
         self.config = task.config
         self.steps, self.steps_per_epoch, self.seeds = task.steps, task.steps_per_epoch, task.seeds
-        self._device = choose(device)
-        self.device = self._device.label
+        self._device = choose(device, self)
+        self.device_name, self.device = self._device
         self._chunk: _Chunk | None = None
         self._block: tuple[int, Arrays] | None = None
         self._evaluations: Evaluations | None = getattr(task, "evaluations", None)
@@ -290,8 +259,16 @@ class Engine:
         self._measured: dict[str, float] = {}
 
     def prepare(self, *, keep: bool = False) -> None:
-        """Trace and compile, or take from the cache what these shapes were compiled to before, and `keep` it there."""
+        """Trace and compile, or take from the cache what these shapes were compiled to before, and `keep` it there.
+
+        What measures the network is compiled as well, or the first measurement would hold up everybody's turns.
+        """
         self._chunk = CHUNKS.get(self.task, self._device, keep=keep)
+        if self._evaluations is not None:
+            params = self.task.initial_params()
+            names = [name for step in (self.steps_per_epoch, self.steps) for name in self._evaluations.at(step)]
+            for name in dict.fromkeys(names):
+                Evaluation(self._evaluations, name, params, self._device)
 
     def initial(self, start: Network | None = None) -> Carry:
         """The carry at step 0: the same weights for the same seed, or those of the network `start`.
@@ -387,6 +364,5 @@ class Engine:
 
     def _compiled(self) -> _Chunk:
         if self._chunk is None:
-            self.prepare()
-        assert self._chunk is not None
+            self._chunk = CHUNKS.get(self.task, self._device)
         return self._chunk

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,41 @@ print("same")
 """
     done = run(code)
     assert done.stdout.split() == ["same"], done.stderr
+
+
+def test_engines_are_spread_over_the_devices_and_freed_ones_count_no_more() -> None:
+    code = """
+from demos.registry import get
+from demos.echo.task import EchoTask
+from lib.training import Engine
+task = EchoTask(get("echo").config(series_length=300, epochs=1))
+engines = [Engine(task) for _ in range(4)]
+print([engine.device_name for engine in engines])
+del engines[0], engines[1]  # the first and the third
+print([Engine(task).device_name, Engine(task, "cpu:1").device_name])
+"""
+    done = run(code)
+    both = ["/CPU:0", "/CPU:1"]
+    assert done.stdout.splitlines() == [str(both * 2), str(both)], done.stderr
+
+
+def test_jobs_train_on_all_devices_with_a_thread_for_each(tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+import numpy as np
+from demos.registry import get
+from lib.jobs import Jobs
+from tests.test_jobs import wait
+jobs = Jobs(Path({str(tmp_path)!r}), 1, build=lambda s, c: get(s).build(c), config_of=lambda s: get(s).config)
+found = [jobs.start("echo", get("echo").config(series_length=600, epochs=2), "me", paused=True) for _ in range(2)]
+wait(lambda: all(job.engine is not None for job in found), 100)
+print(sorted(job.engine.device_name for job in found), jobs._workers)
+for job in found:
+    jobs.resume(job.id)
+wait(lambda: not any(job.active for job in found), 100)
+np.testing.assert_array_equal(*(job.stream.curve("loss")[1] for job in found))
+jobs.shutdown()
+print("same")
+"""
+    done = run(code)
+    assert done.stdout.splitlines() == ["['/CPU:0', '/CPU:1'] 2", "same"], done.stderr

@@ -14,9 +14,10 @@ from demos.ptb.task import PTBTask
 from lib.device import choose
 from lib.evaluation import FIRST_PIECE, Evaluation, Evaluations, HeldOut, Kept
 from lib.job import Job, State
-from lib.jobs import MEASURING, Jobs
+from lib.jobs import Jobs
 from lib.store import Store
 from lib.tf import tf
+from lib.trainer import MEASURING
 from lib.training import Carry, Engine
 from tests.test_jobs import QuadraticConfig, wait
 from tests.test_jobs import make as quadratic_jobs

@@ -388,7 +388,7 @@ def test_a_run_survives_a_restart_and_gives_the_same_numbers(tmp_path: Path) -> 
 
 
 def test_after_a_crash_curve_and_state_agree(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("lib.jobs.SAVE_EVERY", 0.05)
+    monkeypatch.setattr("lib.trainer.SAVE_EVERY", 0.05)
     jobs = make(tmp_path / "one")
     job = start(jobs, steps=4000, nap=0.0002)
     wait(lambda: job.step > 800)
@@ -424,6 +424,57 @@ def test_shutdown_does_not_wait_for_the_end_of_runs(tmp_path: Path) -> None:
     began = time.monotonic()
     jobs.shutdown()
     assert time.monotonic() - began < 5
+
+
+def test_shutdown_waits_for_no_long_step_and_no_compilation_and_keeps_what_went_before(tmp_path: Path) -> None:
+    released, blocked = threading.Event(), threading.Event()
+
+    class Long(Engine):
+        def prepare(self) -> None:
+            if self.config.seeds == 2:
+                released.wait(120)
+
+        def run(self, carry: Carry, steps: int, live: dict[str, float]) -> tuple[Carry, dict[str, np.ndarray]]:
+            if carry.step >= 100:
+                blocked.set()
+                released.wait(120)
+            return super().run(carry, min(steps, 10), live)
+
+    jobs = make(tmp_path)
+    jobs._build = lambda slug, config: Long(config)
+    others = [start(jobs, steps=10**6, paused=True) for _ in range(48)]
+    wait(lambda: all(job.state is State.PAUSED for job in others))
+    job, compiles = start(jobs, steps=300), start(jobs, seeds=2)
+    wait(lambda: blocked.is_set() and compiles.state is State.COMPILING)
+    held = job.step
+    began = time.monotonic()
+    jobs.shutdown()
+    assert time.monotonic() - began < 5
+    released.set()  # too late: this is written nowhere
+    wait(lambda: not any(thread.is_alive() for thread in jobs._threads))
+    assert job.step == held > 0
+    again = make(tmp_path)
+    records = again.runs_of("me", None, 99)
+    assert len(records) == 50 and {record.state for record in records} == {"paused"}
+    left = again.get(job.id)
+    assert left is not None
+    assert left.message == f"The server was restarted at step {held}. Resume goes on from there."
+    again.resume(job.id)
+    wait(lambda: not left.active)
+    assert_undisturbed(left, 300)
+    again.shutdown()
+
+
+def test_stop_ends_the_run_at_the_step_that_it_names(jobs: Jobs) -> None:
+    for options in ({}, {"paused": True}, {"nap": 0.01}):
+        job = start(jobs, steps=10**6, **options)
+        wait(lambda job=job: job.state in (State.RUNNING, State.PAUSED))
+        jobs.stop(job.id)
+        wait(lambda job=job: not job.active)
+        assert (job.state, job.message) == (State.STOPPED, f"Stopped at step {job.step:,}.")
+        record = jobs.store.load(job.id)
+        assert record is not None and (record.state, record.step) == ("stopped", job.step)
+        assert_undisturbed(job, job.step)
 
 
 def test_with_several_seeds_there_is_a_band(jobs: Jobs) -> None:

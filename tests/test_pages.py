@@ -399,3 +399,30 @@ def test_a_run_is_renamed_deleted_and_brought_back(jobs: Jobs, monkeypatch: pyte
     page = next(button for button in page.button if button.label == "Undo").click().run()
     assert jobs.runs_of("me", None, 9)[0].name == "two steps back"
     assert jobs.get(newest.id) is not None
+
+
+def test_a_run_over_the_limit_is_refused_with_the_reason_and_the_old_one_goes_on(jobs: Jobs) -> None:
+    jobs._limits = Limits(runs_under_way=1)
+    first = echo()
+    visitor = first.session_state["visitor"]
+    other = jobs.start("echo", get("echo").config(), visitor, paused=True)
+    page = press(first, "echo/Start")
+    assert page.toast[0].value.startswith("You have 1 run under way, as many as this server allows one person")
+    assert not page.exception and other.active
+    page = press(page, "echo/sweep/start")
+    assert page.toast[0].value.startswith("You have 1 run under way")
+    jobs.stop(other.id)
+    page = press(page, "echo/Start")
+    begun = job_of(page, jobs)
+    page = press(page, "echo/New seed")
+    assert job_of(page, jobs) is not begun, "one's own run before makes room"
+    assert begun.state == "stopped"
+    jobs.stop(job_of(page, jobs).id)
+
+
+def test_what_keeps_runs_from_being_saved_is_said_on_every_page(monkeypatch: pytest.MonkeyPatch, jobs: Jobs) -> None:
+    monkeypatch.setattr(service, "trouble", lambda: "The disk with the data folder is full.")
+    page = AppTest.from_file("../app/entry.py", default_timeout=60).run()
+    assert [warning.value for warning in page.warning] == ["The disk with the data folder is full."]
+    monkeypatch.setattr(service, "trouble", lambda: "")
+    assert page.run().warning.len == 0

@@ -257,11 +257,11 @@ def run_script(script: str, *arguments: Path) -> subprocess.CompletedProcess[str
 KILLED = """
 import json, os, sqlite3, sys, threading
 from pathlib import Path
-import lib.jobs
+import lib.trainer
 from lib.store import Store
 from tests.test_jobs import make, start, wait
 
-lib.jobs.SAVE_EVERY = 0.0
+lib.trainer.SAVE_EVERY = 0.0
 folder, last = Path(sys.argv[1]), 0
 
 
