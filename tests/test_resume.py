@@ -54,7 +54,7 @@ def settings(home: Path) -> dict[str, str]:
     """A run with random numbers and optimizer slots, and of so many epochs that it takes a few seconds."""
     return {
         "corpus": "text", "text": texts.keep(story()), "layers": "1", "hidden_units": "16", "embedding_units": "16",
-        "batch_size": "4", "truncated_backprop_length": "8", "epochs": "60", "optimizer": "adam", "dropout": "0.3",
+        "batch_size": "4", "truncated_backprop_length": "8", "epochs": "80", "optimizer": "adam", "dropout": "0.3",
         "recurrent_dropout": "0.2", "learning_rate": "0.01",
     }  # fmt: skip
 
@@ -160,15 +160,19 @@ def test_a_run_that_is_killed_and_interrupted_is_the_same_and_a_server_sees_it_l
 
     # it is seen live, but not steered
     wait(lambda: job.state is State.RUNNING and len(job.stream.curve("valid_perplexity")[0]) > 0, 60)
+    seen = job.step
+    wait(lambda: job.step > seen and len(job.stream.curve("loss")[0]) > 0)
+    first.process.send_signal(signal.SIGSTOP)  # or on a busy machine it might reach its end meanwhile
     dashboard.pause(job.id), dashboard.stop(job.id), dashboard.step(job.id), dashboard.resume(job.id)
     dashboard.set_live(job.id, learning_rate=1.0)
     assert job.state is State.RUNNING and job.elsewhere and job.live["learning_rate"] == 0.01
-    seen = job.step
-    wait(lambda: job.step > seen and len(job.stream.curve("loss")[0]) > 0)
     assert cli.main(["run", "ptb", "--resume", job.id]) == 2
     assert "is being trained by another process: stop that first." in refusal(capsys)
 
     # killed in the middle
+    first.process.send_signal(signal.SIGCONT)
+    seen = job.step
+    wait(lambda: job.step > seen)
     assert job.state is State.RUNNING
     first.end(signal.SIGKILL)
     wait(lambda: not job.elsewhere)

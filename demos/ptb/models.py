@@ -108,7 +108,7 @@ SETS: dict[str, dict[str, Any]] = {
         "recurrent_dropout": 0.15,
         "dropout_growth": 0.5,
         "rare_words": 5,
-        "weight_decay": 0,
+        "weight_decay": 40,
         "shifted": True,
         "epochs": 13,
         "optimizer": "sgd",
