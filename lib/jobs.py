@@ -186,14 +186,20 @@ class Jobs:
         if not job.sweep:
             self.store.prune(job.visitor, job.slug)
         with self._changed:
-            self._queue_compilation(job)
+            if job.state is State.QUEUED and not job.ending:  # or else somebody was quick to stop it
+                self._queue_compilation(job)
         return job
 
-    def check_limits(self, visitor: str, limits: Limits | None = None, besides: str = "") -> None:
-        """Raises LimitError where one run or sweep more of this visitor's is too many; the run `besides` does not count."""
+    def check_limits(self, visitor: str, limits: Limits | None = None, *, steps: int = 0, besides: str = "") -> None:
+        """Raises LimitError where one run or sweep more of this visitor's, of so many `steps` each, is too many.
+
+        The run `besides` does not count.
+        """
+        limits = limits or self._limits
         with self._changed:
             whose = [person for run_id, person in self._under_way().items() if run_id != besides]
-        (limits or self._limits).check(whose.count(visitor), len(whose))
+        limits.check_steps(steps)
+        limits.check(whose.count(visitor), len(whose))
 
     def _under_way(self) -> dict[str, str]:
         """The runs and sweeps of this process that have not ended, and whose they are."""
@@ -376,7 +382,7 @@ class Jobs:
             self._trainer.gone = True
             left = [job for job in self._jobs.values() if job.active and job.owner == self._owner]
         with ThreadPoolExecutor(SAVING_AT_ONCE) as pool:
-            list(pool.map(self._trainer.save_last, left))
+            list(pool.map(self._trainer.save_quietly, left))
         self.store.close()
 
     # Below, all is called with the lock held, unless it says that it has the job's turn.
@@ -388,7 +394,7 @@ class Jobs:
     def _admit(self, job: Job) -> None:
         """Raises LimitError where a job that is to be built again would be one too many."""
         if job.state is State.PAUSED and job.engine is None and not job.sweep:
-            self.check_limits(job.visitor, job.limits, job.id)
+            self.check_limits(job.visitor, job.limits, besides=job.id)
 
     def _takes(self, job: Job) -> bool:
         """Whether a run is this process's own, or becomes so now because no process has it."""
@@ -488,8 +494,11 @@ class Jobs:
 
     def _clear_loop(self) -> None:
         while not self._closed.wait(CLEAR_EVERY):
-            self._rest_idle(time.monotonic())
-            self.store.clear(time.time(), self._clearing)
+            try:
+                self._rest_idle(time.monotonic())
+                self.store.clear(time.time(), self._clearing)
+            except Exception:  # the next time may be luckier
+                LOG.exception("what is to be cleared away stays")
 
     def _rest_idle(self, now: float) -> None:
         """Write the paused runs that nobody looks at, and drop them from memory (see lib.clearing)."""
@@ -500,18 +509,22 @@ class Jobs:
             for job in idle:
                 job.busy = True
         for job in idle:
-            self._trainer.save(job)
+            saved = self._trainer.save_quietly(job)
             with self._changed:
                 job.busy = False
-                if self._rests(job) and now - job.seen_at > (patience or 0):
+                if self._rests(job) and now - job.seen_at > (patience or 0) and saved:
                     del self._jobs[job.id]
-                elif job.unsettled or job.ending or job.single_steps or job.state is State.RUNNING:
+                elif self._needs_turn(job):  # somebody came just then
                     self._wait_for_turn(job)
 
     def _rests(self, job: Job) -> bool:
         """Whether nothing is to be done for a paused run. A sweep holds on to its cells."""
-        wanted = job.busy or job.waiting or job.unsettled or job.ending or job.single_steps
-        return job.state is State.PAUSED and not wanted and not job.sweep and job.owner == self._owner
+        rests = job.state is State.PAUSED and not (job.busy or job.waiting or self._needs_turn(job))
+        return rests and not job.sweep and job.owner == self._owner
+
+    def _needs_turn(self, job: Job) -> bool:
+        going = job.state is State.RUNNING or (job.state is State.PAUSED and job.single_steps > 0)
+        return job.active and (going or job.unsettled or job.ending is not None)
 
     def _queue_compilation(self, job: Job) -> None:
         job.become(State.QUEUED)
@@ -636,8 +649,7 @@ class Jobs:
             self._trainer.end_after_failure(job, error)
         with self._changed:
             job.busy = False
-            going = job.state is State.RUNNING or (job.state is State.PAUSED and job.single_steps)
-            if job.active and (going or job.unsettled or job.ending):
+            if self._needs_turn(job):
                 self._wait_for_turn(job)
             elif not job.active:
                 self._forget_oldest()

@@ -6,6 +6,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,7 +48,7 @@ class SafeStore:
         self._memory, self._owner = MemoryStore(), ""
         self._unsaved: dict[str, int] = {}  # ids of runs and sweeps in memory, and how often each was written there
         self._lock, self._mending = threading.Lock(), threading.Lock()
-        self._closing = threading.Event()
+        self._closing, self._closed = threading.Event(), False
         if self._disk is None:
             try:
                 self._disk = Store(self.folder)
@@ -59,8 +60,11 @@ class SafeStore:
         self._closing.set()
         if self.trouble and not self._mend():
             LOG.error("%d runs and sweeps could not be written and are lost: %s", len(self._unsaved), self.trouble)
-        if self._disk is not None:
-            self._disk.close()
+        with self._mending:
+            self._closed = True
+            if self._disk is not None:
+                self._disk.close()
+            self._memory.close()
 
     # Trouble
 
@@ -76,7 +80,8 @@ class SafeStore:
 
     def _mend_loop(self) -> None:
         if self._disk is not None:
-            self._disk.be_patient(0)  # whoever reads meanwhile is not to wait for a lock
+            with suppress(sqlite3.Error):
+                self._disk.be_patient(0)  # whoever reads meanwhile is not to wait for a lock
         while not self._closing.wait(RETRY_SECONDS):
             if self._mend():
                 LOG.warning("%s can be used again, and all runs are saved", self.folder)
@@ -86,6 +91,8 @@ class SafeStore:
         """Open the folder again and write what it lacks: whether all is well."""
         try:
             with self._mending:
+                if self._closed:
+                    return True
                 self._reopen()
                 for name, version in list(self._unsaved.items()):
                     self._write_back(name, version)

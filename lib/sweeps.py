@@ -81,7 +81,7 @@ class Sweeps:
         sweep = Sweep(slug, plan, visitor)
         with self._changed:
             limits = [self._jobs.permit(visitor, slug, config) for config in plan.cells]
-            self._jobs.check_limits(visitor, limits[0])
+            self._jobs.check_limits(visitor, limits[0], steps=max(getattr(cell, "steps", 0) for cell in sweep.cells))
             self._sweeps[sweep.id] = sweep
             self._count(sweep)
             self._forget_oldest()
@@ -239,5 +239,5 @@ class Sweeps:
         self._launched[sweep.visitor] = time.monotonic()
         index = next(i for i in range(len(sweep.cells)) if i not in sweep.results and i not in sweep.under_way)
         sweep.under_way[index] = self._jobs.start(
-            sweep.slug, sweep.cells[index], sweep.visitor, sweep=sweep.id, run_id=sweep.cell_id(index)
-        )
+            sweep.slug, sweep.cells[index], sweep.visitor, sweep=sweep.id, run_id=sweep.cell_id(index), limits=Limits()
+        )  # the limits were checked for all of the sweep

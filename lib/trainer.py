@@ -143,7 +143,8 @@ class Trainer:
             job.diary = [*job.diary, {"step": carry.step, **found, **kept.note}]
             if carry.step >= job.steps:
                 job.ending = (State.FINISHED, "")
-        self.save(job)
+        if not job.ending:  # or else it is written soon, as one that has ended
+            self.save(job)
 
     def _leave_if_gone(self) -> None:
         """End this thread where the process has not waited for it: what it has trained would come after the last checkpoint."""
@@ -189,12 +190,14 @@ class Trainer:
         job.saved_at = time.monotonic()
         job.save_seconds = job.saved_at - started
 
-    def save_last(self, job: Job) -> None:
-        """Write it when the process ends; where that fails, the others are written all the same."""
+    def save_quietly(self, job: Job) -> bool:
+        """Write it if that is possible: whether it was. Others are written all the same."""
         try:
             self.save(job)
+            return True
         except Exception:
             LOG.exception("run %s cannot be written", job.id)
+            return False
 
     def fail(self, job: Job, error: BaseException) -> None:
         LOG.error("job %s failed", job.id, exc_info=error)

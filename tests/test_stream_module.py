@@ -140,3 +140,34 @@ def test_a_run_that_the_server_does_not_have_is_given_up(page: Page) -> None:
 def test_the_stream_is_closed_when_nobody_follows_it(page: Page) -> None:
     page.evaluate("leave()")
     page.wait_for_function("() => sources[0].readyState == 2", timeout=3000)
+
+
+STRIP = """
+async ([address, html, status]) => {
+  const { Status } = await import(address)
+  document.body.innerHTML = html
+  const strip = new Status(document.querySelector(".unrolled-status"))
+  strip.update({ run: null, event: "", status, labels: {} }, () => {})
+  return document.querySelector("[data-part=message]").textContent
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("state", "place", "people", "seconds", "said"),
+    [
+        (State.QUEUED, 1, 0, None, "1st in the queue to be compiled."),
+        (State.QUEUED, 23, 0, None, "23rd in the queue to be compiled."),
+        (State.RUNNING, 0, 8, 0.4321, "8 people take turns; this run’s turn comes every 0.4 s."),
+        (State.RUNNING, 0, 2, 3.2, "2 people take turns; this run’s turn comes every 3 s."),
+        (State.RUNNING, 0, 1, 0.2, ""),
+        (State.PAUSED, 0, 8, 0.4, ""),
+    ],
+)
+def test_the_strip_says_where_a_run_stands_among_others(
+    page: Page, state: State, place: int, people: int, seconds: float | None, said: str
+) -> None:
+    job = new_job()
+    job.state, job.place, job.people, job.pace.turn_seconds = state, place, people, seconds
+    html = (routes.STATIC / "status.html").read_text(encoding="utf-8")
+    assert page.evaluate(STRIP, [routes.address("status.js"), html, frames.status(job, DEMO)]) == said
