@@ -114,7 +114,7 @@ def _watched(demo: Demo, job: Any, visitor: str) -> None:
     with st.container(horizontal=True):
         st.button(
             "Fork it", key=f"{demo.slug}/fork_watched", icon=":material/fork_right:", on_click=run_bar.fork_watched,
-            args=(demo, job.id, visitor), disabled=job.weights() is None or _is_replay(job) or _is_race(job),
+            args=(demo, job.id, visitor), disabled=not job.forkable,
             help="A run of your own that goes on from its weights as they are now.",
         )  # fmt: skip
         st.button(

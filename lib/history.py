@@ -52,6 +52,16 @@ def leaves_of(network: Network) -> Arrays:
     return {_leaf(i): network[part][name][None] for i, (part, name) in enumerate(_LEAVES)}
 
 
+def parameters_of(leaves: Mapping[str, np.ndarray], seed: int = 0) -> Arrays:
+    """One seed's parameters of a network of any form, flat and with a seed axis of one, as `leaves_of` gives them.
+
+    They are taken from what `Carry.weights` or `Carry.to_arrays` wrote; of another engine's there are none.
+    """
+    count = int(leaves["parameters"]) if "parameters" in leaves else len(leaves)
+    names = [name for name in map(_leaf, range(count)) if name in leaves]
+    return {name: np.array(leaves[name][seed : seed + 1]) for name in names}
+
+
 def _leaf(index: int) -> str:
     return f"leaf_{index:03d}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.history import History, Network, kept_count, kept_steps, leaves_of, network_of
+from lib.history import Arrays, History, Network, kept_count, kept_steps, leaves_of, network_of, parameters_of
 from lib.limits import Limits
 from lib.pace import Pace
 from lib.settings import Config, live_values
@@ -37,7 +37,7 @@ ACTIVE = frozenset({State.QUEUED, State.COMPILING, State.RUNNING, State.PAUSED})
 class Job:
     """One run. Pages read its attributes; only `lib.jobs` writes them.
 
-    `version` goes up at every change that a reader could see. A fork begins with the network `start`,
+    `version` goes up at every change that a reader could see. A fork begins with the parameters `start`,
     which the run `origin[0]` had at step `origin[1]`.
     """
 
@@ -50,7 +50,7 @@ class Job:
         run_id: str | None = None,
         sweep: str = "",
         origin: tuple[str, int] | None = None,
-        start: Network | None = None,
+        start: Arrays | None = None,
     ) -> None:
         self.id = run_id or secrets.token_hex(9)  # never begins with "-", which a command line takes for an option
         self.slug, self.config, self.visitor, self.sweep = slug, config, visitor, sweep
@@ -153,6 +153,20 @@ class Job:
         network = network_of(leaves) if leaves is not None else None
         return (int(leaves["step"]), network) if leaves is not None and network is not None else None
 
+    def parameters(self, step: int | None = None) -> tuple[int, Arrays] | None:
+        """The same as flat parameters, which another run can begin with; as it is now it may have any form."""
+        if step is not None:
+            found = self.history.at(step)
+            return (found[0], leaves_of(found[1])) if found is not None else None
+        leaves = self.weights()
+        parameters = parameters_of(leaves) if leaves is not None else {}
+        return (int(leaves["step"]), parameters) if leaves is not None and parameters else None
+
+    @property
+    def forkable(self) -> bool:
+        """Whether another run could begin with its weights of now."""
+        return "leaf_000" in (self.weights() or {})
+
     def weights(self) -> Mapping[str, np.ndarray] | None:
         """The networks as they are now, as `Carry.weights` or `Carry.to_arrays` wrote them; None before there are any."""
         source = self.carry or self.checkpoint or self.carry  # it moves from one to the other, either way
@@ -188,7 +202,7 @@ class Job:
         notes = json.dumps({name: getattr(self, name) for name in NOTES} | {"ended": ended}).encode()
         parts = {"carry": carry, "stream": self.stream.arrays(), "snapshot": self.snapshot or {}}
         parts["notes"] = {"json": np.frombuffer(notes, np.uint8)}
-        parts |= {"history": self.history.to_arrays(), "start": leaves_of(self.start) if self.start else {}}
+        parts |= {"history": self.history.to_arrays(), "start": self.start or {}}
         return {f"{part}:{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     @classmethod
@@ -201,7 +215,7 @@ class Job:
             part, _, name = key.partition(":")
             parts[part][name] = array
         if record.origin:
-            job.origin, job.start = (record.origin[0], record.origin[1]), network_of(parts["start"])
+            job.origin, job.start = (record.origin[0], record.origin[1]), parts["start"] or None
         job.stream, job.history = MetricStream.from_arrays(parts["stream"]), History.from_arrays(parts["history"])
         job.snapshot, job.checkpoint = parts["snapshot"] or None, parts["carry"] or None
         job.snapshot_version = int(job.snapshot is not None)

@@ -161,19 +161,20 @@ class Jobs:
         if seeds != 1:
             raise SettingError("seeds", seeds, "is more than the one network that a fork begins with", "choose 1")
         parent = self.get(run_id)
-        found = parent.network(step) if parent is not None else None
+        found = parent.parameters(step) if parent is not None else None
         if parent is None or found is None:
             when = "now" if step is None else f"at step {step:,}"
             raise ValueError(
                 f"The run {shown(run_id)} has no weights {when} to begin with: choose another run or step."
             )
-        kept, network = found
-        job = Job(parent.slug, config, visitor, origin=(run_id, kept), start=network)
+        kept, start = found
+        job = Job(parent.slug, config, visitor, origin=(run_id, kept), start=start)
         return self._begin(job, paused, speed)
 
     def _begin(self, job: Job, paused: bool, speed: Speed, instead_of: str = "") -> Job:
         job.pace.speed, job.owner = speed, self._owner
-        job.limits = self._limits if job.sweep else self.permit(job.visitor, job.slug, job.config)
+        # Of a sweep the limits were checked for all of it.
+        job.limits = Limits() if job.sweep else self.permit(job.visitor, job.slug, job.config)
         job.target = State.PAUSED if paused or speed == 0 else State.RUNNING
         with self._changed:
             job.limits.check_steps(job.steps)

@@ -239,5 +239,5 @@ class Sweeps:
         self._launched[sweep.visitor] = time.monotonic()
         index = next(i for i in range(len(sweep.cells)) if i not in sweep.results and i not in sweep.under_way)
         sweep.under_way[index] = self._jobs.start(
-            sweep.slug, sweep.cells[index], sweep.visitor, sweep=sweep.id, run_id=sweep.cell_id(index), limits=Limits()
-        )  # the limits were checked for all of the sweep
+            sweep.slug, sweep.cells[index], sweep.visitor, sweep=sweep.id, run_id=sweep.cell_id(index)
+        )

@@ -20,7 +20,6 @@ from lib.blas import one_thread
 from lib.compiled import Compiled
 from lib.device import Device, choose, session_config
 from lib.evaluation import Evaluation, Evaluations, Kept
-from lib.history import Network
 from lib.tf import tf
 
 Arrays = dict[str, np.ndarray]
@@ -270,15 +269,15 @@ class Engine:
             for name in dict.fromkeys(names):
                 Evaluation(self._evaluations, name, params, self._device)
 
-    def initial(self, start: Network | None = None) -> Carry:
-        """The carry at step 0: the same weights for the same seed, or those of the network `start`.
+    def initial(self, start: Arrays | None = None) -> Carry:
+        """The carry at step 0: the same weights for the same seed, or the parameters `start` (see lib.history).
 
-        Raises ValueError when `start` is another network than these settings make.
+        Raises ValueError when `start` is of another network than these settings make.
         """
         carry = initial_carry(self.task)
         if start is None:
             return carry
-        leaves = [leaf[None] for leaf in tf.nest.flatten(start)]
+        leaves = [start[name] for name in sorted(start)]
         found, made = [leaf.shape for leaf in leaves], [leaf.shape for leaf in tf.nest.flatten(carry.params)]
         if found != made:
             raise ValueError(

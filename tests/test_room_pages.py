@@ -196,3 +196,28 @@ def test_every_demo_can_be_pushed_mapped_and_made_a_challenge_of(rooms: Rooms) -
         now = rooms.get(room.id)
         assert now is not None and (now.pushes[-1]["slug"], now.map["slug"], now.challenges[-1]["slug"]) == (slug,) * 3
         assert get(slug).config(**now.pushes[-1]["config"])
+
+
+@pytest.mark.parametrize("slug", ["echo", "story"])
+def test_who_watches_a_shared_run_forks_it_or_copies_its_settings(rooms: Rooms, slug: str) -> None:
+    server = service.jobs()
+    config = get(slug).config(**{"echo": {"series_length": 600, "epochs": 2}, "story": {"iterations": 300}}[slug])
+    theirs = server.start(slug, config, "somebody")
+    wait_until(lambda: not theirs.active)
+    shown = AppTest.from_string(f"from app import demo_page\ndemo_page.show({slug!r})", default_timeout=60)
+    shown.session_state["visitor"] = "ada"
+    shown.query_params["run"] = theirs.id
+    shown.run()
+    assert not any(button(shown, label).disabled for label in ("Fork it", "Copy its settings"))
+    assert all(button(shown, label).disabled for label in ("Pause", "Stop", "Rewind")), "it is not theirs to steer"
+    button(shown, "Copy its settings").click().run()
+    assert shown.session_state[f"{slug}/settings"] == config.model_dump()
+    button(shown, "Fork it").click().run()
+    assert not shown.exception and "run" not in shown.query_params
+    mine = server.get(shown.session_state[f"{slug}/run"])
+    assert mine is not None and (mine.visitor, mine.origin) == ("ada", (theirs.id, theirs.step))
+    server.set_speed(mine.id, None)
+    wait_until(lambda: not mine.active)
+    assert str(mine.state) == "finished", mine.message
+    first, before = (job.stream.curve("loss")[1][:20].mean() for job in (mine, theirs))
+    assert first < before, "it goes on from what was learned"

@@ -11,7 +11,7 @@ from demos.echo.config import EchoConfig
 from demos.echo.task import EchoTask
 from lib.cells import CELLS
 from lib.device import choose
-from lib.history import network_of
+from lib.history import parameters_of
 from lib.optimizers import OPTIMIZERS
 from lib.tf import tf
 from lib.training import Engine, _ChunkCache
@@ -124,7 +124,7 @@ def test_a_checkpoint_of_another_network_is_refused() -> None:
 def test_a_start_replaces_the_weights_and_nothing_else() -> None:
     engine = engine_for(optimizer="adam", seed=1)
     trained, _ = engine.run(engine.initial(), 20)
-    start = network_of(trained.weights())
+    start = parameters_of(trained.weights())
     begun, plain = engine.initial(start), engine.initial()
     np.testing.assert_equal(begun.weights() | {"step": 20}, trained.weights())
     np.testing.assert_equal((begun.step, begun.slots), (0, plain.slots))
@@ -135,7 +135,7 @@ def test_a_start_replaces_the_weights_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("changes", [{"state_size": 3}, {"cell": "lstm"}, {"seeds": 2}])
 def test_a_start_of_other_shapes_is_refused(changes: dict) -> None:
-    start = network_of(engine_for().initial().weights())
+    start = parameters_of(engine_for().initial().weights())
     with pytest.raises(ValueError, match=r"begins with has the shapes .*, these settings make .*: choose the cell"):
         engine_for(**changes).initial(start)
 
