@@ -221,3 +221,26 @@ def test_who_watches_a_shared_run_forks_it_or_copies_its_settings(rooms: Rooms, 
     assert str(mine.state) == "finished", mine.message
     first, before = (job.stream.curve("loss")[1][:20].mean() for job in (mine, theirs))
     assert first < before, "it goes on from what was learned"
+
+
+def test_nobody_steers_anothers_run_not_even_with_messages_that_no_browser_would_send(rooms: Rooms) -> None:
+    server = service.jobs()
+    theirs = server.start("echo", EchoConfig(epochs=1000), "somebody", paused=True)
+    wait_until(lambda: str(theirs.state) == "paused")
+    shown = AppTest.from_string("from app import demo_page\ndemo_page.show('echo')", default_timeout=60)
+    shown.session_state["visitor"] = "eve"
+    shown.query_params["run"] = theirs.id
+    shown.run()
+    for label in ("Resume", "Step", "Stop", "Rewind", "Pause"):
+        found = button(shown, label)
+        found.proto.disabled = found.disabled = False
+        found.click().run()
+        shown.query_params["run"] = theirs.id
+        assert not shown.exception
+    rate = f"echo.learning_rate.{shown.session_state['echo/round']}"
+    shown.select_slider(key=rate).set_value(1.0).run()
+    shown.select_slider(key=f"speed.{shown.session_state['speed_round']}").set_value("as fast as it goes").run()
+    assert (str(theirs.state), theirs.step, theirs.live["learning_rate"]) == ("paused", 0, EchoConfig().learning_rate)
+    assert theirs.pace.speed is None and not theirs.deleted
+    for run in server.runs_of("eve", "echo", 9):
+        server.stop(run.id)
