@@ -54,29 +54,21 @@ print("same")
     assert done.stdout.split() == ["same"], done.stderr
 
 
-def test_engines_are_spread_over_the_devices_and_freed_ones_count_no_more() -> None:
-    code = """
-from demos.registry import get
-from demos.echo.task import EchoTask
-from lib.training import Engine
-task = EchoTask(get("echo").config(series_length=300, epochs=1))
-engines = [Engine(task) for _ in range(4)]
-print([engine.device_name for engine in engines])
-del engines[0], engines[1]  # the first and the third
-print([Engine(task).device_name, Engine(task, "cpu:1").device_name])
-"""
-    done = run(code)
-    both = ["/CPU:0", "/CPU:1"]
-    assert done.stdout.splitlines() == [str(both * 2), str(both)], done.stderr
-
-
-def test_jobs_train_on_all_devices_with_a_thread_for_each(tmp_path: Path) -> None:
+def test_engines_and_jobs_are_spread_over_the_devices_with_a_thread_for_each(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
 import numpy as np
 from demos.registry import get
+from demos.echo.task import EchoTask
 from lib.jobs import Jobs
+from lib.training import Engine
 from tests.test_jobs import wait
+task = EchoTask(get("echo").config(series_length=300, epochs=1))
+engines = [Engine(task) for _ in range(4)]
+print([engine.device_name for engine in engines])
+del engines[0], engines[1]  # the first and the third: they count no more
+print([Engine(task).device_name, Engine(task, "cpu:1").device_name])
+del engines
 jobs = Jobs(Path({str(tmp_path)!r}), 1, build=lambda s, c: get(s).build(c), config_of=lambda s: get(s).config)
 found = [jobs.start("echo", get("echo").config(series_length=600, epochs=2), "me", paused=True) for _ in range(2)]
 wait(lambda: all(job.engine is not None for job in found), 100)
@@ -86,7 +78,7 @@ for job in found:
 wait(lambda: not any(job.active for job in found), 100)
 np.testing.assert_array_equal(*(job.stream.curve("loss")[1] for job in found))
 jobs.shutdown()
-print("same")
 """
     done = run(code)
-    assert done.stdout.splitlines() == ["['/CPU:0', '/CPU:1'] 2", "same"], done.stderr
+    both = ["/CPU:0", "/CPU:1"]
+    assert done.returncode == 0 and done.stdout.splitlines() == [str(both * 2), str(both), f"{both} 2"], done.stderr
