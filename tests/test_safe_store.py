@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytest
 from lib import safe_store
 from lib.job import State
 from lib.jobs import Jobs
-from lib.store import Store
+from lib.rooms import Rooms
+from lib.store import HostRecord, RoomRecord, Store
 from lib.sweep import plan
 from lib.sweeps import Sweeps
 from tests.conftest import ROOT
@@ -155,6 +157,29 @@ def test_sweeps_and_kept_networks_survive_it_too(disk: Disk, tmp_path: Path) -> 
     store = Store(tmp_path)
     assert (store.load_sweep(sweep.id) or SWEEP).state == "finished" and len(store.cells_of(sweep.id)) == 2
     assert store.network_steps("a") == [7]
+    store.close()
+
+
+def test_rooms_and_the_runs_in_them_survive_it_too(disk: Disk, tmp_path: Path) -> None:
+    store = safe_store.SafeStore(Store(tmp_path))
+    rooms = Rooms(store, lambda slug: QuadraticConfig)
+    room, created = rooms.open("Monday"), time.time()
+    rooms.join(room.code, "me", "Ada")
+    store.save(replace(RECORD, id="before", visitor="me", created=time.time()))
+    disk.error = OSError(errno.ENOSPC, "No space left on device")
+    store.save(replace(RECORD, id="early", visitor="me", created=created - 60))
+    store.save(replace(RECORD, id="meanwhile", visitor="me", created=time.time()))
+    rooms.join(room.code, "you", "Bob")
+    rooms.set_rules(room.id, runs=7)
+    store.keep(HostRecord("me", "proof", 1.0))
+    assert store.trouble and [run.id for run in rooms.runs(room.id)] == ["meanwhile", "before"]
+    disk.error = None
+    wait(lambda: not store.trouble)
+    again = Rooms(store, lambda slug: QuadraticConfig)
+    assert [run.id for run in again.runs(room.id)] == ["meanwhile", "before"]
+    assert list(again.members(room.id)) == ["me", "you"] and again.all()[0].rules["runs"] == 7
+    assert [host.proof for host in store.kept(HostRecord, "me")] == ["proof"]
+    assert store._memory.kept(RoomRecord) == []
     store.close()
 
 
