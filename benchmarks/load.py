@@ -115,16 +115,11 @@ async def run(server: Server, count: int, seconds: float, after: Sequence[float]
 
 async def crowd(attendees: Sequence[Attendee], end: Awaitable[None]) -> None:
     """Let them come one after the other, and leave at the end."""
-    tasks = [asyncio.create_task(each.attend(i * ARRIVAL_SECONDS)) for i, each in enumerate(attendees)]
-    try:
+    async with asyncio.TaskGroup() as tasks:
+        people = [tasks.create_task(each.attend(i * ARRIVAL_SECONDS)) for i, each in enumerate(attendees)]
         await end
-    finally:
-        for task in tasks:
-            task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
+        for person in people:
+            person.cancel()
 
 
 async def _quiet(process: Process) -> None:
