@@ -104,6 +104,8 @@ class Attendee:
                 for part in (self._stay_connected, self._act, self._tell_changes):
                     tasks.create_task(part())
         finally:
+            for stretch in self._stretches.values():
+                stretch.until = time.monotonic()  # a server that has fallen silent is not spared
             self._follow({})
             await self._page.leave()
             await self._http.aclose()

@@ -26,6 +26,7 @@ ARRIVAL_SECONDS = 0.2  # from one to the next
 AFTER_SECONDS = (60.0, 150.0)  # after everyone left; Streamlit forgets a session two minutes after its page was closed
 WARM_UP_SECONDS, QUIET_SECONDS, QUIET_SHARE = 3.0, 3.0, 0.1
 FAIR_SECONDS = 5.0  # of each stretch, in which the runs' steps are compared
+FEWEST_EQUALS = 3  # viewers of a page, or there is nobody to be compared with
 LONG_ENOUGH = 2.0  # seconds of a stretch whose updates are counted
 MOST_GAP, LEAST_SHARE, LEAST_UPDATES = 1.0, 0.5, 1.0
 MEDIAN_SECONDS, P95_SECONDS, MOST_MEMORY = 0.5, 1.5, 100.0
@@ -189,9 +190,17 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def _errors(attendees: Sequence[Attendee], log: str) -> Row:
     """What attendees were shown in red or lost, and what the server's log has of exceptions."""
     counts = Counter(f"{each.name}: {text}" for each in attendees for text in each.seen.troubles.elements())
+    counts.update(
+        f"{each.name}: attendee {each.number} could do nothing" for each in attendees if not each.seen.actions
+    )
     counts.update(f"in the server's log: {line}" for line in tracebacks(log))
     missed = [f"{count} × {text}" for text, count in counts.most_common()]
     return Row("errors", {"errors": counts.total()}, "none", missed)
+
+
+def _acted(attendee: Attendee) -> list[float]:
+    """How long each action took, without the opening of the page."""
+    return [seconds for name, seconds in attendee.seen.actions if name != OPENING]
 
 
 def tracebacks(log: str) -> list[str]:
@@ -245,8 +254,10 @@ def _fairness(stretches: Sequence[Stretch]) -> Row:
     shares: list[tuple[float, str]] = []
     for page in sorted({each.page for each in stretches}):
         of_page = [each for each in stretches if each.page == page and each.seconds >= FAIR_SECONDS]
+        if len({each.attendee for each in of_page}) < FEWEST_EQUALS:
+            continue
         steps = [each.steps_within(FAIR_SECONDS) for each in of_page]
-        middle = max(1.0, statistics.median(steps)) if steps else 1.0
+        middle = max(1.0, statistics.median(steps))
         shares += [
             (count / middle, f"{_which(each)}: {count:,} steps in {FAIR_SECONDS:g} s, the median is {middle:,.0f}")
             for each, count in zip(of_page, steps, strict=True)
