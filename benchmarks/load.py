@@ -156,7 +156,7 @@ def table(attendees: Sequence[Attendee], machine: Machine, log: str) -> list[Row
     stretches = [stretch for each in attendees for stretch in each.seen.stretches]
     actions = [(each, *action) for each in attendees for action in each.seen.actions]
     runs = {run for each in attendees for run in each.seen.runs}
-    acted = [seconds for _, name, seconds in actions if name != OPENING]
+    acted = [seconds for each in attendees for seconds in _acted(each)]
     return [
         Row("attendees", {"attendees": len(attendees), "runs": len(runs), "actions": len(acted)}),
         _errors(attendees, log),
@@ -190,9 +190,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def _errors(attendees: Sequence[Attendee], log: str) -> Row:
     """What attendees were shown in red or lost, and what the server's log has of exceptions."""
     counts = Counter(f"{each.name}: {text}" for each in attendees for text in each.seen.troubles.elements())
-    counts.update(
-        f"{each.name}: attendee {each.number} could do nothing" for each in attendees if not each.seen.actions
-    )
+    counts.update(f"{each.name}: attendee {each.number} could do nothing" for each in attendees if not _acted(each))
     counts.update(f"in the server's log: {line}" for line in tracebacks(log))
     missed = [f"{count} × {text}" for text, count in counts.most_common()]
     return Row("errors", {"errors": counts.total()}, "none", missed)
