@@ -26,7 +26,7 @@ PAUSE_SECONDS = (2.0, 6.0)  # between two actions
 ACTION_SECONDS = 60.0  # after which an action counts as lost
 CALM_SECONDS, TELL_AGAIN_SECONDS, LONGEST_SECONDS = 0.12, 1.0, 60.0  # as in status.js
 MOVING = ("queued", "compiling", "running")
-OPENING, RATE = "open the page", "Learning rate"
+OPENING, RELOAD, RATE = "open the page", "reload the page", "Learning rate"
 LINKED = re.compile(r'(?:src|href)="\./(static/[^"]+)"')
 CONNECTIONS = 6  # of a browser to one server
 LIMITS = httpx.Limits(keepalive_expiry=2)  # sooner than the server closes an idle connection, which browsers try again
@@ -104,9 +104,10 @@ class Attendee:
                 for part in (self._stay_connected, self._act, self._tell_changes):
                     tasks.create_task(part())
         finally:
+            for stretch in self._stretches.values():
+                stretch.until = time.monotonic()  # a server that has fallen silent is not spared
             self._follow({})
-            if self._page.socket is not None:
-                await self._page.socket.close()
+            await self._page.leave()
             await self._http.aclose()
 
     def drop_connections(self) -> None:
@@ -129,7 +130,8 @@ class Attendee:
                     await self._load()
                 await self._page.open(dict(self._http.cookies))
                 await self._page.listen()
-                self.trouble("the server closed the page's connection")
+                if self._page.drawn:
+                    self.trouble("the server closed the page's connection")
             except NETWORK_ERRORS as error:
                 self.trouble(f"the page's connection: {_in_words(error)}")
             await asyncio.sleep(RETRY_SECONDS)
@@ -161,9 +163,10 @@ class Attendee:
         await self._try("Plotly's script", self._load_plotly())
         while True:
             await asyncio.sleep(self._random.uniform(*PAUSE_SECONDS))
+            await self._ready.wait()
             action, started = self._choose(), time.monotonic()
             self.paused_since = None
-            if await self._try(action, self._do(action)):
+            if await self._try(action, self._do(action)) and action != RELOAD:
                 self.seen.actions.append((action, time.monotonic() - started))
                 self.paused_since = time.monotonic() if action in ("Pause", "Step") else None
 
@@ -188,11 +191,16 @@ class Attendee:
         elif self._page.widget("button", "Resume") is not None:
             choices = ["Resume", "Step"]
         else:
-            choices = ["Start"]
+            choices = ["Start"] if self._page.widget("button", "Start") is not None else [RELOAD]
         return self._random.choice(choices)
 
     async def _do(self, action: str) -> None:
-        if action == RATE:
+        if action == RELOAD:
+            self.trouble("the page had no buttons any more, and was loaded again")
+            self._came = time.monotonic()
+            self._ready.clear()
+            await self._page.leave()
+        elif action == RATE:
             await self._page.slide(RATE, self._random.choice((-1, 1)))
         else:
             await self._page.click(action)

@@ -69,6 +69,8 @@ def main() -> None:
         room = Room(server, small, random.Random(options.seed))
         try:
             asyncio.run(_session(room, options.minutes * 60, options.faults))
+        except KeyboardInterrupt:
+            room.wrong.append("it was interrupted")
         finally:
             if server.process.poll() is None:
                 server.process.kill()

@@ -26,6 +26,7 @@ ARRIVAL_SECONDS = 0.2  # from one to the next
 AFTER_SECONDS = (60.0, 150.0)  # after everyone left; Streamlit forgets a session two minutes after its page was closed
 WARM_UP_SECONDS, QUIET_SECONDS, QUIET_SHARE = 3.0, 3.0, 0.1
 FAIR_SECONDS = 5.0  # of each stretch, in which the runs' steps are compared
+FEWEST_EQUALS = 3  # viewers of a page, or there is nobody to be compared with
 LONG_ENOUGH = 2.0  # seconds of a stretch whose updates are counted
 MOST_GAP, LEAST_SHARE, LEAST_UPDATES = 1.0, 0.5, 1.0
 MEDIAN_SECONDS, P95_SECONDS, MOST_MEMORY = 0.5, 1.5, 100.0
@@ -115,16 +116,11 @@ async def run(server: Server, count: int, seconds: float, after: Sequence[float]
 
 async def crowd(attendees: Sequence[Attendee], end: Awaitable[None]) -> None:
     """Let them come one after the other, and leave at the end."""
-    tasks = [asyncio.create_task(each.attend(i * ARRIVAL_SECONDS)) for i, each in enumerate(attendees)]
-    try:
+    async with asyncio.TaskGroup() as tasks:
+        people = [tasks.create_task(each.attend(i * ARRIVAL_SECONDS)) for i, each in enumerate(attendees)]
         await end
-    finally:
-        for task in tasks:
-            task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
+        for person in people:
+            person.cancel()
 
 
 async def _quiet(process: Process) -> None:
@@ -160,7 +156,7 @@ def table(attendees: Sequence[Attendee], machine: Machine, log: str) -> list[Row
     stretches = [stretch for each in attendees for stretch in each.seen.stretches]
     actions = [(each, *action) for each in attendees for action in each.seen.actions]
     runs = {run for each in attendees for run in each.seen.runs}
-    acted = [seconds for _, name, seconds in actions if name != OPENING]
+    acted = [seconds for each in attendees for seconds in _acted(each)]
     return [
         Row("attendees", {"attendees": len(attendees), "runs": len(runs), "actions": len(acted)}),
         _errors(attendees, log),
@@ -194,9 +190,15 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def _errors(attendees: Sequence[Attendee], log: str) -> Row:
     """What attendees were shown in red or lost, and what the server's log has of exceptions."""
     counts = Counter(f"{each.name}: {text}" for each in attendees for text in each.seen.troubles.elements())
+    counts.update(f"{each.name}: attendee {each.number} could do nothing" for each in attendees if not _acted(each))
     counts.update(f"in the server's log: {line}" for line in tracebacks(log))
     missed = [f"{count} × {text}" for text, count in counts.most_common()]
     return Row("errors", {"errors": counts.total()}, "none", missed)
+
+
+def _acted(attendee: Attendee) -> list[float]:
+    """How long each action took, without the opening of the page."""
+    return [seconds for name, seconds in attendee.seen.actions if name != OPENING]
 
 
 def tracebacks(log: str) -> list[str]:
@@ -250,8 +252,10 @@ def _fairness(stretches: Sequence[Stretch]) -> Row:
     shares: list[tuple[float, str]] = []
     for page in sorted({each.page for each in stretches}):
         of_page = [each for each in stretches if each.page == page and each.seconds >= FAIR_SECONDS]
+        if len({each.attendee for each in of_page}) < FEWEST_EQUALS:
+            continue
         steps = [each.steps_within(FAIR_SECONDS) for each in of_page]
-        middle = max(1.0, statistics.median(steps)) if steps else 1.0
+        middle = max(1.0, statistics.median(steps))
         shares += [
             (count / middle, f"{_which(each)}: {count:,} steps in {FAIR_SECONDS:g} s, the median is {middle:,.0f}")
             for each, count in zip(of_page, steps, strict=True)

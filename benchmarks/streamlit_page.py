@@ -72,6 +72,20 @@ class Page:
                 if not waiting.done():
                     waiting.set_exception(ConnectionResetError("the page's connection broke"))
 
+    async def leave(self) -> None:
+        """Close it. When it is opened again it is a new session, as after a reload."""
+        self._session = self._hash = ""
+        self._drawn.clear()
+        self._values.clear()
+        self._kept.clear()
+        if self.socket is not None:
+            await self.socket.close()
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is anything on it."""
+        return bool(self._drawn)
+
     # What a person sees and does
 
     def elements(self, kind: str) -> Iterator[Any]:

@@ -37,6 +37,10 @@ def main() -> None:
         try:
             said: list[str] = []
             pages = [_open(browser, server.url, said) for _ in range(options.tabs)]
+            for page in pages:  # when all are open, or the first runs would be over before the last begin
+                page.get_by_role("button", name="Start").first.click()
+            for page in pages:
+                page.locator(RUNNING).wait_for(timeout=120_000)
             counts = _watch(pages, options.seconds)
         finally:
             browser.close()
@@ -45,12 +49,11 @@ def main() -> None:
 
 
 def _open(browser: Browser, url: str, said: list[str]) -> Page:
-    """A tab of a new visitor whose run has begun."""
+    """A tab of a new visitor, ready to start a run."""
     page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(f"{url}/echo?epochs=5000")
-    page.get_by_role("button", name="Start").first.click(timeout=60_000)
-    page.locator(RUNNING).wait_for(timeout=60_000)
+    page.get_by_role("button", name="Start").first.wait_for(timeout=120_000)
     return page
 
 

@@ -29,7 +29,7 @@ def test_two_attendees_start_watch_and_steer_runs(tmp_path: Path, monkeypatch) -
     def busy() -> bool:
         seen = [each.seen for each in people]
         return all(
-            len(one.actions) >= 6 and any(stretch.updates and stretch.marks[-1][1] for stretch in one.stretches)
+            len(one.actions) >= 5 and any(stretch.updates and stretch.marks[-1][1] for stretch in one.stretches)
             for one in seen
         )
 
@@ -40,7 +40,7 @@ def test_two_attendees_start_watch_and_steer_runs(tmp_path: Path, monkeypatch) -
     rows = {row.name: row for row in load.table(people, machine, server.log.read_text())}
     assert rows["errors"].missed == []
     assert rows["attendees"].figures["runs"] >= 2
-    assert rows["attendees"].figures["actions"] >= 10
+    assert rows["attendees"].figures["actions"] >= 8
     assert rows["a page action, s"].figures["max"] > 0
     assert {name for each in people for name, _ in each.seen.actions} >= {"Start", "Pause", attendee.OPENING}
     assert len(load.in_lines(list(rows.values())).splitlines()) >= len(rows)
