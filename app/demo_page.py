@@ -34,6 +34,7 @@ IN_A_SWEEP = (
     "This run is part of a sweep that is under way. When it has ended you can rewind it, or start from its settings."
 )
 SILENT = "Here the coach says what it sees in the run: stuck, too fast, learned, and what would change it."
+TABS = ["Try this", "How it works", "Sweep", "Your runs"]
 SCALES = {"linear": "Linear", "log": "Logarithmic"}
 
 
@@ -93,16 +94,25 @@ def show(slug: str) -> None:
         scratch_panel.draw(demo.slug, job.id if job else None, config)
     if hasattr(demo.lessons, "GAME"):
         game_panel.draw(demo, shown, job)
-    tabs = st.tabs(["Try this", "How it works", "Sweep", "Your runs"])
-    with tabs[0]:
-        lessons_panel.experiments(demo, visitor)
-    with tabs[1]:
-        lessons_panel.how_it_works(demo, shown)
-    with tabs[2]:
-        sweep_panel.draw(demo, visitor)
-    with tabs[3]:
-        runs_panel.table(demo, job, visitor)
-        runs_panel.from_the_command_line(demo)
+    _tabs(demo, shown, job, visitor)
+
+
+def _tabs(demo: Demo, shown: Config, job: Any, visitor: str) -> None:
+    """Only the one that is open is drawn: with a room full of people, all four would be most of a page's work."""
+    first, second, third, fourth = st.tabs(TABS, key=f"{demo.slug}/tabs", on_change="rerun")
+    if first.open:
+        with first:
+            lessons_panel.experiments(demo, visitor)
+    if second.open:
+        with second:
+            lessons_panel.how_it_works(demo, shown)
+    if third.open:
+        with third:
+            sweep_panel.draw(demo, visitor)
+    if fourth.open:
+        with fourth:
+            runs_panel.table(demo, job, visitor)
+            runs_panel.from_the_command_line(demo)
 
 
 def _watched(demo: Demo, job: Any, visitor: str) -> None:

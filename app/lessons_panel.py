@@ -21,6 +21,7 @@ def experiments(demo: Demo, visitor: str) -> None:
         list(table),
         format_func=lambda slug: table[slug].title,
         key=f"{demo.slug}/experiment",
+        persist_state="session",
         default=next(iter(table)),
         required=True,
         label_visibility="collapsed",
@@ -35,6 +36,7 @@ def experiments(demo: Demo, visitor: str) -> None:
             format_func=labels.__getitem__,
             index=None,
             key=f"{demo.slug}/guess/{experiment.slug}",
+            persist_state="session",
         )
         st.button(
             "Run the experiment",

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits  # noqa: E402
 
 from app import health, logs, metrics, routes, service, startup_check, warm_up  # noqa: E402
 from app.bounds import Bounds  # noqa: E402
+from app.flush import flush_in_few_turns  # noqa: E402
 from app.headers import SecurityHeaders  # noqa: E402
 from app.hosting import hosted  # noqa: E402
 from app.traffic import Traffic  # noqa: E402
@@ -27,6 +28,9 @@ try:
     startup_check.check_hosting()
 except startup_check.UnsafeSettingsError as unsafe:
     sys.exit(str(unsafe))
+
+
+flush_in_few_turns()
 
 
 @asynccontextmanager

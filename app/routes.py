@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from app import frames, room_frames
+from app import frames, room_frames, traffic
 from app.bounds import StreamLimit
 from app.service import jobs, rooms, sweeps
 from demos.registry import get
@@ -31,6 +31,7 @@ from lib.sweeps import Sweep
 STATIC = Path(__file__).resolve().parent / "static"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 FRAME_SECONDS, LOOK_SECONDS, BEAT_SECONDS, INSIDE_SECONDS = 0.1, 0.02, 10.0, 0.5
+FEW_STREAMS = 10
 # A page tells a quiet stream from a dead one by it, and it cannot see comments.
 BEAT = "event: beat\ndata: 1\n\n"
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
@@ -115,7 +116,10 @@ async def _frames(source: Job | Sweep, names: Sequence[str] | None = None) -> As
     have, drawn, seen, state, sent_at = frames.Have(), -1, -1, None, 0.0
     while not stopping.is_set():
         passed = time.monotonic() - sent_at
-        if source.state != state or (source.version != seen and passed >= FRAME_SECONDS):
+        crowd = max(
+            1.0, traffic.streams.total() / FEW_STREAMS
+        )  # many get their news less often, or nobody would in time
+        if source.state != state or (source.version != seen and passed >= crowd * FRAME_SECONDS):
             content, have, drawn = _frame(source, have, drawn, names)
             seen, state, sent_at = content["version"], content["state"], time.monotonic()
             yield f"data: {frames.text(content)}\n\n"
@@ -124,7 +128,7 @@ async def _frames(source: Job | Sweep, names: Sequence[str] | None = None) -> As
             if isinstance(source, Job):
                 source.touch()
             yield BEAT
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(crowd * LOOK_SECONDS)
 
 
 async def _inside_frames(job: Job, view: View, names: Sequence[str]) -> AsyncIterator[str]:
@@ -200,6 +204,7 @@ def address(name: str) -> str:
     return f"/api/static/{_hash()}/{name}"
 
 
+@cache
 def plotly_address() -> str:
     """The address of Plotly's script."""
     return f"/api/plotly.min.js?v={version('plotly')}"

@@ -47,7 +47,11 @@ def _key(demo: Demo, name: str) -> str:
 
 def _form(demo: Demo, visitor: str) -> None:
     offer = st.selectbox(
-        "Map", list(demo.sweeps), key=_key(demo, "map"), help="Fills in the axes, which you can change."
+        "Map",
+        list(demo.sweeps),
+        key=_key(demo, "map"),
+        help="Fills in the axes, which you can change.",
+        persist_state="session",
     )
     axes = [_axis(demo, offer, at) for at in (0, 1)]
     left, middle, right = st.columns([1, 1, 2])
@@ -61,9 +65,15 @@ def _form(demo: Demo, visitor: str) -> None:
             int(field.maximum or 1),
             getattr(base, name),
             key=_key(demo, name),
+            persist_state="session",
         )
     right.segmented_control(
-        "All other settings", [SUGGESTED, AS_SET], default=SUGGESTED, key=_key(demo, "base"), required=True
+        "All other settings",
+        [SUGGESTED, AS_SET],
+        default=SUGGESTED,
+        key=_key(demo, "base"),
+        required=True,
+        persist_state="session",
     )
     made, problem = _planned(demo, [axis for axis in axes if axis[0] != NONE])
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -114,11 +124,13 @@ def _axis(demo: Demo, offer: str, at: int) -> tuple[str, str]:
         names.index(name),
         format_func=lambda name: NONE if name == NONE else fields[name].label,
         key=_key(demo, f"{offer}/name_{at}"),
+        persist_state="session",
     )
     text = right.text_input(
         "Values",
         values,
         key=_key(demo, f"{offer}/values_{at}"),
+        persist_state="session",
         help="Such as 1:12, or 1:12:2 by twos, or 2, 4, 8, 16. With a logarithmic slider 0.001:1 goes by factors of 10.",
         disabled=chosen == NONE,
     )
@@ -163,7 +175,7 @@ def _shown(demo: Demo, visitor: str) -> Sweep | None:
         st.session_state[_key(demo, "shown")] = ids[0]
     if len(ids) > 1:
         names = {record.id: f"{clock(record.created)} · {_name(demo, record)}" for record in records}
-        st.selectbox("Sweep", ids, format_func=names.__getitem__, key=_key(demo, "shown"))
+        st.selectbox("Sweep", ids, format_func=names.__getitem__, key=_key(demo, "shown"), persist_state="session")
     return sweeps().get(st.session_state[_key(demo, "shown")])
 
 

@@ -664,7 +664,7 @@ class Jobs:
             return 1
         if job.state is not State.RUNNING:
             return 0
-        due = job.pace.steps_due(self._turns.sharing(job, _due_at(time.monotonic())))
+        due = job.pace.steps_due(self._turns.sharing(job, _due_at(time.monotonic())), job.people)
         return due if job.hold_at is None else max(0, min(due, job.hold_at - job.step))
 
 

@@ -7,13 +7,14 @@ from typing import Literal
 
 CHUNK_SECONDS = 0.08  # so that Pause, Step and Stop answer at once
 CYCLE_SECONDS = 0.5  # in which every job should have its turn
-SHORTEST_CHUNK_SECONDS = 0.01
+SHORTEST_CHUNK_SECONDS = 0.005
 LONGEST_CHUNK_SECONDS, FEW_STEPS = (
     0.4,
     8,
 )  # steps so slow that a chunk would have one or two share its overhead in a longer one
 FIRST_CHUNK = 2  # steps, while nothing is measured: of a large network each may take seconds
 PACED_TURNS = 20.0  # turns a second of a paced job
+PACED_TURNS_TOGETHER = 80.0  # of all: each costs some milliseconds however few steps it has
 RAMP_START = 40.0  # steps per second at the start of a ramp, which doubles every second
 TURN_WEIGHT = 0.1  # of the latest in the mean time between turns
 RATE_WINDOW = 1.5  # seconds over which steps per second are measured
@@ -58,8 +59,8 @@ class Pace:
             self.turn_seconds = before + TURN_WEIGHT * (now - self._turn_at - before)
         self._turn_at = now
 
-    def steps_due(self, sharing: int) -> int:
-        """How many steps this turn has, when so many jobs wait for turns."""
+    def steps_due(self, sharing: int, people: int = 1) -> int:
+        """How many steps this turn has, when so many jobs wait for turns, and so many people take turns at all."""
         seconds = max(SHORTEST_CHUNK_SECONDS, min(self.chunk_seconds, CYCLE_SECONDS / sharing))
         most = FIRST_CHUNK
         if self._measured:
@@ -69,11 +70,12 @@ class Pace:
             return most
         now = time.monotonic()
         rate = RAMP_START * 2 ** min(now - self._ramp_from, 20) if self.speed == "ramp" else float(self.speed)
-        self._credit = min(self._credit + rate * min(now - self._paced_at, 0.5), max(1.0, float(most)))
+        self._credit = min(self._credit + rate * min(now - self._paced_at, 1.0), max(1.0, float(most)))
         self._paced_at = now
         steps = int(self._credit)
         self._credit -= steps
-        self.due = now + max(1 / PACED_TURNS, (1 - self._credit) / rate if rate < PACED_TURNS else 0.0)
+        pause = max(1 / PACED_TURNS, people / PACED_TURNS_TOGETHER)
+        self.due = now + max(pause, (1 - self._credit) / rate if rate < PACED_TURNS else 0.0)
         return steps
 
     def measure(self, steps: int, seconds: float) -> None:

@@ -20,6 +20,7 @@ from lib.stream import finite_steps
 LOG = logging.getLogger(__name__)
 
 DRAW_EVERY, SAVE_EVERY, PUBLISH_EVERY = 0.1, 10.0, 1.0  # seconds
+DRAWN_TOGETHER = 50.0  # pictures a second of all jobs
 MOST_SAVING = 0.02  # of a run's time may pass with writing it
 MOST_DRAWING = 0.1  # and so much with looking at what a wide network does
 MEASURING = "Measuring on text that it does not learn from."
@@ -70,7 +71,7 @@ class Trainer:
     def _draw(self, job: Job, at_once: bool) -> None:
         """Take a picture of the network where one is due. This thread has the job's turn."""
         now = time.monotonic()
-        every = max(DRAW_EVERY, job.draw_seconds / MOST_DRAWING)
+        every = max(DRAW_EVERY, job.draw_seconds / MOST_DRAWING, job.people / DRAWN_TOGETHER)
         due = not job.sweep and now - job.drawn_at >= every  # nobody watches the cells of a sweep
         if job.carry is not None and (at_once or due):
             snapshot = job.engine.observe(job.carry)

@@ -102,7 +102,7 @@ def test_start_trains_to_the_end_and_the_coach_and_the_table_follow(jobs: Jobs) 
     job = job_of(page, jobs)
     jobs.set_speed(job.id, None)
     wait_until(lambda: not job.active)
-    page.run()
+    page = open_tab(page, "Your runs")
     assert not page.exception
     assert "Learned" in page.success[0].value
     assert page.dataframe[0].value["steps"].tolist() == [1998]
@@ -288,7 +288,13 @@ def axis_key(name: str) -> str:
     return sweep_key(f"{next(iter(get('echo').sweeps))}/{name}")
 
 
+def open_tab(page: AppTest, name: str) -> AppTest:
+    page.session_state["echo/tabs"] = name
+    return page.run()
+
+
 def small_sweep(page: AppTest) -> AppTest:
+    page = open_tab(page, "Sweep")
     page.text_input(key=axis_key("values_0")).set_value("1:2")
     page.text_input(key=axis_key("values_1")).set_value("2, 4")
     page.number_input(key=sweep_key("epochs")).set_value(2)
@@ -319,7 +325,7 @@ def test_a_sweep_is_described_started_and_shown(jobs: Jobs) -> None:
     [("0:3", "echo_step = 0"), ("abc", "echo_step = abc"), ("1:50", "200 cells"), ("", "echo_step")],
 )
 def test_a_bad_axis_is_explained_and_typed_text_survives(jobs: Jobs, values: str, words: str) -> None:
-    page = echo()
+    page = open_tab(echo(), "Sweep")
     page.text_input(key=axis_key("values_0")).set_value(values)
     page = page.run()
     if words == "200 cells":
@@ -327,11 +333,12 @@ def test_a_bad_axis_is_explained_and_typed_text_survives(jobs: Jobs, values: str
         return
     assert words in page.error[0].value
     assert page.button(key=sweep_key("start")).disabled
-    assert page.text_input(key=axis_key("values_0")).value == values
+    page = open_tab(open_tab(page, "Try this"), "Sweep")
+    assert page.text_input(key=axis_key("values_0")).value == values, "also when another tab was open meanwhile"
 
 
 def test_every_offered_map_fills_in_the_form(jobs: Jobs) -> None:
-    page = echo()
+    page = open_tab(echo(), "Sweep")
     for title, axes in get("echo").sweeps.items():
         page = page.selectbox(key=sweep_key("map")).set_value(title).run()
         for at, (name, values) in enumerate(axes):
@@ -402,14 +409,14 @@ def test_a_run_is_renamed_deleted_and_brought_back(jobs: Jobs, monkeypatch: pyte
 
 
 def test_a_run_over_the_limit_is_refused_with_the_reason_and_the_old_one_goes_on(jobs: Jobs) -> None:
-    jobs._limits = Limits(runs_under_way=1)
+    jobs.permit = lambda visitor, slug, config: Limits(runs_under_way=1)
     first = echo()
     visitor = first.session_state["visitor"]
     other = jobs.start("echo", get("echo").config(), visitor, paused=True)
     page = press(first, "echo/Start")
     assert page.toast[0].value.startswith("You have 1 run under way, as many as this server allows one person")
     assert not page.exception and other.active
-    page = press(page, "echo/sweep/start")
+    page = press(open_tab(page, "Sweep"), "echo/sweep/start")
     assert page.toast[0].value.startswith("You have 1 run under way")
     jobs.stop(other.id)
     page = press(page, "echo/Start")
