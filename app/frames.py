@@ -20,7 +20,7 @@ from lib.sweeps import Sweep
 
 LOG = logging.getLogger(__name__)
 
-MOVING = ("queued", "compiling", "running")
+WAITING = ("queued", "compiling")
 Json = dict[str, Any]
 Have = dict[str, tuple[int, int]]
 
@@ -160,7 +160,7 @@ def pack(delta: Mapping[str, Any]) -> Json:
 
 def _event(job: Job, demo: Demo, summary: Mapping[str, Any]) -> str:
     advice = _tried(demo, "advise", demo.lessons.advise, replace(job.config, **job.live), job.step, summary)
-    state = "moving" if job.state in MOVING else job.state  # a page looks the same in each of these, but for its strip
+    state = "waiting" if job.state in WAITING else job.state  # a page looks the same in both, but for its strip
     return f"{state}:{job.target}:{len(job.diary)}:{advice.id if advice else ''}"
 
 

@@ -7,17 +7,16 @@ from dataclasses import asdict
 from typing import Any
 
 import psutil
-from lib.class_map import class_map
 
 from app import frames
 from app.service import jobs, rooms
 from demos.registry import get
+from lib.class_map import class_map
 from lib.job import ACTIVE
 from lib.store import RoomRecord, RunRecord
 from lib.style import Json
 
 EVERY_SECONDS = 1.0
-WAITING = ("queued", "compiling")
 
 
 class _Latest:
@@ -55,7 +54,7 @@ def _made(key: str) -> str:
         "series": {},
         "people": len(rooms().members(room.id)),
         "training": sum(run.state == "running" for run in runs),
-        "waiting": sum(run.state in WAITING for run in runs),
+        "waiting": sum(run.state in frames.WAITING for run in runs),
         "board": [asdict(place) for place in rooms().board(room.id, runs)],
         "figures": {"class_map": map_of(room, runs, names)} if room.map else {},
     }

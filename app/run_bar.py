@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import controls
-from app.frames import MOVING
+from app.frames import WAITING
 from app.service import jobs
 from demos.registry import Demo
 from lib.limits import LimitError
@@ -194,7 +194,7 @@ def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
     """The buttons and the speed control."""
     mine = may_steer(job, visitor)
     state = str(job.state) if mine else ""
-    moving, paused = state in MOVING, state == "paused"
+    moving, paused = state in (*WAITING, "running"), state == "paused"
     run_id = job.id if mine else None
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"{demo.slug}/run_bar"):
         _button(

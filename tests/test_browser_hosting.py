@@ -32,9 +32,10 @@ def test_a_page_works_under_the_policy_and_what_was_typed_is_not_logged(
     table = page.locator("[data-testid=stDataFrame]").first
     table.wait_for(timeout=30_000)
     table.click(position={"x": 16, "y": 52})
+    page.wait_for_function("() => document.querySelector('[data-name=runs]')?.data?.length === 1", timeout=60_000)
     page.get_by_role("textbox", name="Name").fill(TYPED)
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelector('[data-name=runs]')?.data?.length === 1", timeout=60_000)
+    expect(page.locator("[data-name=runs]")).to_have_attribute("aria-label", re.compile(TYPED), timeout=30_000)
     for name, begins in {"Save as SVG": b"<svg", "Save as PNG": b"\x89PNG", "CSV": b"step,loss"}.items():
         with page.expect_download() as download:
             page.get_by_role("button", name=name, exact=True).click()

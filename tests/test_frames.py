@@ -117,7 +117,7 @@ def test_a_demo_that_fails_costs_its_pictures_and_advice_but_not_the_curves(capl
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
             content, _, drawn = frames.frame(job, demo, {}, -1)
-    assert (content["figures"], drawn, content["event"]) == ({}, 1, "moving:running:0:")
+    assert (content["figures"], drawn, content["event"]) == ({}, 1, "running:running:0:")
     assert set(content["series"]) >= {"loss"}
     assert len(caplog.records) == 2, "each complaint is logged once"
 
@@ -128,7 +128,7 @@ def test_the_status_says_what_the_strip_shows() -> None:
     assert frames.status(job, DEMO) == {
         "run": job.id, "state": "running", "message": "hello", "step": 0, "steps": 66_600, "epoch": 1, "epochs": 100,
         "steps_per_epoch": 666, "steps_per_second": None, "time_left": None, "device": "CPU", "speed": None, "metrics": {},
-        "event": "moving:running:0:", "words_per_step": None, "place": 0,
+        "event": "running:running:0:", "words_per_step": None, "place": 0,
         "people": 0, "turn_seconds": None,
     }  # fmt: skip
     train(job, [0.5, 0.25])

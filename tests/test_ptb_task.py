@@ -1,6 +1,7 @@
 """The language model's training against Keras and NumPy: windows, loss, gradient, updates, dropout, schedule, measuring."""
 
 import math
+from functools import partial
 from typing import Any
 
 import keras
@@ -230,8 +231,8 @@ def assert_trains_as_keras(engine: Engine, steps: int, *, rtol: float = 1e-4) ->
     config, block = engine.config, engine.task.block(0)
     carry = engine.initial()
     theirs = InKeras(network_of(carry), config.batch_size)
-    rules = {"sgd": lambda: keras.optimizers.SGD(), "adam": lambda: keras.optimizers.Adam(epsilon=1e-7)}
-    optimizer = rules[config.optimizer]()
+    rules = {"sgd": keras.optimizers.SGD, "adam": partial(keras.optimizers.Adam, epsilon=1e-7)}
+    optimizer = rules[config.optimizer](weight_decay=config.weight_decay * 1e-6 or None)
     for step in range(steps):
         inputs, targets = block["inputs"][step], block["targets"][step]
         if step % engine.steps_per_epoch == 0:
