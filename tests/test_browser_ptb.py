@@ -63,10 +63,11 @@ def run(browser: Browser, server: Server) -> str:
     page = context.new_page()
     page.goto(f"{server.url}/ptb?{QUICK}")
     expect(page.get_by_text("Then you can read sentences with the network")).to_be_visible(timeout=30_000)
-    button(page, "Start").click()
+    button(page, "Step").click()  # after a single one there are weights, and the diary is still empty
     expect(chip(page, "now", 0)).to_be_visible(timeout=60_000)
     section(page, "Its diary")
     expect(page.get_by_text("you can watch babble become language")).to_be_visible()
+    button(page, "Resume").click()
     wait_for_state(page, "finished")
     expect(page.locator(".unrolled-diary")).to_contain_text("Epoch 2")
     run = page.evaluate("document.querySelector('.unrolled-chart').dataset.drawn")
