@@ -28,15 +28,16 @@ room = st.Page(
     url_path="room",
     visibility="visible" if service.rooms().is_any_open() else "hidden",
 )
+configured = host_code.configured()
 host = st.Page(
     host_page.show,
     title="Host",
     icon=":material/co_present:",
     url_path="host",
-    visibility="visible" if host_page.is_host(visitor) else "hidden",
+    visibility="visible" if configured and host_page.is_host(visitor) else "hidden",
 )
 st.session_state["pages"] = pages | {"runs": runs, "inside": inside, "room": room}  # for links from page to page
-hosts = [host] if host_code.configured() else []
+hosts = [host] if configured else []
 page = st.navigation([home, *pages.values(), runs, inside, room, *hosts], position="top")
 if trouble := service.trouble():
     st.warning(trouble, title="Runs are not being saved", icon=":material/warning:")

@@ -18,15 +18,15 @@ from demos.registry import DEMOS, Demo, get
 from lib import room_report
 from lib.challenges import OPERATORS, Challenge
 from lib.curves import Curve
+from lib.records import HostRecord, RoomRecord
 from lib.rooms import RoomError
 from lib.settings import Config, Setting, SettingError, parse, settings_of
-from lib.store import HostRecord, RoomRecord
 from lib.values import as_text
 
 _WALL = component("wall")
 MOST_CONDITIONS = 3
 NOTHING = "(none)"
-EVERYTHING = "as it is set on its page in this browser"
+EVERYTHING = "as it is set on its page in this tab"
 
 
 def show() -> None:
@@ -152,6 +152,8 @@ def _resume_all(room: RoomRecord) -> None:
 
 def _wall(room: RoomRecord) -> None:
     def acted() -> None:
+        if not is_host(visitor_id()):  # a tab that was left open after the code was changed
+            return
         what, _, run_id = (st.session_state["host/wall"].get("act") or "").partition(" ")
         if what == "stop":
             jobs().stop(run_id)
@@ -213,8 +215,8 @@ def _push(room: RoomRecord) -> None:
     )  # fmt: skip
     if room.pushes:
         last = room.pushes[-1]
-        asked = room_strip.in_words(last["slug"], get(last["slug"]).config(**last["config"]))
-        st.caption(f"Pushed last: {asked}.")
+        if (asked := rooms().asked(last)) is not None:
+            st.caption(f"Pushed last: {room_strip.in_words(last['slug'], asked)}.")
 
 
 def _names(demo: Demo) -> dict[str, Setting]:

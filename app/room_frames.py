@@ -4,16 +4,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 import psutil
 
 from app import frames
 from app.service import jobs, rooms
-from demos.registry import get
+from demos.registry import DEMOS, get
 from lib.class_map import class_map
-from lib.job import ACTIVE
-from lib.store import RoomRecord, RunRecord
+from lib.records import RoomRecord, RunRecord
 from lib.style import Json
 
 EVERY_SECONDS = 1.0
@@ -45,7 +43,8 @@ def _made(key: str) -> str:
     room = rooms().get(key)
     if room is None:
         raise KeyError(key)
-    runs = jobs().now(rooms().runs(room.id))
+    known = {demo.slug for demo in DEMOS}  # a run may be of a demo that another version had
+    runs = [run for run in jobs().now(rooms().runs(room.id)) if run.slug in known]
     names = rooms().nicknames(room.id)
     content: Json = {
         "run": room.id,
@@ -56,7 +55,7 @@ def _made(key: str) -> str:
         "training": sum(run.state == "running" for run in runs),
         "waiting": sum(run.state in frames.WAITING for run in runs),
         "board": [asdict(place) for place in rooms().board(room.id, runs)],
-        "figures": {"class_map": map_of(room, runs, names)} if room.map else {},
+        "figures": {"class_map": map_of(room, runs, names)} if room.map.get("slug") in known else {},
     }
     if key == room.wall:
         content |= {"wall": _wall(room, runs, names), "machine": _machine()}
@@ -92,8 +91,3 @@ def _machine() -> Json:
     """How busy the machine is: percent of all cores since this was asked last, and bytes."""
     memory = psutil.virtual_memory()
     return {"processor": psutil.cpu_percent(), "memory": memory.total - memory.available, "memory_in_all": memory.total}
-
-
-def active(runs: list[RunRecord]) -> list[Any]:
-    """The runs that can still train."""
-    return [run for run in runs if run.state in ACTIVE]

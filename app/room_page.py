@@ -4,13 +4,17 @@ import streamlit as st
 
 from app import room_frames, room_strip
 from app.live import live_chart
+from app.markdown import escaped
 from app.run_bar import open_run
 from app.service import jobs, rooms
 from app.visitor import clock, visitor_id
 from demos.registry import get
+from lib.records import MemberRecord, RoomRecord
 from lib.rooms import LONGEST_NICKNAME, RoomError
-from lib.store import MemberRecord, RoomRecord
 
+SEEN = (
+    "What you train here is seen by your instructor and the others in the room, under your nickname, with its settings."
+)
 CHALLENGE = (
     "Your best run counts: the lowest mean loss over its last 100 steps, of those begun since the challenge was posed."
 )
@@ -48,8 +52,10 @@ def _join(visitor: str) -> None:
 
 
 def _inside(visitor: str, room: RoomRecord, member: MemberRecord) -> None:
-    st.title(f":material/groups: {room.title or 'The room'}", anchor=False)
-    st.markdown("What you train from now on is seen by your instructor under your nickname, until you leave.")
+    st.title(f":material/groups: {escaped(room.title) or 'The room'}", anchor=False)
+    st.markdown(
+        "What you train while you are here is seen by your instructor and the others, under your nickname, with its settings."
+    )
     _shown(room)
     left, right = st.columns([3, 2])
     with left:
@@ -111,7 +117,7 @@ def challenge(room: RoomRecord, nickname: str) -> None:
 
 def _own_runs(room: RoomRecord, visitor: str) -> None:
     st.subheader("Your runs in this room", anchor=False)
-    own = [run for run in jobs().now(rooms().runs(room.id)) if run.visitor == visitor][:5]
+    own = jobs().now([run for run in rooms().runs(room.id) if run.visitor == visitor][:5])
     if not own:
         st.caption("None yet: open a demo above, and press Start.")
     for run in own:

@@ -7,10 +7,10 @@ import streamlit as st
 from app import controls, run_bar
 from app.live import component, strict
 from app.markdown import escaped
-from app.service import jobs, rooms
+from app.service import rooms
 from demos.registry import get
+from lib.records import RoomRecord
 from lib.settings import Config, settings_of, to_query
-from lib.store import RoomRecord
 
 _ROOM = component("room")
 _BOARD = component("board")
@@ -49,18 +49,20 @@ def in_words(slug: str, config: Config) -> str:
     parts = []
     for name, value in to_query(config).items():
         options = fields[name].options
-        shown = options[value] if options else value
+        shown = "of the instructor's own" if fields[name].text else options[value] if options else value
         if name != "seed":
             parts.append(f"{fields[name].label.lower()} {escaped(str(shown))}")
     return f"**{get(slug).title}**, " + (", ".join(parts) or "with the defaults")
 
 
 def _asked(room: RoomRecord, visitor: str) -> None:
-    """What the host wants everyone to try now, until one has taken it up or put it aside."""
+    """What the host wants everyone to try now, until one has taken it up or put it aside in this session."""
     if not room.pushes or st.session_state.get("room/answered") == room.pushes[-1]["at"]:
         return
     push = room.pushes[-1]
-    config = get(push["slug"]).config(**push["config"])
+    config = rooms().asked(push)
+    if config is None:
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/campaign: **Try this now:** {in_words(push['slug'], config)}.", width="stretch")
         st.button("Try it", type="primary", key="room/try", on_click=_try, args=(push, config, visitor))
@@ -78,12 +80,3 @@ def _try(push: dict[str, Any], config: Config, visitor: str) -> None:
     if run_bar.start(demo, visitor) is not None:
         _answer(push)
         st.session_state["room/open"] = demo.slug
-
-
-def watch(run_id: str) -> None:
-    """A link to the run that the host shows."""
-    job = jobs().get(run_id)
-    if job is not None:
-        st.link_button(
-            "Watch your instructor's run", f"/{job.slug}?run={job.id}", icon=":material/visibility:", type="primary"
-        )

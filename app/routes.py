@@ -46,7 +46,7 @@ async def events(request: Request) -> Response:
 
     With `?series=loss,loss_low` it has these series only. Whoever has a run's id, which is long and random, may watch it.
     """
-    if rooms().get(request.path_params["run_id"]) is not None:
+    if await _is_room(request.path_params["run_id"]):
         return StreamingResponse(
             _room_frames(request.path_params["run_id"]),
             media_type="text/event-stream",
@@ -76,7 +76,7 @@ async def events(request: Request) -> Response:
 async def run(request: Request) -> Response:
     """One run as a single frame. A page asks it whether a run is still there whose stream was refused."""
     wanted = request.path_params["run_id"]
-    if rooms().get(wanted) is not None:
+    if await _is_room(wanted):
         return Response(
             await asyncio.to_thread(room_frames.frame, wanted), media_type="application/json", headers=NEVER
         )
@@ -90,6 +90,11 @@ async def run(request: Request) -> Response:
 async def nothing(request: Request) -> Response:
     """Whatever else is asked for under /api, for which Streamlit would send its page."""
     return Response("There is nothing here.", 404)
+
+
+async def _is_room(key: str) -> bool:
+    """Whether this is a room or its wall. It may have to wait for somebody who writes."""
+    return await asyncio.to_thread(lambda: rooms().get(key) is not None)
 
 
 async def _source(request: Request) -> Job | Sweep | None:
@@ -164,7 +169,7 @@ async def _room_frames(key: str) -> AsyncIterator[str]:
         if now - beat_at > BEAT_SECONDS:
             beat_at = now
             yield BEAT
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(10 * LOOK_SECONDS)
 
 
 @cache

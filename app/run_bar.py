@@ -95,8 +95,8 @@ def fork_watched(demo: Demo, run_id: str, visitor: str) -> None:
     job = jobs().get(run_id)
     if job is None:
         return
-    config = replace(job.config, **(job.live | ({"seeds": 1} if hasattr(job.config, "seeds") else {})))
     try:
+        config = replace(job.config, **(job.live | ({"seeds": 1} if hasattr(job.config, "seeds") else {})))
         new = jobs().fork(run_id, None, config, visitor, speed=speed())
     except ValueError as error:
         st.toast(str(error), icon=":material/error:")

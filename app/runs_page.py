@@ -17,9 +17,9 @@ from app.visitor import clock, visitor_id
 from demos.registry import DEMOS, Demo, get
 from lib import export
 from lib.job import Job
+from lib.records import RunRecord
 from lib.runs_figure import MOST, Overlay, runs_figure
 from lib.settings import Config, differences, settings_of
-from lib.store import RunRecord
 from lib.values import as_text
 
 LISTED = 500

@@ -8,8 +8,9 @@ import streamlit as st
 from app.service import jobs
 from app.visitor import clock
 from demos.registry import Demo
+from lib.records import RunRecord
 from lib.settings import settings_of, to_query
-from lib.store import COMMAND_LINE, RunRecord
+from lib.store import COMMAND_LINE
 from lib.style import Ghost
 
 KEPT = 5

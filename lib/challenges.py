@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from lib.records import RunRecord
 from lib.settings import Config, settings_of
-from lib.store import RunRecord
 
 OPERATORS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "<=": ("at most", operator.le),
@@ -85,6 +85,6 @@ def leaderboard(
         trained = [run.config, *(run.config | {name: value} for _, name, value in run.changes)]
         if not all(challenge.holds(values) for values in trained):
             continue
-        if nickname not in best or loss < best[nickname].loss:
-            best[nickname] = Place(nickname, run.id, loss, run.step)
+        if run.visitor not in best or loss < best[run.visitor].loss:
+            best[run.visitor] = Place(nickname, run.id, loss, run.step)
     return sorted(best.values(), key=lambda place: (place.loss, place.nickname))

@@ -12,8 +12,8 @@ import numpy as np
 from lib.history import Arrays, History, Network, kept_count, kept_steps, leaves_of, network_of, parameters_of
 from lib.limits import Limits
 from lib.pace import Pace
+from lib.records import RunRecord
 from lib.settings import Config, live_values
-from lib.store import RunRecord
 from lib.stream import MetricStream
 
 

@@ -25,9 +25,10 @@ from lib.clearing import Clearing
 from lib.job import ACTIVE, Job, State, weights_in
 from lib.limits import Limits
 from lib.pace import Speed
+from lib.records import RunRecord
 from lib.safe_store import SafeStore
 from lib.settings import Config, SettingError, replace, settings_of
-from lib.store import COMMAND_LINE, RunRecord, Store
+from lib.store import COMMAND_LINE, Store
 from lib.stream import CAPACITY, MetricStream
 from lib.trainer import GoneError, Trainer
 from lib.turns import Turns
@@ -309,24 +310,23 @@ class Jobs:
             if job is None:
                 return None
             config = replace(job.config, **job.live)
-            again = Job(job.slug, config, job.visitor, origin=job.origin, start=job.start)
-            return self._begin(again, True, job.pace.speed, run_id)
+            again, speed = Job(job.slug, config, job.visitor, origin=job.origin, start=job.start), job.pace.speed
+        return self._begin(again, True, speed, run_id)
 
     def delete(self, run_id: str) -> None:
         """Stop a run and put it away; for a day `restore` brings it back."""
-        with self._changed:
-            self.stop(run_id)
-            self._put_away(run_id, time.time())
+        self.stop(run_id)
+        self._put_away(run_id, time.time())
 
     def restore(self, run_id: str) -> None:
         """Bring back a deleted run."""
-        with self._changed:
-            self._put_away(run_id, 0.0)
+        self._put_away(run_id, 0.0)
 
     def _put_away(self, run_id: str, when: float) -> None:
         self.store.put_away(run_id, when)
-        if run_id in self._jobs:
-            self._jobs[run_id].deleted = bool(when)
+        with self._changed:
+            if run_id in self._jobs:
+                self._jobs[run_id].deleted = bool(when)
 
     def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
         """The visitor's runs of a demo, or of all, the newest first, as they stand now (see `Store.runs_of`)."""

@@ -15,9 +15,9 @@ import numpy as np
 
 from lib.challenges import Challenge, leaderboard
 from lib.class_map import NOBODY, reached
+from lib.records import RoomRecord, RunRecord
 from lib.runs_figure import MOST, Overlay, runs_figure
 from lib.settings import Config, differences, recorded, settings_of
-from lib.store import RoomRecord, RunRecord
 from lib.style import Json
 from lib.values import Value, as_text
 

@@ -8,15 +8,15 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as changed
 from typing import Any
 
 from lib.challenges import Challenge, Place, leaderboard
 from lib.limits import LimitError, Limits
+from lib.records import MemberRecord, RoomRecord, RunRecord
 from lib.safe_store import SafeStore
-from lib.settings import Config, settings_of
-from lib.store import MemberRecord, RoomRecord, RunRecord
+from lib.settings import Config, recorded, settings_of
 from lib.values import as_text, shown
 
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is read as another
@@ -159,11 +159,13 @@ class Rooms:
                 raise RoomError(f"Somebody in this room is called {shown(name)}: choose another nickname.")
             if visitor not in members and len(members) >= MOST_MEMBERS:
                 raise RoomError(f"This room is full, with {MOST_MEMBERS} people: ask your instructor to open another.")
-            if (before := self._members.get(visitor)) and before.room != room.id:
-                self.leave(visitor)
-            key = f"{room.id}:{visitor}"
-            came = self._known[key].created if key in self._known else time.time()
-            self._members[visitor] = self._keep_member(MemberRecord(key, room.id, visitor, name, came))
+            if visitor in members:
+                self._members[visitor] = self._keep_member(changed(members[visitor], nickname=name))
+                return room
+            self.leave(visitor)
+            # Who comes back gets a record of their own: what they trained outside stays outside.
+            stay = MemberRecord(secrets.token_hex(9), room.id, visitor, name, time.time())
+            self._members[visitor] = self._keep_member(stay)
             return room
 
     def leave(self, visitor: str) -> None:
@@ -233,15 +235,21 @@ class Rooms:
             if getattr(config, name) != wanted:
                 label, opened = settings_of(type(config))[name].label, ", ".join(rules["settings"][slug])
                 raise RoomError(
-                    f"In room {room.code} the setting {label} stays at {as_text(wanted)}: change only {opened}."
+                    f"In room {room.code} the setting {label} stays at {shown(as_text(wanted))}: change only {opened}."
                 )
         return changed(limits, runs_under_way=min(rules["runs"], limits.runs_under_way or rules["runs"]))
 
     def base(self, room: RoomRecord, slug: str) -> Config:
         """What settings that are not open have: the host's last push for this demo, or the defaults."""
-        config_class = self._config_of(slug)
-        pushes = [push["config"] for push in room.pushes if push["slug"] == slug]
-        return config_class(**pushes[-1]) if pushes else config_class()
+        pushes = [push for push in room.pushes if push["slug"] == slug]
+        return (self.asked(pushes[-1]) if pushes else None) or self._config_of(slug)()
+
+    def asked(self, push: Mapping[str, Any]) -> Config | None:
+        """The config of a push; None where this server or this version cannot use it any more."""
+        try:
+            return recorded(self._config_of(push["slug"]), push["config"])
+        except LookupError:
+            return None
 
     def fixed(self, visitor: str, slug: str) -> dict[str, Any]:
         """The settings of a demo that this visitor's room does not open, and what they are."""

@@ -13,19 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lib.clearing import Clearing
-from lib.store import (
-    LOCK_SECONDS,
-    HostRecord,
-    K,
-    Kept,
-    MemberRecord,
-    MemoryStore,
-    NewerFolderError,
-    RoomRecord,
-    RunRecord,
-    Store,
-    SweepRecord,
-)
+from lib.records import HostRecord, MemberRecord, RoomRecord, RunRecord, SweepRecord
+from lib.store import LOCK_SECONDS, K, Kept, MemoryStore, NewerFolderError, Store
 
 LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0

@@ -3,7 +3,6 @@
 What fails here raises OSError or sqlite3.DatabaseError; lib.safe_store goes on in memory then.
 """
 
-import io
 import json
 import logging
 import os
@@ -14,16 +13,18 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import filelock
 import numpy as np
 import platformdirs
 
+from lib.array_files import ArrayFiles, ArraysInMemory
 from lib.clearing import Clearing
+from lib.records import HostRecord, MemberRecord, RoomRecord, RunRecord, SweepRecord
 
 LOG = logging.getLogger(__name__)
 KEPT_PER_VISITOR = 200
@@ -38,95 +39,6 @@ UNFINISHED = ("queued", "compiling", "running", "paused")
 def data_folder() -> Path:
     """The folder named by `UNROLLED_HOME`, by default one under the user's data directory."""
     return Path(os.environ.get("UNROLLED_HOME") or platformdirs.user_data_dir("unrolled"))
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What is known of a run. Times are seconds since 1970, `seconds` is training time.
-
-    `owner` is the process that trains it (see `Store.claim`), or empty. `sweep` is the id of the sweep that it is a cell of, or
-    empty. `origin` of a fork is the id of the run, and the step, whose weights it began with. `name` and
-    `deleted` (when, or 0) are its visitor's: saving a run leaves them as they are.
-    """
-
-    id: str
-    visitor: str
-    slug: str
-    config: dict[str, Any]
-    live: dict[str, Any]
-    changes: list[Any]
-    state: str
-    message: str
-    step: int
-    steps: int
-    created: float
-    updated: float
-    seconds: float
-    device: str
-    summary: dict[str, Any]
-    final_by_seed: list[float | None] = field(default_factory=list)
-    spark: list[float] = field(default_factory=list)  # a few losses, evenly along the run
-    sweep: str = ""
-    origin: list[Any] = field(default_factory=list)
-    diary: list[Any] = field(default_factory=list)  # what was noted each time that the network was measured
-    owner: str = ""
-    name: str = ""
-    deleted: float = 0.0
-
-
-@dataclass(frozen=True)
-class SweepRecord:
-    """What is known of a sweep: `axes` are pairs of a setting's name and its values. `seconds` is how long it ran."""
-
-    id: str
-    visitor: str
-    slug: str
-    base: dict[str, Any]
-    axes: list[Any]
-    state: str
-    message: str
-    created: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class RoomRecord:
-    """What is known of a room (see lib.rooms): `wall` is a second, secret id, for its host's view of everyone's runs."""
-
-    id: str
-    wall: str
-    code: str
-    title: str
-    created: float
-    closed: float = 0.0
-    seed: int = 0
-    rules: dict[str, Any] = field(default_factory=dict)
-    pushes: list[Any] = field(default_factory=list)
-    shown: str = ""
-    held: list[str] = field(default_factory=list)
-    map: dict[str, str] = field(default_factory=dict)
-    challenges: list[Any] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class MemberRecord:
-    """Who is in a room: `created` is when they came, `gone` when they left, or 0."""
-
-    id: str
-    room: str
-    visitor: str
-    nickname: str
-    created: float
-    gone: float = 0.0
-
-
-@dataclass(frozen=True)
-class HostRecord:
-    """A visitor who gave the host code, and what proves it (see app.host_code)."""
-
-    id: str
-    proof: str
-    created: float
 
 
 Kept = RoomRecord | MemberRecord | HostRecord
@@ -165,7 +77,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self._path = self.folder / "runs.sqlite"
-        self._files: _Files | _FilesInMemory = _Files(self.folder / "runs")
+        self._files: ArrayFiles | ArraysInMemory = ArrayFiles(self.folder / "runs")
         self._lock = threading.RLock()
         self._claim: filelock.BaseFileLock | None = None
         self._database = self._open()
@@ -431,8 +343,16 @@ class Store:
 
     def runs_in(self, spans: Sequence[tuple[str, float, float]], limit: int = -1) -> list[RunRecord]:
         """The runs that visitors began in a span of time, (visitor, from, to), the newest first; no cells of sweeps."""
-        began = " OR ".join(["(visitor = ? AND created >= ? AND created < ?)"] * len(spans)) or "0"
-        return self._runs(f"NOT deleted AND sweep = '' AND ({began})", [v for span in spans for v in span], limit)
+        if not spans:
+            return []
+        marks = ", ".join(["(?, ?, ?)"] * len(spans))
+        began = (
+            f"WITH spans (who, begins, ends) AS (VALUES {marks}) SELECT runs.rowid FROM spans JOIN runs "
+            "ON visitor = who AND created >= begins AND created < ends"
+        )
+        # "+" keeps SQLite from going through everybody's runs by the sweep that they are not of.
+        values = [value for span in spans for value in span]
+        return self._runs(f"NOT deleted AND +sweep = '' AND rowid IN ({began})", values, limit)
 
 
 class MemoryStore(Store):
@@ -440,90 +360,10 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         self.folder = Path()
-        self._files = _FilesInMemory()
+        self._files = ArraysInMemory()
         self._lock = threading.RLock()
         self._claim = None
         self._database = _connect(":memory:")
-
-
-class _Files:
-    """Arrays by name, each in a file NAME.npz that is there as a whole or not at all."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.npz"
-
-    def write(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        fresh = self.folder / f"{name}.{threading.get_ident()}.new"
-        try:
-            with fresh.open("wb") as file:
-                _save(file, arrays)
-            fresh.replace(self._path(name))
-        except OSError:
-            with suppress(OSError):  # half a file would only fill a full disk
-                fresh.unlink(missing_ok=True)
-            raise
-
-    def open(self, name: str) -> BinaryIO:
-        return self._path(name).open("rb")
-
-    def names(self, start: str) -> list[str]:
-        return [path.stem for path in self.folder.glob(f"{start}*.npz")]
-
-    def sizes(self) -> dict[str, int]:
-        with os.scandir(self.folder) as entries:
-            return {
-                entry.name.removesuffix(".npz"): entry.stat().st_size
-                for entry in entries
-                if entry.name.endswith(".npz")
-            }
-
-    def delete(self, name: str) -> None:
-        self._path(name).unlink(missing_ok=True)
-
-    def clear(self, before: float) -> None:
-        """Delete what a process that was killed left half written."""
-        for left in self.folder.glob("*.new"):
-            with suppress(FileNotFoundError):
-                if left.stat().st_mtime < before:
-                    left.unlink()
-
-
-class _FilesInMemory:
-    """The same in memory."""
-
-    folder = Path()
-
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-
-    def write(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        file = io.BytesIO()
-        _save(file, arrays)
-        self._kept[name] = file.getvalue()
-
-    def open(self, name: str) -> BinaryIO:
-        if name not in self._kept:
-            raise FileNotFoundError(name)
-        return io.BytesIO(self._kept[name])
-
-    def names(self, start: str) -> list[str]:
-        return [name for name in list(self._kept) if name.startswith(start)]
-
-    def sizes(self) -> dict[str, int]:
-        return {name: len(content) for name, content in self._kept.items()}
-
-    def delete(self, name: str) -> None:
-        self._kept.pop(name, None)
-
-    def clear(self, before: float) -> None:
-        """Nothing is ever half written."""
-
-
-def _save(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
-    np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # NumPy's stub reads every keyword as allow_pickle
 
 
 def _put_aside(path: Path) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 
 from lib.job import ACTIVE, Job, State
 from lib.jobs import Jobs
+from lib.records import SweepRecord
 from lib.settings import Config
-from lib.store import SweepRecord
 from lib.sweep import Axis, Plan, Result
 
 LOG = logging.getLogger(__name__)
@@ -79,8 +79,8 @@ class Sweeps:
     def start(self, slug: str, plan: Plan, visitor: str) -> Sweep:
         """Begin a sweep. Raises LimitError, as Jobs.start."""
         sweep = Sweep(slug, plan, visitor)
+        limits = [self._jobs.permit(visitor, slug, config) for config in sweep.cells]
         with self._changed:
-            limits = [self._jobs.permit(visitor, slug, config) for config in plan.cells]
             self._jobs.check_limits(visitor, limits[0], steps=max(getattr(cell, "steps", 0) for cell in sweep.cells))
             self._sweeps[sweep.id] = sweep
             self._count(sweep)

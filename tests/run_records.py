@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from lib.records import RunRecord
 from lib.settings import Config
-from lib.store import RunRecord
 
 
 def run(run_id: str, config: Config, loss: float | None = 0.5, /, **known: Any) -> RunRecord:

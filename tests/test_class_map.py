@@ -13,8 +13,8 @@ from demos.echo import theory
 from demos.echo.config import EchoConfig
 from demos.registry import DEMOS, Demo
 from lib.class_map import DIVERGED, ENDED, TRAINING, UNKNOWN, class_map
+from lib.records import RunRecord
 from lib.settings import Config, settings_of
-from lib.store import RunRecord
 from lib.style import Json
 from tests.figure_checks import check, set_colors
 from tests.run_records import run

@@ -13,8 +13,9 @@ import pytest
 
 from lib.job import ACTIVE, Job, State
 from lib.jobs import KEPT_IN_MEMORY, Jobs
+from lib.records import RunRecord
 from lib.settings import Config, SettingError, setting
-from lib.store import RunRecord, Store
+from lib.store import Store
 
 
 class QuadraticConfig(Config):

@@ -12,8 +12,8 @@ from demos.echo.config import EchoConfig
 from demos.registry import get
 from lib.jobs import Jobs
 from lib.limits import LimitError
+from lib.records import HostRecord
 from lib.rooms import Rooms
-from lib.store import HostRecord
 from tests.test_pages import jobs, wait_until  # noqa: F401 (a fixture)
 
 CODE = "correct-horse"

@@ -18,8 +18,8 @@ from demos.echo.config import EchoConfig
 from demos.registry import get
 from lib.challenges import Challenge, Place
 from lib.class_map import class_map
+from lib.records import RoomRecord, RunRecord
 from lib.room_report import as_csv, as_html
-from lib.store import RoomRecord, RunRecord
 from lib.style import shortened
 from tests.run_records import run
 

@@ -11,10 +11,10 @@ from demos.echo.config import EchoConfig
 from demos.registry import get
 from lib.challenges import Challenge
 from lib.limits import Limits
+from lib.records import RunRecord
 from lib.rooms import CODE_LETTERS, IDLE_SECONDS, LETTERS, MOST_MEMBERS, RoomError, Rooms
 from lib.safe_store import SafeStore
 from lib.settings import replace as with_settings
-from lib.store import RunRecord
 
 
 def config_of(slug: str) -> Any:
@@ -118,6 +118,37 @@ def test_a_full_room_lets_nobody_in_but_those_who_are_in_it(rooms: Rooms, monkey
     rooms.join(room.code, "a", "AA")
     rooms.leave("b")
     rooms.join(room.code, "c", "C")
+
+
+def test_what_somebody_trains_outside_stays_outside_though_they_come_back(rooms: Rooms, store: SafeStore) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    run(store, "ada", "first stay")
+    rooms.leave("ada")
+    time.sleep(0.01)
+    run(store, "ada", "outside")
+    time.sleep(0.01)
+    rooms.join(room.code, "ada", "Ada again")
+    run(store, "ada", "second stay")
+    assert {record.id for record in rooms.runs(room.id)} == {"first stay", "second stay"}
+    assert rooms.nicknames(room.id) == {"ada": "Ada again"}
+
+
+def test_a_room_that_thousands_have_been_in_is_read_as_ever(rooms: Rooms, store: SafeStore) -> None:
+    run(store, "ada", "hers")
+    spans = [(f"visitor {i}", 0.0, 1.0) for i in range(3000)] + [("ada", 0.0, float("inf"))]
+    assert [record.id for record in store.runs_in(spans)] == ["hers"] and not store.trouble
+
+
+def test_a_push_that_cannot_be_used_any_more_asks_for_nothing(rooms: Rooms, store: SafeStore) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    for push in ({"slug": "echo", "config": {"gone": 1}}, {"slug": "no such demo", "config": {}}):
+        store.keep(
+            replace(room, pushes=[push | {"at": 1.0}], rules=room.rules | {"settings": {"echo": ["state_size"]}})
+        )
+        again = Rooms(store, config_of)
+        assert again.asked(push) is None and again.fixed("ada", "echo")["echo_step"] == 3
 
 
 def test_who_joins_another_room_leaves_the_first(rooms: Rooms) -> None:

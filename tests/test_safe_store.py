@@ -18,8 +18,9 @@ import pytest
 from lib import safe_store
 from lib.job import State
 from lib.jobs import Jobs
+from lib.records import HostRecord, RoomRecord
 from lib.rooms import Rooms
-from lib.store import HostRecord, RoomRecord, Store
+from lib.store import Store
 from lib.sweep import plan
 from lib.sweeps import Sweeps
 from tests.conftest import ROOT

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from lib import store as store_module
-from lib.store import RunRecord, Store, SweepRecord, data_folder
+from lib.records import RunRecord, SweepRecord
+from lib.store import Store, data_folder
 
 RECORD = RunRecord(
     id="a", visitor="me", slug="echo", config={"state_size": 4}, live={"learning_rate": 0.3}, changes=[[5, "clip_norm", 1.0]],
