@@ -33,6 +33,9 @@ UNDO_SECONDS = 24 * 3600.0  # a deleted run is kept as long, in case its owner w
 COMMAND_LINE = "command line"  # the visitor whose runs are those that are trained without a page
 VERSION = 1  # of the data folder
 LOCK_SECONDS = 1.0  # to wait for another process that writes
+# NumPy reads an array's header with Python's own parser, which in Python 3.11 fails now and then in several threads at once
+# (SystemError: AST constructor recursion depth mismatch).
+_READING = threading.Lock()
 UNFINISHED = ("queued", "compiling", "running", "paused")
 
 
@@ -176,7 +179,7 @@ class Store:
     def arrays(self, run_id: str) -> dict[str, np.ndarray]:
         """The run's arrays; empty when there are none or the file is broken."""
         try:
-            with self._files.open(run_id) as file, np.load(file, allow_pickle=False) as arrays:
+            with _READING, self._files.open(run_id) as file, np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
         except FileNotFoundError:
             return {}
