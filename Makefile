@@ -1,6 +1,6 @@
 # make run     installs what is needed into .venv and opens the dashboard
 # make host    the same for a network: UNROLLED_HOST_CODE is the instructor's code
-# make test    installs what the tests need, the browser included, and runs all of them
+# make test    installs what the tests need, the browser and PostgreSQL included, and runs all of them
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,12 +26,16 @@ $(VENV)/.installed: requirements.txt $(VENV)/.python
 	@$(BIN)/pip install $(HOLD) -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.txt requirements-ray.txt $(VENV)/.installed
 	@$(BIN)/pip install $(HOLD) -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/.browser: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.install_browser
+	@touch $@
+
+$(VENV)/.servers: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.install_servers
 	@touch $@
 
 run: setup
@@ -48,7 +52,7 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-test: lint $(VENV)/.browser
+test: lint $(VENV)/.browser $(VENV)/.servers
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: setup

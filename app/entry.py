@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import demo_page, home_page, host_code, host_page, inside_page, room_page, room_strip, runs_page, service
+from app import demo_page, home_page, host_code, host_page, inside_page, live, room_page, room_strip, runs_page, service
 from app.visitor import visitor_id
 from demos.registry import DEMOS
 
@@ -43,3 +43,4 @@ if trouble := service.trouble():
     st.warning(trouble, title="Runs are not being saved", icon=":material/warning:")
 room_strip.draw(visitor)
 page.run()
+live.page_rerun()

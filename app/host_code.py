@@ -7,15 +7,17 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from ipaddress import IPv6Address, IPv6Network
 
 from streamlit.runtime.secrets import secrets_singleton
 
 SHORTEST = 8  # characters
 WITHIN = 60.0  # seconds
-MOST_WRONG, MOST_WRONG_TOGETHER = 5, 30  # attempts of one person, and of all
+MOST_WRONG, MOST_WRONG_TOGETHER = 5, 30  # attempts of one address or host, and of all who are no hosts
 
 _LOCK = threading.Lock()
-_WRONG: deque[tuple[float, str]] = deque()  # when, and who; never more than MOST_WRONG_TOGETHER
+_WRONG: deque[tuple[float, str, bool]] = deque()  # when, who, and whether they are known as a host
+_HOSTS: set[str] = set()  # who has given the right code
 
 
 class TooManyAttempts(RuntimeError):  # noqa: N818
@@ -36,25 +38,39 @@ def too_short() -> bool:
     return 0 < len(_code()) < SHORTEST
 
 
-def correct(given: str, who: str) -> bool:
-    """Whether this is the host code. `who`, an address or a visitor, has a few attempts a minute, and so have all together.
+def correct(given: str, who: str, *, is_known: bool = False) -> bool:
+    """Whether this is the host code. `who`, an address or a host, has a few wrong attempts a minute.
 
-    Raises TooManyAttempts beyond them, for the right code as well.
+    So have all together who have never given the right one, here or, as `is_known` says, before: nobody can go through
+    all codes from many addresses, nor keep a host out that way. Raises TooManyAttempts, for the right code as well.
     """
-    code, now = _code(), time.monotonic()
+    code, now, who = _code(), time.monotonic(), _network(who)
     with _LOCK:
+        is_known = is_known or who in _HOSTS
         while _WRONG and _WRONG[0][0] <= now - WITHIN:
             _WRONG.popleft()
-        for times, most in (
-            ([when for when, each in _WRONG if each == who], MOST_WRONG),
-            ([when for when, _ in _WRONG], MOST_WRONG_TOGETHER),
-        ):
-            if len(times) >= most:
-                raise TooManyAttempts(times[-most] + WITHIN - now)
+        _check([when for when, each, _ in _WRONG if each == who], MOST_WRONG, now)
+        if not is_known:
+            _check([when for when, _, known in _WRONG if not known], MOST_WRONG_TOGETHER, now)
         if code and hmac.compare_digest(_digest(given), _digest(code)):
+            _HOSTS.add(who)
             return True
-        _WRONG.append((now, who))
+        _WRONG.append((now, who, is_known))
         return False
+
+
+def _check(wrong: list[float], most: int, now: float) -> None:
+    if len(wrong) >= most:
+        raise TooManyAttempts(wrong[-most] + WITHIN - now)
+
+
+def _network(who: str) -> str:
+    """The network of an IPv6 address, of which one household has as many as it likes; else `who`."""
+    try:
+        address = IPv6Address(who)
+    except ValueError:
+        return who
+    return who if address.ipv4_mapped else str(IPv6Network((address, 64), strict=False))
 
 
 def proof(visitor: str) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,23 +10,26 @@ from typing import Any
 import segno
 import streamlit as st
 
-from app import controls, frames, host_code, room_frames, room_page, room_strip, run_bar
+from app import controls, frames, host_code, room_frames, room_page, room_strip
 from app.live import component, live_chart, page_status, strict
 from app.markdown import escaped
-from app.service import jobs, rooms
-from app.visitor import visitor_clock, visitor_id
+from app.service import jobs, rooms, sweeps
+from app.visitor import visitor_address, visitor_clock, visitor_id
 from demos.registry import DEMOS, Demo, get
 from lib import room_report
 from lib.challenges import OPERATORS, Challenge
 from lib.curves import Curve
+from lib.limits import LimitError
 from lib.records import HostRecord, RoomRecord
 from lib.rooms import RoomError
 from lib.settings import Config, Setting, SettingError, parse, settings_of
 from lib.values import as_text
 
 _WALL = component("wall")
+TABS = ["Everyone's runs", "Large", "Try this now", "Class map", "Challenge", "Limits", "Export"]
 MOST_CONDITIONS = 3
 NOTHING = "(none)"
+KEPT: Any = {"persist_state": "session"}  # what is chosen and typed, also while another tab is open
 EVERYTHING = "as it is set on its page in this tab"
 
 
@@ -38,16 +42,19 @@ def show() -> None:
     if asked := st.session_state.pop("room/run", None):
         st.switch_page(st.session_state["pages"][asked[0]], query_params={"run": asked[1]})
     room = _chosen_room()
-    if room is None:
-        return
-    _door(room)
-    if room.closed:
-        st.info("This room is closed. Its runs and results can still be exported below.", icon=":material/lock:")
-    names = ["Everyone's runs", "Large", "Try this now", "Class map", "Challenge", "Limits", "Export"]
-    for tab, draw in zip(st.tabs(names), (_wall, _large, _push, _map, _challenge, _limits, _export), strict=True):
-        with tab:
-            draw(room)
+    if room is not None:
+        _door(room)
+        _tabs(room)
     st.button("Sign out", icon=":material/logout:", on_click=_sign_out, args=(visitor,))
+
+
+def _tabs(room: RoomRecord) -> None:
+    """Only the one that is open is drawn. What was chosen and typed in the others is kept with the session."""
+    draws = (_wall, _large, _push, _map, _challenge, _limits, _export)
+    for tab, draw in zip(st.tabs(TABS, key="host/tabs", on_change="rerun"), draws, strict=True):
+        if tab.open:
+            with tab, st.container(width=640 if draw is _limits else "stretch"):
+                draw(room)
 
 
 def is_host(visitor: str) -> bool:
@@ -62,7 +69,8 @@ def _sign_in(visitor: str) -> None:
         given = st.text_input("Host code", type="password", help="Whoever started this server has set it.")
         if st.form_submit_button("Sign in", type="primary", icon=":material/key:"):
             try:
-                right = host_code.correct(given, visitor)
+                was_host = bool(jobs().store.kept(HostRecord, visitor))
+                right = host_code.correct(given, visitor if was_host else visitor_address(), is_known=was_host)
             except host_code.TooManyAttempts as error:
                 st.error(str(error), icon=":material/error:")
                 return
@@ -116,6 +124,7 @@ def _room_name(room_id: str) -> str:
 def _door(room: RoomRecord) -> None:
     """How to get in: the code, the link and a picture of it."""
     if room.closed:
+        st.info("This room is closed. Its runs and results can still be exported below.", icon=":material/lock:")
         return
     link = f"{(st.context.url or '').partition('/host')[0]}/room?code={room.code}"
     picture = io.BytesIO()
@@ -135,16 +144,29 @@ def _door(room: RoomRecord) -> None:
 
 def _pause_all(room: RoomRecord) -> None:
     """What is paused now, "Resume all" lets go on: not what its owner had paused before."""
-    held = [run.id for run in jobs().now(rooms().runs(room.id)) if run.state in ("queued", "compiling", "running")]
-    for run_id in held:
+    going = [run.id for run in rooms().runs(room.id) if run.state in (*frames.WAITING, "running")]
+    swept = [sweep.id for sweep in rooms().sweeps(room.id) if sweep.state == "running"]
+    rooms().hold(room.id, [*going, *swept])
+    for run_id in going:
         jobs().pause(run_id)
-    if held:
-        rooms().hold(room.id, held)
+    for sweep_id in swept:
+        sweeps().pause(sweep_id)
 
 
 def _resume_all(room: RoomRecord) -> None:
-    for run_id in rooms().hold(room.id, []):
-        run_bar.or_say(jobs().resume, run_id)
+    """What may not go on now stays held, to be resumed later."""
+    refused: dict[str, str] = {}
+    held = (rooms().get(room.id) or room).held
+    for each in held:
+        try:
+            jobs().resume(each)
+            sweeps().resume(each)  # the id is of the one or of the other
+        except LimitError as error:
+            refused[each] = str(error)
+    rooms().let_go(room.id, [each for each in held if each not in refused])
+    for reason, count in Counter(refused.values()).items():
+        said = f"{count} of {len(held)} stay paused, to be tried again with *Resume all*. Their owners would be told:"
+        st.toast(f"{said} {reason}", icon=":material/error:", duration="long")
 
 
 # What everyone does
@@ -152,18 +174,24 @@ def _resume_all(room: RoomRecord) -> None:
 
 def _wall(room: RoomRecord) -> None:
     def acted() -> None:
-        if not is_host(visitor_id()):  # a tab that was left open after the code was changed
-            return
-        what, _, run_id = (st.session_state["host/wall"].get("act") or "").partition(" ")
-        if what == "stop":
-            jobs().stop(run_id)
-        elif what == "show":
-            rooms().show(room.id, run_id)
+        if is_host(visitor_id()):  # or else this tab was left open after the code was changed
+            _act(room, st.session_state["host/wall"].get("act") or "")
 
     st.caption(
-        "The latest run of each, its loss from 0 up. *Show large* puts it under *Large*, and tells everyone where to watch."
+        "The latest run of each, its loss from 0 up, and the sweeps that are under way. *Show large* puts a run under *Large*, "
+        "and tells everyone where to watch."
     )
     _WALL(data=strict({"run": room.wall}), key="host/wall", on_act_change=acted)
+
+
+def _act(room: RoomRecord, wish: str) -> None:
+    """What a button on the wall wishes: what, and for which run or sweep."""
+    what, _, run_id = wish.partition(" ")
+    if what == "stop":
+        jobs().stop(run_id)
+        sweeps().stop(run_id)  # the id is of the one or of the other
+    elif what == "show":
+        rooms().show(room.id, run_id)
 
 
 def _large(room: RoomRecord) -> None:
@@ -194,7 +222,7 @@ def _config_of(demo: Demo, job: Any) -> Config:
 
 def _demo(key: str) -> Demo:
     table = {demo.slug: demo for demo in DEMOS}
-    slug = st.selectbox("Demo", list(table), format_func=lambda slug: table[slug].title, key=key, width=320)
+    slug = st.selectbox("Demo", list(table), format_func=lambda slug: table[slug].title, key=key, width=320, **KEPT)
     return table[slug or DEMOS[0].slug]
 
 
@@ -202,7 +230,7 @@ def _push(room: RoomRecord) -> None:
     """Give everyone the same settings and the same seed."""
     st.caption("Everyone sees it above their page, and gets the same settings and random numbers with one press.")
     demo = _demo("host/push/demo")
-    source = st.selectbox("Settings", [EVERYTHING, *demo.presets], key=f"host/push/{demo.slug}", width=420)
+    source = st.selectbox("Settings", [EVERYTHING, *demo.presets], key=f"host/push/{demo.slug}", width=420, **KEPT)
     try:
         config = demo.presets.get(source or "") or parse(demo.config, controls.values(demo))
     except SettingError as error:
@@ -237,6 +265,7 @@ def _map(room: RoomRecord) -> None:
             format_func=labels.__getitem__,
             key=f"host/map/x/{demo.slug}",
             width=240,
+            **KEPT,
         )
         y = st.selectbox(
             "Upwards",
@@ -245,6 +274,7 @@ def _map(room: RoomRecord) -> None:
             format_func=labels.__getitem__,
             key=f"host/map/y/{demo.slug}",
             width=240,
+            **KEPT,
         )
         st.button(
             "Draw the map",
@@ -299,39 +329,51 @@ def _condition(demo: Demo, i: int, column: Any) -> tuple[str, str, str] | None:
     fields, key = _names(demo), f"host/challenge/{demo.slug}/{i}"
     labels = {NOTHING: "no condition"} | {name: field.label for name, field in fields.items()}
     with column, st.container(border=True):
-        name = st.selectbox(f"Condition {i + 1}", list(labels), format_func=labels.__getitem__, key=key) or NOTHING
+        name = (
+            st.selectbox(f"Condition {i + 1}", list(labels), format_func=labels.__getitem__, key=key, **KEPT) or NOTHING
+        )
         if name == NOTHING:
             return None
         words = {sign: said for sign, (said, _) in OPERATORS.items()}
-        sign = st.selectbox("must be", list(words), format_func=words.__getitem__, key=f"{key}/sign")
-        value = st.text_input(
-            f"Value ({fields[name].limits})", as_text(fields[name].default), key=f"{key}/{name}", max_chars=40
-        )
+        sign = st.selectbox("must be", list(words), format_func=words.__getitem__, key=f"{key}/sign", **KEPT)
+        label = f"Value ({fields[name].limits})"
+        value = st.text_input(label, as_text(fields[name].default), key=f"{key}/{name}", max_chars=40, **KEPT)
         return name, sign or "<=", value
 
 
 def _limits(room: RoomRecord) -> None:
     """What people in the room may do."""
     rules = room.rules
-    with st.form(f"host/limits/{room.id}"):
-        runs = st.number_input("Runs of one person at the same time", 1, 20, rules["runs"], help="Paused ones count.")
-        steps = st.number_input("Steps of one run (0: no limit)", 0, 10_000_000, rules["steps"])
-        table = {demo.slug: demo.title for demo in DEMOS}
-        demos = st.multiselect(
-            "Demos that are open (none chosen: all)", list(table), rules["demos"], format_func=table.__getitem__
-        )
-        st.markdown(
-            "**Settings that are open** (none chosen: all). The others stay as in your last push, or at their defaults."
-        )
-        opened: dict[str, list[str]] = {}
-        for demo in DEMOS:
-            labels = {name: field.label for name, field in _names(demo).items()}
-            before = rules["settings"].get(demo.slug, [])
-            chosen = st.multiselect(demo.title, list(labels), before, format_func=labels.__getitem__)
-            opened |= {demo.slug: chosen} if chosen else {}
-        if st.form_submit_button("Set these limits", type="primary"):
-            rooms().set_rules(room.id, runs=runs, steps=steps, demos=demos, settings=opened)
-            st.toast("The limits hold from now on, for runs that begin.", icon=":material/check:")
+    key = f"host/limits/{room.id}/{hash(str(rules))}"  # of other rules, that another host may have set, they begin anew
+    runs = st.number_input(
+        "Runs of one person at the same time",
+        1,
+        20,
+        rules["runs"],
+        help="Paused ones count.",
+        key=f"{key}/runs",
+        **KEPT,
+    )
+    steps = st.number_input("Steps of one run (0: no limit)", 0, 10_000_000, rules["steps"], key=f"{key}/steps", **KEPT)
+    table = {demo.slug: demo.title for demo in DEMOS}
+    demos = _several("Demos that are open (none chosen: all)", table, rules["demos"], f"{key}/demos")
+    st.markdown(
+        "**Settings that are open** (none chosen: all). The others stay as in your last push, or at their defaults."
+    )
+    opened: dict[str, list[str]] = {}
+    for demo in DEMOS:
+        labels = {name: field.label for name, field in _names(demo).items()}
+        chosen = _several(demo.title, labels, rules["settings"].get(demo.slug, []), f"{key}/{demo.slug}")
+        opened |= {demo.slug: chosen} if chosen else {}
+    if st.button("Set these limits", type="primary"):
+        rooms().set_rules(room.id, runs=runs, steps=steps, demos=demos, settings=opened)
+        st.toast("The limits hold from now on, for runs that begin.", icon=":material/check:")
+
+
+def _several(label: str, table: dict[str, str], before: list[str], key: str) -> list[str]:
+    """A choice of several, at first of those `before` that this version has."""
+    there = [each for each in before if each in table]
+    return st.multiselect(label, list(table), there, format_func=table.__getitem__, key=key, **KEPT)
 
 
 def _export(room: RoomRecord) -> None:
@@ -354,11 +396,11 @@ def _export(room: RoomRecord) -> None:
 
 
 def _as_csv(room: RoomRecord) -> str:
-    return room_report.as_csv(jobs().now(rooms().runs(room.id)), rooms().nicknames(room.id))
+    return room_report.as_csv(rooms().runs(room.id), rooms().nicknames(room.id))
 
 
 def _as_html(room: RoomRecord, clock: Callable[[float], str]) -> str:
-    runs, nicknames = jobs().now(rooms().runs(room.id)), rooms().nicknames(room.id)
+    runs, nicknames = rooms().runs(room.id), rooms().nicknames(room.id)
     curves = {run.id: jobs().curve(run.id, room_report.SERIES) for run in runs}
-    drawn = room_frames.map_of(room, runs, nicknames) if room.map else None
+    drawn = room_frames.map_of(room, runs, nicknames) if room.map and not rooms().map_problem(room) else None
     return room_report.as_html(room, runs, curves, nicknames, get, clock, drawn)

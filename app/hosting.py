@@ -1,4 +1,4 @@
-"""Starts the server for a network: `make host`, or `python -m app.hosting [Streamlit's options]`."""
+"""Starts the server for a network: `make host`, or `python -m app.hosting [Streamlit's options] [-- --backend BACKEND]`."""
 
 import os
 import sys

@@ -6,9 +6,9 @@ import sys
 import threading
 import traceback
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
-import streamlit.logger
+import sqlalchemy as sa
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
@@ -49,6 +49,8 @@ def _kind(error: BaseException) -> str:
     """The system's and the database's own words tell what is wrong with a disk, and nothing of people."""
     if isinstance(error, sqlite3.Error):
         return f"{type(error).__name__}: {error}"
+    if isinstance(error, sa.exc.OperationalError):
+        return f"{type(error).__name__}: {error.orig}"
     if isinstance(error, OSError) and error.strerror:
         return f"{type(error).__name__}: {error.strerror}"
     return type(error).__name__
@@ -66,15 +68,26 @@ def _where(raised: TracebackType | None) -> str:
 
 def begin() -> None:
     """Let everything that is logged in this process come out as JSON."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(Formatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.captureWarnings(True)
-    threading.excepthook = _thread_ended
+    import streamlit.logger  # a process that trains has no use for it
+
+    _begin(sys.stdout)
     # Streamlit gives each of its loggers, uvicorn's too, a handler of its own, also later on.
     streamlit.logger.setup_formatter = _pass_on
     for logger in (*streamlit.logger._loggers.values(), *map(logging.getLogger, UVICORN)):
         _pass_on(logger)
+
+
+def begin_worker() -> None:
+    """The same in a process that trains: its standard output is for whoever started it."""
+    _begin(sys.stderr)
+
+
+def _begin(out: TextIO) -> None:
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(Formatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    threading.excepthook = _thread_ended
 
 
 def _thread_ended(args: threading.ExceptHookArgs) -> None:

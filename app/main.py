@@ -1,5 +1,6 @@
 """The server: `streamlit run app/main.py`. The pages' script is app/entry.py."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,22 +16,26 @@ from threadpoolctl import threadpool_limits  # noqa: E402
 
 from app import health, logs, metrics, routes, service, startup_check, warm_up  # noqa: E402
 from app.bounds import Bounds  # noqa: E402
-from app.flush import flush_in_few_turns  # noqa: E402
+from app.flush import flush_in_few_turns, send_without_delay  # noqa: E402
 from app.headers import SecurityHeaders  # noqa: E402
 from app.hosting import hosted  # noqa: E402
 from app.traffic import Traffic  # noqa: E402
 from app.visitor import VisitorCookie  # noqa: E402
+from lib.backends import BackendError  # noqa: E402
+from lib.backends import check as check_backend  # noqa: E402
 
 if hosted():
     logs.begin()
 try:
     startup_check.check()
     startup_check.check_hosting()
-except startup_check.UnsafeSettingsError as unsafe:
+    check_backend(service.backend())
+except (startup_check.UnsafeSettingsError, BackendError) as unsafe:
     sys.exit(str(unsafe))
 
 
 flush_in_few_turns()
+send_without_delay()
 
 
 @asynccontextmanager
@@ -41,9 +46,11 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     threadpool_limits(1, user_api="blas")
     service.sweeps()  # runs of the server before are there for the first visitor
     warm_up.start()
+    closing = asyncio.create_task(service.close_idle_rooms())
     try:
         yield
     finally:
+        closing.cancel()
         routes.stopping.set()
         service.shutdown()
 

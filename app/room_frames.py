@@ -8,11 +8,12 @@ from dataclasses import asdict
 import psutil
 
 from app import frames
-from app.service import jobs, rooms
+from app.service import rooms, sweeps
 from demos.registry import DEMOS, get
 from lib.class_map import class_map
 from lib.records import RoomRecord, RunRecord
 from lib.style import Json
+from lib.sweeps import Sweep
 
 EVERY_SECONDS = 1.0
 
@@ -44,7 +45,7 @@ def _made(key: str) -> str:
     if room is None:
         raise KeyError(key)
     known = {demo.slug for demo in DEMOS}  # a run may be of a demo that another version had
-    runs = [run for run in jobs().now(rooms().runs(room.id)) if run.slug in known]
+    runs = [run for run in rooms().runs(room.id) if run.slug in known]
     names = rooms().nicknames(room.id)
     content: Json = {
         "run": room.id,
@@ -55,7 +56,7 @@ def _made(key: str) -> str:
         "training": sum(run.state == "running" for run in runs),
         "waiting": sum(run.state in frames.WAITING for run in runs),
         "board": [asdict(place) for place in rooms().board(room.id, runs)],
-        "figures": {"class_map": map_of(room, runs, names)} if room.map.get("slug") in known else {},
+        "figures": {"class_map": map_of(room, runs, names)} if room.map and not rooms().map_problem(room) else {},
     }
     if key == room.wall:
         content |= {"wall": _wall(room, runs, names), "machine": _machine()}
@@ -74,17 +75,27 @@ def map_of(room: RoomRecord, runs: list[RunRecord], nicknames: dict[str, str]) -
 
 
 def _wall(room: RoomRecord, runs: list[RunRecord], nicknames: dict[str, str]) -> list[Json]:
-    """Each person's latest run, in the order in which they came."""
+    """Each person's latest run, in the order in which they came, and then everybody's sweeps."""
     latest: dict[str, RunRecord] = {}
     for run in runs:
         latest.setdefault(run.visitor, run)
-    return [_card(latest[visitor], nicknames[visitor]) for visitor in rooms().members(room.id) if visitor in latest]
+    present = rooms().members(room.id)
+    cards = [_card(latest[visitor], nicknames[visitor]) for visitor in present if visitor in latest]
+    swept = [sweep for record in rooms().sweeps(room.id) if (sweep := sweeps().get(record.id)) is not None]
+    return cards + [_sweep_card(sweep, nicknames[sweep.visitor]) for sweep in swept]
 
 
 def _card(run: RunRecord, nickname: str) -> Json:
     loss = run.summary.get("loss", {}).get("last")
     known = {"id": run.id, "state": run.state, "step": run.step, "steps": run.steps, "spark": run.spark}
     return known | {"nickname": nickname, "demo": get(run.slug).title, "loss": loss}
+
+
+def _sweep_card(sweep: Sweep, nickname: str) -> Json:
+    """The same of a sweep, whose steps are its cells."""
+    known = {"id": sweep.id, "state": str(sweep.state), "step": len(sweep.results), "steps": len(sweep.cells)}
+    title = f"Sweep of {get(sweep.slug).title}"
+    return known | {"nickname": nickname, "demo": title, "loss": None, "spark": [], "sweep": True}
 
 
 def _machine() -> Json:

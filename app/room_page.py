@@ -8,7 +8,7 @@ from app.markdown import escaped
 from app.run_bar import open_run
 from app.service import jobs, rooms
 from app.visitor import clock, visitor_id
-from demos.registry import get
+from demos.registry import DEMOS, get
 from lib.records import MemberRecord, RoomRecord
 from lib.rooms import LONGEST_NICKNAME, RoomError
 
@@ -92,7 +92,10 @@ def _map(room: RoomRecord) -> None:
 
 def class_map(room: RoomRecord) -> None:
     """Everyone's runs over two settings, live. A click on one opens it."""
-    figure = room_frames.map_of(room, jobs().now(rooms().runs(room.id)), rooms().nicknames(room.id))
+    if problem := rooms().map_problem(room):
+        st.warning(problem, title="The map cannot be drawn", icon=":material/warning:")
+        return
+    figure = room_frames.map_of(room, rooms().runs(room.id), rooms().nicknames(room.id))
 
     def opened(run_id: str) -> None:
         ask_to_watch(room.map["slug"], run_id)
@@ -110,14 +113,19 @@ def challenge(room: RoomRecord, nickname: str) -> None:
     if posed is None:
         st.caption("Here a challenge will appear when your instructor poses one.")
         return
-    demo = get(posed.slug)
-    st.markdown(f"**{posed.text(demo.title, demo.config)}.** {'It is over.' if posed.closed else CHALLENGE}")
-    room_strip.live_board(room, nickname)
+    if problem := rooms().challenge_problem(posed):
+        st.warning(problem, title="The challenge cannot be shown", icon=":material/warning:")
+    else:
+        demo = get(posed.slug)
+        st.markdown(f"**{posed.text(demo.title, demo.config)}.** {'It is over.' if posed.closed else CHALLENGE}")
+    if posed.closed or not problem:
+        room_strip.live_board(room, nickname)
 
 
 def _own_runs(room: RoomRecord, visitor: str) -> None:
     st.subheader("Your runs in this room", anchor=False)
-    own = jobs().now([run for run in rooms().runs(room.id) if run.visitor == visitor][:5])
+    known = {demo.slug for demo in DEMOS}  # a run may be of a demo that another version had
+    own = [run for run in rooms().runs(room.id) if run.visitor == visitor and run.slug in known][:5]
     if not own:
         st.caption("None yet: open a demo above, and press Start.")
     for run in own:

@@ -31,7 +31,7 @@ from lib.sweeps import Sweep
 STATIC = Path(__file__).resolve().parent / "static"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 FRAME_SECONDS, LOOK_SECONDS, BEAT_SECONDS, INSIDE_SECONDS = 0.1, 0.02, 10.0, 0.5
-FEW_STREAMS = 10
+FEW_STREAMS = 12
 # A page tells a quiet stream from a dead one by it, and it cannot see comments.
 BEAT = "event: beat\ndata: 1\n\n"
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
@@ -113,6 +113,7 @@ def _frame(
     if isinstance(source, Sweep):
         content, drawn = frames.sweep_frame(source, demo, drawn)
         return content, have, drawn
+    source.touch()
     return frames.frame(source, demo, have, drawn, names)
 
 
@@ -145,6 +146,7 @@ async def _inside_frames(job: Job, view: View, names: Sequence[str]) -> AsyncIte
         now = time.monotonic()
         if job.snapshot_version != drawn and now >= due:
             drawn = job.snapshot_version
+            job.touch()
             content = await asyncio.to_thread(frames.inside_frame, job, demo, view, names)
             took = time.monotonic() - now
             due, beat_at = now + max(INSIDE_SECONDS, 10 * took), now

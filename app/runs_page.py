@@ -293,7 +293,7 @@ def _exports(chosen: list[RunRecord]) -> None:
         (
             "TensorBoard",
             f"events.out.tfevents.{int(record.created)}.{_file(record)}",
-            partial(export.as_tensorboard, job),
+            partial(_as_tensorboard, job),
             "An event file. Put it into a folder of its own, then: pip install tensorboard, tensorboard --logdir FOLDER.",
         ),
     ]
@@ -315,6 +315,10 @@ def _file(record: RunRecord) -> str:
 
 def _as_json(demo: Demo, job: Job, name: str) -> str:
     return export.as_json(job, name, demo.theory)
+
+
+def _as_tensorboard(job: Job) -> bytes:
+    return jobs().compute(export.as_tensorboard, export.series_of(job), job.created)
 
 
 def _as_script(module: ModuleType, job: Job) -> str:

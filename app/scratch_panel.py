@@ -164,7 +164,7 @@ def _race(demo: Demo, job: Any, config: Any) -> None:
 
 def _write(demo: Demo, job: Any, config: Any) -> None:
     """Sentences drawn from the network of the run."""
-    weights = job.weights() if job is not None else None
+    weights = jobs().weights(job) if job is not None else None
     if weights is None:
         st.info(NO_NETWORK, icon=":material/edit_note:")
         return

@@ -73,6 +73,11 @@ def visitor_id() -> str:
     return str(st.session_state.setdefault("visitor", secrets.token_urlsafe(24)))
 
 
+def visitor_address() -> str:
+    """The address that this script run is asked from; empty on the server's own machine."""
+    return st.context.ip_address or ""
+
+
 def clock(seconds: float) -> str:
     """A moment on the visitor's clock: the time of day, and before today the date."""
     moment, now = (datetime.fromtimestamp(each, _zone()) for each in (seconds, time.time()))

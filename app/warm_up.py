@@ -1,6 +1,7 @@
 """Do in the background what the first visitor would have to wait for: import TensorFlow, compile each demo's defaults.
 
-The import keeps the interpreter busy for seconds, so the first page goes before it.
+Both happen where networks are trained. In this process the import keeps the interpreter busy for seconds, so the first page
+goes before it.
 """
 
 import logging
@@ -9,7 +10,9 @@ import signal
 import threading
 
 from app import routes, startup_check
+from app.service import jobs
 from demos.registry import DEMOS
+from demos.warm_up import compile_defaults, import_tensorflow
 
 LOG = logging.getLogger(__name__)
 AFTER_SECONDS = 2.0
@@ -35,7 +38,7 @@ def _warm_up() -> None:
         return
     for demo in DEMOS:
         try:
-            demo.build(demo.config()).prepare(keep=True)
+            jobs().compute_everywhere(compile_defaults, demo.slug)
         except Exception:
             LOG.exception("%s could not be warmed up; its page will show the error", demo.slug)
     unready = ""
@@ -44,7 +47,7 @@ def _warm_up() -> None:
 def _tensorflow_is_safe() -> bool:
     """Import TensorFlow, and see that Streamlit leaves its Keras alone; else the server stops."""
     try:
-        import lib.tf  # noqa: F401
+        jobs().compute_everywhere(import_tensorflow)
     except Exception:
         LOG.exception("TensorFlow cannot be imported, so no run can start")
         return False

@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import psutil
+
 from benchmarks.attendee import OPENING, Attendee, Stretch
 from tests.conftest import Server
 
@@ -34,24 +36,26 @@ LISTED = 12  # lines about what missed a target
 
 
 class Process:
-    """What Linux tells of a process."""
+    """What Linux tells of a process, and of those that it has begun."""
 
-    def __init__(self, pid: int) -> None:
-        self._folder = Path(f"/proc/{pid}")
+    def __init__(self, pid: int, *, alone: bool = False) -> None:
+        self._first, self._alone = psutil.Process(pid), alone
+
+    def _all(self) -> list[psutil.Process]:
+        return [self._first, *([] if self._alone else self._first.children(recursive=True))]
 
     def megabytes(self) -> float:
-        """Its resident memory."""
-        return int((self._folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        """Their resident memory."""
+        return sum(process.memory_info().rss for process in self._all()) / 1e6
 
     def cpu_seconds(self) -> float:
-        """The time of all cores that it has had."""
-        user, system = (self._folder / "stat").read_text().rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        """The time of all cores that they have had."""
+        return sum(sum(process.cpu_times()[:2]) for process in self._all())
 
     def waiting_seconds(self) -> float:
-        """How long its threads of now were ready to run while all cores had other work."""
-        waits = [(task / "schedstat").read_text().split()[1] for task in (self._folder / "task").iterdir()]
-        return sum(map(int, waits)) / 1e9
+        """How long their threads of now were ready to run while all cores had other work."""
+        tasks = [task for process in self._all() for task in Path(f"/proc/{process.pid}/task").iterdir()]
+        return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
 
 
 @dataclass
@@ -135,7 +139,7 @@ async def _quiet(process: Process) -> None:
 
 async def _watch(process: Process, machine: Machine, seconds: float) -> None:
     """Look at the server and at this process for so many seconds."""
-    own = Process(os.getpid())
+    own = Process(os.getpid(), alone=True)
     started, of_server, of_client = time.monotonic(), process.cpu_seconds(), own.cpu_seconds()
     waited = process.waiting_seconds()
     peak = 0.0

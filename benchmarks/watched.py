@@ -35,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         jobs = Jobs(Store(Path(home)), build=lambda s, c: get(s).build(c), config_of=lambda s: get(s).config)
         service._jobs = lambda: jobs  # type: ignore[assignment]
-        port = _serve()
+        port = serve()
         _seconds(jobs, port, watched=False)
         losses = []
         for _ in range(PAIRS):
@@ -47,7 +47,8 @@ def main() -> None:
         jobs.shutdown()
 
 
-def _serve() -> int:
+def serve() -> int:
+    """Serve the streams of `service.jobs`: the port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -76,6 +76,18 @@ def positive(text: str) -> int:
     return number
 
 
+def trained_by(text: str) -> str:
+    """A backend that is not of this machine's server."""
+    from lib.backends import BackendError, check
+
+    try:
+        if not text.startswith("ray"):
+            raise BackendError(f"{shown(text)} is not one for the command line: choose ray or ray:ADDRESS.")
+        return check(text)
+    except BackendError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def parser() -> argparse.ArgumentParser:
     """The arguments that the command takes."""
     top = OneLineParser(prog="python -m demos", description="Unrolled's demos, without a page.", allow_abbrev=False)
@@ -112,6 +124,13 @@ def parser() -> argparse.ArgumentParser:
         default=4096,
         help="how many points each curve of a kept run has at most",
     )
+    run.add_argument(
+        "--backend",
+        metavar="BACKEND",
+        type=trained_by,
+        help="train it on a Ray cluster, as the dashboard does with the same setting: `ray` starts one on this machine, "
+        "`ray:ADDRESS` uses one that is there; without it this process trains",
+    )
     sweep = commands.add_parser("sweep", help=SWEEP_HELP, description=SWEEP_TEXT, allow_abbrev=False)
     sweep.add_argument("slug", metavar="SLUG", help="the demo, as `python -m demos list` names it")
     sweep.add_argument(
@@ -146,12 +165,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return sweep(demo, plan(base, options.axes), options.json)
         settings = demo.brought(dict(options.settings))
         config = parse(demo.config, settings)
-        if options.resume and not (demo.kept and not settings):
+        if options.resume and not ((demo.kept or options.backend) and not settings):
             why = "goes on with its own settings" if settings else "is not kept by this demo"
             raise SettingError("--resume", options.resume, why, "leave out --set" if settings else "start a new run")
     except (UnknownDemoError, SettingError, SweepError) as error:
         return refuse(error)
-    if demo.kept:
+    if demo.kept or options.backend:
         return run_kept(demo, config, options)
     return run(demo, config, options.steps, options.json)
 
@@ -199,7 +218,9 @@ def run_kept(demo: Demo, config: Config, options: argparse.Namespace) -> int:
         with hidden_native_output():
             from demos import kept
             from demos.headless import finite
-            from lib.device import choose  # this one loads TensorFlow
+
+            if not options.backend:
+                from lib.device import choose  # this one loads TensorFlow
 
         def progress(job: "Job") -> None:
             if bar.total is None and job.steps:
@@ -211,10 +232,12 @@ def run_kept(demo: Demo, config: Config, options: argparse.Namespace) -> int:
             bar.update(job.step - bar.n)
 
         try:
-            choose()
+            if not options.backend:
+                choose()
             report = kept.train(
                 demo, config, options.resume,
                 steps=options.steps, points=options.points, progress=progress, stopped=lambda: stop.asked,
+                backend=options.backend,
             )  # fmt: skip
         except ValueError as error:
             bar.leave = False

@@ -175,3 +175,13 @@ def get(slug: str) -> Demo:
     near = difflib.get_close_matches(slug[:40], table, n=1)
     hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(table)}."
     raise UnknownDemoError(f"{shown(slug)} is not a demo: {hint}")
+
+
+def build(slug: str, config: Config) -> Any:
+    """The engine that trains a demo with these settings."""
+    return get(slug).build(config)
+
+
+def config_of(slug: str) -> type[Config]:
+    """The class of a demo's settings."""
+    return get(slug).config

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lib.records import RunRecord
-from lib.settings import Config, settings_of
+from lib.settings import Config, SettingError, settings_of
+from lib.values import shown
 
 OPERATORS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "<=": ("at most", operator.le),
@@ -39,6 +40,18 @@ class Challenge:
     closed: float = 0.0
     places: list[Place] = field(default_factory=list)
 
+    def problem(self, config_of: Callable[[str], type[Config]]) -> str:
+        """Why this version of Unrolled cannot say or judge it, when another has posed it; empty where it can."""
+        if gone := missing(self.slug, [name for name, _, _ in self.conditions], config_of):
+            return gone
+        fields = settings_of(config_of(self.slug))
+        try:
+            for name, _, value in self.conditions:
+                fields[name].accept(value)
+        except SettingError as error:
+            return str(error)
+        return ""
+
     def text(self, title: str, config_class: type[Config]) -> str:
         """The challenge in words."""
         fields = settings_of(config_class)
@@ -65,6 +78,16 @@ class Challenge:
         return cls(**{**values, "places": [Place(**place) for place in values["places"]]})
 
 
+def missing(slug: str, names: Sequence[str], config_of: Callable[[str], type[Config]]) -> str:
+    """What this version of Unrolled lacks of a demo and its settings; empty where they are all there."""
+    try:
+        fields = settings_of(config_of(slug))
+    except LookupError:
+        return f"This version of Unrolled has no demo {shown(slug)}."
+    gone = [name for name in names if name not in fields]
+    return f"In this version of Unrolled {slug} has no setting {', '.join(map(shown, gone))}." if gone else ""
+
+
 def leaderboard(
     challenge: Challenge,
     runs: Sequence[RunRecord],
@@ -73,6 +96,8 @@ def leaderboard(
 ) -> list[Place]:
     """Everyone's best run that was begun while the challenge was open, the lowest mean loss of the last 100 steps first."""
     best: dict[str, Place] = {}
+    if challenge.problem(config_of):
+        return []
     for run in runs:
         loss = run.summary.get("loss", {}).get(SCORE)
         nickname = nicknames.get(run.visitor)

@@ -17,7 +17,7 @@ from lib.records import RunRecord
 from lib.settings import Config, Setting, recorded, settings_of
 from lib.store import UNFINISHED
 from lib.style import Json
-from lib.sweep_figure import LEGEND, LOSS_COLORS, MARGIN, axis_title, boundary, edges, places_axis
+from lib.sweep_figure import COLOR_BAR, LEGEND, LOSS_COLORS, MARGIN, axis_title, boundary, edges, places_axis
 from lib.values import Value, as_text
 
 HEIGHT = 560
@@ -209,8 +209,8 @@ def _color_axis(points: Sequence[_Point], theory: ModuleType) -> Json:
     """From the lowest floor to the highest chance, as in the map of a sweep."""
     spans = [span for point in points if (span := _known(_span, theory, point.config))]
     lowest, highest = min((low for low, _ in spans), default=None), max((high for _, high in spans), default=None)
-    bar = style.COLOR_BAR | {"title": {"text": "reached loss (nats)", "side": "top"}, "tickvals": None, "nticks": 6}
-    return {"cmin": lowest, "cmax": highest, "colorscale": LOSS_COLORS, "colorbar": bar | {"tickformat": "~g"}}
+    bar = COLOR_BAR | {"title": {"text": "reached loss (nats)", "side": "top"}, "tickformat": "~g"}
+    return {"cmin": lowest, "cmax": highest, "colorscale": LOSS_COLORS, "colorbar": bar}
 
 
 def _known(ask: Callable[[ModuleType, Config], Any], theory: ModuleType, config: Config | None) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 
 from lib.compiled import Compiled
 from lib.device import Device, session_config
+from lib.prepared import prepared
 from lib.tf import tf
 
 Arrays = dict[str, np.ndarray]
@@ -113,6 +114,6 @@ def _compile(evaluations: Evaluations, data: HeldOut, params: Any, device: Devic
         found = tf.function(read, jit_compile=True, autograph=False)(*tree, *at)
     graph.finalize()
     session = tf.compat.v1.Session(graph=graph, config=session_config())
-    run = session.make_callable(found, [*tf.nest.flatten(tree), *at])
+    run = prepared(session, found, [*tf.nest.flatten(tree), *at])
     run(*tf.nest.flatten((params, data.state, data.windows)), 0, 0)  # XLA compiles at the first call
     return run

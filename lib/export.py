@@ -79,17 +79,17 @@ def _plain(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def as_tensorboard(job: Job) -> bytes:
-    """The series as an event file, for `tensorboard --logdir FOLDER`. Loads TensorFlow."""
+def as_tensorboard(series: pd.DataFrame, created: float) -> bytes:
+    """The series of a run that began then as an event file, for `tensorboard --logdir FOLDER`. Loads TensorFlow."""
     from lib.tf import tf
 
     v1 = tf.compat.v1
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "events")
         with tf.io.TFRecordWriter(path) as file:
-            file.write(v1.Event(wall_time=job.created, file_version="brain.Event:2").SerializeToString())
-            for step, row in series_of(job).iterrows():
+            file.write(v1.Event(wall_time=created, file_version="brain.Event:2").SerializeToString())
+            for step, row in series.iterrows():
                 values = [v1.Summary.Value(tag=str(name), simple_value=value) for name, value in row.dropna().items()]
-                event = v1.Event(wall_time=job.created, step=int(str(step)), summary=v1.Summary(value=values))
+                event = v1.Event(wall_time=created, step=int(str(step)), summary=v1.Summary(value=values))
                 file.write(event.SerializeToString())
         return Path(path).read_bytes()

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -59,6 +59,9 @@ class Job:
         self.changes: list[Any] = []  # [step, name, value]: from that step on it was trained with this value
         self._used = dict(self.live)
         self.state, self.message, self.error = State.QUEUED, "", ""
+        self.notice = (
+            ""  # what stands there while it has no other message: where it went on after its process had ended
+        )
         self.deleted = False
         self.owner = ""  # the process that trains it
         self.elsewhere = False  # another process trains it: it can be watched
@@ -95,7 +98,7 @@ class Job:
 
     def become(self, state: State, message: str = "") -> None:
         """Have another state, and a message that explains it."""
-        self.state, self.message = state, message
+        self.state, self.message = state, message or (self.notice if state in ACTIVE else "")
         self.version += 1
 
     def touch(self) -> None:
@@ -206,7 +209,7 @@ class Job:
         return {f"{part}:{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     @classmethod
-    def restored(cls, record: RunRecord, config: Config, arrays: Mapping[str, np.ndarray]) -> "Job":
+    def restored(cls, record: RunRecord, config: Config, arrays: Mapping[str, np.ndarray]) -> Self:
         """The job that was stored. It has no engine: that is built when it goes on."""
         job = cls(record.slug, config, record.visitor, run_id=record.id, sweep=record.sweep)
         names = ("carry", "stream", "snapshot", "history", "start", "notes")

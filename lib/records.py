@@ -40,7 +40,10 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """What is known of a sweep: `axes` are pairs of a setting's name and its values. `seconds` is how long it ran."""
+    """What is known of a sweep: `axes` are pairs of a setting's name and its values. `seconds` is how long it ran.
+
+    `owner` is the process that begins its cells (see `Store.claim`), or empty.
+    """
 
     id: str
     visitor: str
@@ -51,6 +54,7 @@ class SweepRecord:
     message: str
     created: float
     seconds: float
+    owner: str = ""
 
 
 @dataclass(frozen=True)

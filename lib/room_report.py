@@ -6,9 +6,10 @@ import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jinja2
 import numpy as np
@@ -38,6 +39,14 @@ class Demo(Protocol):
     def summary(self) -> str: ...
     @property
     def config(self) -> type[Config]: ...
+
+
+class _Gone(NamedTuple):
+    """A demo of another version of Unrolled: of its runs all is known but what their settings mean."""
+
+    title: str
+    summary: str = "This version of Unrolled does not have this demo."
+    config: type[Config] = Config
 
 
 # The table
@@ -98,6 +107,7 @@ def as_html(
     `curves` are the SERIES of runs by id, `nicknames` those of everybody who was in the room, `clock` says when a moment was,
     and `class_map` is the map that the room has now (see lib.class_map).
     """
+    demo_of = partial(_demo, demo_of)
     slugs = list(dict.fromkeys(run.slug for run in sorted(runs, key=lambda run: run.created)))
     sections = [_section(demo_of(slug), slug, runs, curves, nicknames) for slug in slugs]
     for section in sections:
@@ -118,6 +128,13 @@ def as_html(
         plotly=plotly,
         allowed=" ".join(map(_source, (plotly, script))),
     )
+
+
+def _demo(demo_of: Callable[[str], Demo], slug: str) -> Demo:
+    try:
+        return demo_of(slug)
+    except LookupError:
+        return _Gone(slug)
 
 
 def _template() -> jinja2.Template:
@@ -218,10 +235,15 @@ def _challenge(
     """A challenge in words, with who is or was nearest to it."""
     challenge, known = Challenge.from_json(values), {run.id: run for run in runs}
     demo, places = demo_of(challenge.slug), challenge.places
+
+    def config_of(slug: str) -> type[Config]:
+        return demo_of(slug).config
+
     if not challenge.closed:
-        places = leaderboard(challenge, runs, nicknames, lambda slug: demo_of(slug).config)
+        places = leaderboard(challenge, runs, nicknames, config_of)
+    problem = challenge.problem(config_of)
     return {
-        "text": challenge.text(demo.title, demo.config),
+        "text": f"{demo.title}: {problem}" if problem else challenge.text(demo.title, demo.config),
         "opened": challenge.opened,
         "closed": challenge.closed,
         "places": [

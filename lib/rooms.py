@@ -8,13 +8,14 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace as changed
 from typing import Any
 
-from lib.challenges import Challenge, Place, leaderboard
+from lib.challenges import Challenge, Place, leaderboard, missing
 from lib.limits import LimitError, Limits
-from lib.records import MemberRecord, RoomRecord, RunRecord
+from lib.records import MemberRecord, RoomRecord, RunRecord, SweepRecord
 from lib.safe_store import SafeStore
 from lib.settings import Config, recorded, settings_of
 from lib.values import as_text, shown
@@ -25,6 +26,7 @@ LONGEST_NICKNAME = 24
 MOST_MEMBERS = 300
 MOST_PUSHES = 50
 IDLE_SECONDS = 12 * 3600.0  # a room that nobody has changed, joined or trained in for so long is closed
+REFRESH_SECONDS = 0.5  # after which what other servers changed is seen
 RULES: dict[str, Any] = {"runs": 3, "steps": 0, "demos": [], "settings": {}}
 
 
@@ -35,19 +37,68 @@ class RoomError(LimitError):
 class Rooms:
     """All rooms of the server. Every method may be called from any thread."""
 
-    def __init__(self, store: SafeStore, config_of: Callable[[str], type[Config]]) -> None:
-        self._store, self._config_of = store, config_of
+    def __init__(
+        self,
+        store: SafeStore,
+        config_of: Callable[[str], type[Config]],
+        now: Callable[[Sequence[RunRecord]], list[RunRecord]] = list,
+    ) -> None:
+        """`now` makes of records from the store what their runs are at this moment (see Jobs.now)."""
+        self._store, self._config_of, self._now = store, config_of, now
         self._lock = threading.RLock()
-        self._rooms = {room.id: room for room in store.kept(RoomRecord)}
-        self._known = {member.id: member for member in reversed(store.kept(MemberRecord))}  # who is or was in a room
+        self._seen: int | None = None  # the store's `changes` when it was read
+        self._looked = time.monotonic()
+        self._is_alone = False
+        self._read()
+
+    def _read(self) -> None:
+        self._rooms = {room.id: room for room in self._store.kept(RoomRecord)}
+        # Who is or was in a room.
+        self._known = {member.id: member for member in reversed(self._store.kept(MemberRecord))}
         self._members = {member.visitor: member for member in self._known.values() if not member.gone}
+
+    # Several servers may have the same rooms
+
+    def _refresh(self, after: float = 0.0) -> None:
+        """Read again what another server has changed, if the last look is `after` seconds ago."""
+        if time.monotonic() - self._looked < after:
+            return
+        changes = self._store.changes()
+        if changes is not None and changes != self._seen:
+            before = self._rooms, self._known, self._members
+            self._read()
+            if self._store.trouble:  # it was not all there
+                self._rooms, self._known, self._members = before
+                changes = None
+        self._seen, self._looked = changes, time.monotonic()
+
+    @contextmanager
+    def _up_to_date(self) -> Iterator[None]:
+        """Whoever reads is told the truth of half a second ago."""
+        with self._lock:
+            self._refresh(after=REFRESH_SECONDS)
+            yield
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Whoever changes something does so to what is true now, and no other server changes anything meanwhile."""
+        with self._lock:
+            if self._is_alone:
+                yield
+                return
+            with self._store.alone():
+                self._refresh()
+                self._is_alone = True
+                try:
+                    yield
+                finally:
+                    self._is_alone = False
 
     # The host
 
     def open(self, title: str = "") -> RoomRecord:
         """A new room, with a code that no open room has."""
-        with self._lock:
-            self.close_idle(time.time())
+        with self._alone():
             taken = {room.code for room in self._rooms.values() if not room.closed}
             code = next(code for code in iter(_new_code, None) if code not in taken)
             room = RoomRecord(
@@ -58,39 +109,42 @@ class Rooms:
 
     def all(self) -> list[RoomRecord]:
         """The rooms that are open, and then those that are closed, the newest first."""
-        with self._lock:
+        with self._up_to_date():
             return sorted(self._rooms.values(), key=lambda room: (bool(room.closed), -room.created))
 
     def is_any_open(self) -> bool:
         """Whether there is a room that one could join."""
-        with self._lock:
+        with self._up_to_date():
             return any(not room.closed for room in self._rooms.values())
 
     def get(self, room_id: str) -> RoomRecord | None:
         """A room by its id, or by that of its wall."""
-        with self._lock:
+        with self._up_to_date():
             found = self._rooms.get(room_id)
             return found or next((room for room in self._rooms.values() if room.wall == room_id), None)
 
     def close(self, room_id: str) -> None:
         """Nobody can join any more, and its rules no longer hold. Its runs stay with those who trained them."""
-        with self._lock:
+        with self._alone():
             self.close_challenge(room_id)
             self._change(room_id, closed=time.time())
 
     def close_idle(self, now: float) -> None:
         """Close the rooms in which nothing has happened for half a day."""
-        with self._lock:
+        with self._alone():
             for room in [room for room in self._rooms.values() if not room.closed]:
                 moments = [room.created, *(m.created for m in self.members(room.id).values())]
-                moments += [*(push["at"] for push in room.pushes), *(run.updated for run in self.runs(room.id, 1))]
+                moments += [*(push["at"] for push in room.pushes), *(each["opened"] for each in room.challenges)]
+                # As they were saved: a run as it stands now counts as changed just now.
                 if now - max(moments) > IDLE_SECONDS:
-                    self.close(room.id)
+                    saved = self._store.runs_in(self._spans(room.id))
+                    if all(now - run.updated > IDLE_SECONDS for run in saved):
+                        self.close(room.id)
 
     def set_rules(self, room_id: str, **rules: Any) -> None:
         """`runs` under way of one person and `steps` of one run (0: no limit), `demos` that are open (none: all), and
         `settings` that are open, by demo (a demo without any: all)."""
-        with self._lock:
+        with self._alone():
             room = self._rooms[room_id]
             unknown = set(rules) - set(RULES)
             if unknown:
@@ -101,12 +155,15 @@ class Rooms:
         """The run that the host shows to all; empty for none."""
         self._change(room_id, shown=run_id)
 
-    def hold(self, room_id: str, run_ids: Sequence[str]) -> list[str]:
-        """Note the runs that the host has paused; returns those that were noted before. With none, all are let go."""
-        with self._lock:
-            before = self._rooms[room_id].held
-            self._change(room_id, held=sorted({*before, *run_ids}) if run_ids else [])
-            return before
+    def hold(self, room_id: str, ids: Sequence[str]) -> None:
+        """Note the runs and sweeps that the host has paused."""
+        with self._alone():
+            self._change(room_id, held=sorted({*self._rooms[room_id].held, *ids}))
+
+    def let_go(self, room_id: str, ids: Sequence[str]) -> None:
+        """Forget that the host has paused these."""
+        with self._alone():
+            self._change(room_id, held=[each for each in self._rooms[room_id].held if each not in ids])
 
     def map(self, room_id: str, slug: str, x: str, y: str) -> None:
         """Which two settings of a demo the map of the class is drawn over."""
@@ -118,9 +175,17 @@ class Rooms:
             raise RoomError(f"Both axes of the map are {x}: choose another setting for one of them.")
         self._change(room_id, map={"slug": slug, "x": x, "y": y})
 
+    def map_problem(self, room: RoomRecord) -> str:
+        """Why this version of Unrolled cannot draw the map that another has chosen; empty where it can."""
+        return missing(room.map["slug"], (room.map["x"], room.map["y"]), self._config_of)
+
+    def challenge_problem(self, challenge: Challenge) -> str:
+        """The same of a challenge."""
+        return challenge.problem(self._config_of)
+
     def push(self, room_id: str, slug: str, config: Config) -> None:
         """Ask everyone to try this, with the room's seed, so that all get the same."""
-        with self._lock:
+        with self._alone():
             room = self._rooms[room_id]
             values = config.model_dump()
             pushed = type(config)(**(values | {"seed": room.seed} if "seed" in values else values))
@@ -129,14 +194,14 @@ class Rooms:
 
     def pose(self, room_id: str, challenge: Challenge) -> None:
         """Begin a challenge; the one before it ends."""
-        with self._lock:
+        with self._alone():
             self.close_challenge(room_id)
             room = self._rooms[room_id]
             self._change(room_id, challenges=[*room.challenges, challenge.as_json()])
 
     def close_challenge(self, room_id: str) -> None:
         """End the challenge that is open, if one is, and keep how it ended."""
-        with self._lock:
+        with self._alone():
             challenge = self.challenge(room_id)
             if challenge is not None and not challenge.closed:
                 room, places = self._rooms[room_id], self.board(room_id)
@@ -149,7 +214,7 @@ class Rooms:
         """Enter a room, or change one's nickname in it. A room that one was in before is left. Raises RoomError."""
         wanted = "".join(code.split()).upper()
         name = _checked_nickname(nickname)
-        with self._lock:
+        with self._alone():
             room = next((r for r in self._rooms.values() if r.code == wanted and not r.closed), None)
             if room is None:
                 raise RoomError(f"There is no open room with the code {shown(code)}: ask your instructor for it.")
@@ -170,41 +235,49 @@ class Rooms:
 
     def leave(self, visitor: str) -> None:
         """Go out of one's room. One's runs go on."""
-        with self._lock:
+        with self._alone():
             member = self._members.pop(visitor, None)
             if member is not None:
                 self._keep_member(changed(member, gone=time.time()))
 
     def of(self, visitor: str) -> tuple[RoomRecord, MemberRecord] | None:
         """The open room that a visitor is in, and as whom."""
-        with self._lock:
+        with self._up_to_date():
             member = self._members.get(visitor)
             room = self._rooms.get(member.room) if member else None
             return (room, member) if member and room and not room.closed else None
 
     def members(self, room_id: str) -> dict[str, MemberRecord]:
         """Everyone who is in a room, by visitor, in the order in which they came."""
-        with self._lock:
+        with self._up_to_date():
             inside = [member for member in self._members.values() if member.room == room_id]
             return {member.visitor: member for member in sorted(inside, key=lambda member: member.created)}
 
     def nicknames(self, room_id: str) -> dict[str, str]:
         """What everyone who is or was in a room is called there, by visitor."""
-        with self._lock:
+        with self._up_to_date():
             return {member.visitor: member.nickname for member in self._known.values() if member.room == room_id}
 
     # What they train
 
-    def runs(self, room_id: str, limit: int = -1) -> list[RunRecord]:
-        """The runs that people began while they were in a room and it was open, the newest first, as they were saved last."""
-        with self._lock:
+    def runs(self, room_id: str) -> list[RunRecord]:
+        """The runs that people began while they were in a room and it was open, the newest first, as they stand now."""
+        return self._now(self._store.runs_in(self._spans(room_id)))
+
+    def sweeps(self, room_id: str) -> list[SweepRecord]:
+        """The sweeps that people began there and that have not ended, the newest first."""
+        spans, going = self._spans(room_id), self._store.unfinished_sweeps()
+        return [s for s in going if any(who == s.visitor and begin <= s.created < end for who, begin, end in spans)]
+
+    def _spans(self, room_id: str) -> list[tuple[str, float, float]]:
+        """Who was in a room, and from when to when."""
+        with self._up_to_date():
             end = self._rooms[room_id].closed or math.inf
-            spans = [(m.visitor, m.created, min(end, m.gone or end)) for m in self._known.values() if m.room == room_id]
-        return self._store.runs_in(spans, limit)
+            return [(m.visitor, m.created, min(end, m.gone or end)) for m in self._known.values() if m.room == room_id]
 
     def challenge(self, room_id: str) -> Challenge | None:
         """The latest challenge, open or closed."""
-        with self._lock:
+        with self._up_to_date():
             posed = self._rooms[room_id].challenges
             return Challenge.from_json(posed[-1]) if posed else None
 
@@ -261,13 +334,13 @@ class Rooms:
 
     def event(self, room_id: str) -> str:
         """What the page of someone in the room must follow: it is another one after each word of the host."""
+        challenge = self.challenge(room_id)  # which is up to date, and so are the rooms then
         room = self._rooms[room_id]
-        challenge = self.challenge(room_id)
         said = (len(room.pushes) and room.pushes[-1]["at"], room.shown, room.rules, room.map, bool(room.closed))
         return f"{said}:{len(room.challenges)}:{challenge.closed if challenge else ''}"
 
     def _change(self, room_id: str, **values: Any) -> RoomRecord:
-        with self._lock:
+        with self._alone():
             return self._keep(changed(self._rooms[room_id], **values))
 
     def _keep(self, room: RoomRecord) -> RoomRecord:

@@ -1,25 +1,23 @@
 """The run store where the disk may fail: what cannot be written is kept in memory, and written as soon as that works again."""
 
-import errno
 import logging
 import secrets
-import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from lib.clearing import Clearing
-from lib.records import HostRecord, MemberRecord, RoomRecord, RunRecord, SweepRecord
-from lib.store import LOCK_SECONDS, K, Kept, MemoryStore, NewerFolderError, Store
+from lib.faults import FAULTS, for_everyone, is_lost, is_ours
+from lib.records import RunRecord, SweepRecord
+from lib.store import KEPT, LOCK_SECONDS, K, Kept, MemoryStore, Store
+from lib.stores import open_store, place_name
 
 LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
-FAULTS = (OSError, sqlite3.DatabaseError)
-FULL, CLOSED = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EPERM, errno.EROFS)
 T = TypeVar("T")
 
 
@@ -30,19 +28,25 @@ class SafeStore:
     changed since are read from memory, and nobody waits for a lock. Housekeeping waits until all is well.
     """
 
-    def __init__(self, place: Store | Path) -> None:
+    def __init__(self, place: Store | Path | str) -> None:
         self.trouble = ""
         self._disk = place if isinstance(place, Store) else None
-        self.folder = place.folder if isinstance(place, Store) else Path(place)
+        self._place = place if not isinstance(place, Store) else None
+        self.name = place.name if isinstance(place, Store) else place_name(place)
+        self._lost = False  # whether there is no way to the disk, so that it is not even asked
         self._memory, self._owner = MemoryStore(), ""
         self._unsaved: dict[str, int] = {}  # ids of runs and sweeps in memory, and how often each was written there
         self._lock, self._mending = threading.Lock(), threading.Lock()
         self._closing, self._closed = threading.Event(), False
         if self._disk is None:
             try:
-                self._disk = Store(self.folder)
+                self._disk = self._opened()
             except FAULTS as error:
                 self._notice(error)
+
+    def _opened(self) -> Store:
+        assert self._place is not None
+        return open_store(self._place)
 
     def close(self) -> None:
         """Write what is missing, if that works now, and close."""
@@ -59,21 +63,22 @@ class SafeStore:
 
     def _notice(self, error: Exception) -> None:
         """Go on in memory from now on. Raises the error where the disk is not to blame for it."""
-        if isinstance(error, sqlite3.ProgrammingError):
+        if is_ours(error):
             raise error
         with self._lock:
+            self._lost = is_lost(error)
             if not self.trouble:
-                self.trouble = _explained(error)
-                LOG.error("%s cannot be used, runs are kept in memory: %s", self.folder, error)
+                self.trouble = for_everyone(error, self.name)
+                LOG.error("%s cannot be used, runs are kept in memory: %s", self.name, error)
                 threading.Thread(target=self._mend_loop, name="mend", daemon=True).start()
 
     def _mend_loop(self) -> None:
         if self._disk is not None:
-            with suppress(sqlite3.Error):
+            with suppress(*FAULTS):
                 self._disk.be_patient(0)  # whoever reads meanwhile is not to wait for a lock
         while not self._closing.wait(RETRY_SECONDS):
             if self._mend():
-                LOG.warning("%s can be used again, and all runs are saved", self.folder)
+                LOG.warning("%s can be used again, and all runs are saved", self.name)
                 return
 
     def _mend(self) -> bool:
@@ -83,6 +88,7 @@ class SafeStore:
                 if self._closed:
                     return True
                 self._reopen()
+                self._lost = False
                 for name, version in list(self._unsaved.items()):
                     self._write_back(name, version)
                 with self._lock:
@@ -90,11 +96,11 @@ class SafeStore:
                 if self._disk is not None and not self.trouble:
                     self._disk.be_patient(LOCK_SECONDS)
         except FAULTS as error:
-            self.trouble = _explained(error)
+            self.trouble, self._lost = for_everyone(error, self.name), is_lost(error)
         return not self.trouble
 
     def _reopen(self) -> None:
-        disk = self._disk or Store(self.folder)
+        disk = self._disk or self._opened()
         if self._disk is not None:
             disk.reopen()
         disk.be_patient(0)
@@ -107,12 +113,12 @@ class SafeStore:
         assert self._disk is not None
         if (sweep := self._memory.load_sweep(name)) is not None:
             self._disk.save_sweep(sweep)
-        if (run := self._memory.load(name, deleted=True)) is not None:
+        run = self._memory.load(name, deleted=True)
+        if run is not None and not self._was_taken(run):
             self._disk.save(run, self._memory.arrays(name) or None)
             self._disk.rename(name, run.name)
             self._disk.put_away(name, run.deleted)
-        kinds: tuple[type[Any], ...] = (RoomRecord, MemberRecord, HostRecord)
-        for kind in kinds:
+        for kind in KEPT:
             for record in self._memory.kept(kind, name):
                 self._disk.keep(record)
         for step in self._memory.network_steps(name):
@@ -123,6 +129,14 @@ class SafeStore:
                 self._memory.drop_sweep(name)
                 self._memory.drop_kept(name)
                 del self._unsaved[name]
+
+    def _was_taken(self, run: RunRecord) -> bool:
+        """Whether another process took a run up meanwhile, which then has the better version of it."""
+        there = self._disk.load(run.id, deleted=True) if self._disk is not None else None
+        if there is None or there.owner in ("", run.owner) or not self.is_alive(there.owner):
+            return False
+        LOG.error("run %s was taken up by another process meanwhile, and is left as that has it", run.id)
+        return True
 
     # Writing
 
@@ -146,7 +160,7 @@ class SafeStore:
 
     def _on_disk(self, run_id: str) -> RunRecord | None:
         try:
-            return self._disk.load(run_id, deleted=True) if self._disk is not None else None
+            return self._disk.load(run_id, deleted=True) if self._disk is not None and not self._lost else None
         except FAULTS:
             return None
 
@@ -199,7 +213,17 @@ class SafeStore:
     def take(self, run_id: str, owner: str, new: str) -> bool:
         if not self.trouble and (taken := self._read(lambda store: store.take(run_id, owner, new), None)) is not None:
             return taken
-        return True  # nobody else can write here either
+        return True  # a folder nobody else can write to either; of a database see `_was_taken`
+
+    def take_sweep(self, sweep_id: str, owner: str, new: str) -> bool:
+        return self.trouble != "" or self._read(lambda store: store.take_sweep(sweep_id, owner, new), True)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """What is done in here no other process does at the same time, as far as the disk can be used."""
+        with ExitStack() as entered:
+            self._tend(lambda store: entered.enter_context(store.alone()))
+            yield
 
     def owners(self) -> dict[str, str]:
         return self._read(lambda store: store.owners(), {})
@@ -208,7 +232,7 @@ class SafeStore:
 
     def _read(self, read: Callable[[Store], T], otherwise: T) -> T:
         """What the disk has, or else `otherwise`."""
-        if self._disk is None:
+        if self._disk is None or self._lost:
             return otherwise
         try:
             return read(self._disk)
@@ -266,27 +290,10 @@ class SafeStore:
     def kept(self, kind: type[K], name: str | None = None) -> list[K]:
         return self._all(lambda store: store.kept(kind, name))
 
+    def changes(self) -> int | None:
+        """See `Store.changes`; None while memory has changes that the disk lacks."""
+        nothing: int | None = None
+        return self._read(lambda store: store.changes(), nothing) if not self.trouble else None
+
     def runs_in(self, spans: Sequence[tuple[str, float, float]], limit: int = -1) -> list[RunRecord]:
         return self._all(lambda store: store.runs_in(spans, limit), limit)
-
-
-def _explained(error: Exception) -> str:
-    """What is wrong, what that means, and what can be done about it."""
-    number, text = getattr(error, "errno", None), str(error).lower()
-    if isinstance(error, NewerFolderError):
-        what, remedy = (
-            "The data folder belongs to a later version of Unrolled",
-            "start that version, or name another folder",
-        )
-    elif number in FULL or "full" in text:
-        what, remedy = "The disk with the data folder is full", "make room on it"
-    elif number in CLOSED or "readonly" in text or "unable to open" in text:
-        what, remedy = "The data folder cannot be written to", "let this server write there"
-    elif "locked" in text:
-        what, remedy = "Another program holds the data folder's database", "end that program"
-    else:
-        what, remedy = f"The data folder cannot be used ({error})", "look into the server's log"
-    return (
-        f"{what}. Runs go on, but they are kept in memory only and are lost when the server ends. "
-        f"Whoever looks after this server can {remedy}; what was missed is then saved by itself."
-    )

@@ -1,30 +1,31 @@
 """Where runs and sweeps are kept: an SQLite table of each and one file for each run, in one data folder.
 
-What fails here raises OSError or sqlite3.DatabaseError; lib.safe_store goes on in memory then.
+Several servers share a PostgreSQL database instead (lib.postgres). What fails here raises OSError or one of SQLAlchemy's errors;
+lib.safe_store goes on in memory then.
 """
 
-import json
 import logging
 import os
 import secrets
-import sqlite3
 import threading
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import asdict, fields
-from itertools import count
+from contextlib import AbstractContextManager, suppress
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
 import numpy as np
 import platformdirs
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool, StaticPool
 
-from lib.array_files import ArrayFiles, ArraysInMemory
+from lib.array_files import ArrayFiles, ArraysInMemory, ArrayTable
+from lib.claims import FileClaims, SessionClaims
 from lib.clearing import Clearing
 from lib.records import HostRecord, MemberRecord, RoomRecord, RunRecord, SweepRecord
+from lib.tables import TABLES, newest, prepare, record_of, row_of, upsert
 
 LOG = logging.getLogger(__name__)
 KEPT_PER_VISITOR = 200
@@ -37,6 +38,7 @@ LOCK_SECONDS = 1.0  # to wait for another process that writes
 # (SystemError: AST constructor recursion depth mismatch).
 _READING = threading.Lock()
 UNFINISHED = ("queued", "compiling", "running", "paused")
+_ALL = 2**62  # rows: SQLite and PostgreSQL have no number in common that is none
 
 
 def data_folder() -> Path:
@@ -46,28 +48,33 @@ def data_folder() -> Path:
 
 Kept = RoomRecord | MemberRecord | HostRecord
 K = TypeVar("K", RoomRecord, MemberRecord, HostRecord)
-_KEPT: dict[type, str] = {RoomRecord: "rooms", MemberRecord: "members", HostRecord: "hosts"}
-Record = RunRecord | SweepRecord | Kept
-_TABLES: dict[str, type] = {
-    "runs": RunRecord,
-    "sweeps": SweepRecord,
-    "rooms": RoomRecord,
-    "members": MemberRecord,
-    "hosts": HostRecord,
+KEPT: tuple[type[Any], ...] = (RoomRecord, MemberRecord, HostRecord)
+
+# What is asked often is put into words once.
+RUNS, SWEEPS = TABLES[RunRecord].c, TABLES[SweepRecord].c
+_NAMED = {kind: newest(kind, table.c.id == sa.bindparam("id")) for kind, table in TABLES.items()}
+_EVERY = {kind: newest(kind) for kind in KEPT}
+_SHOWN, _NO_CELL, _OF = RUNS.deleted == 0, RUNS.sweep == "", RUNS.visitor == sa.bindparam("visitor")
+_LISTS = {
+    (one_demo, cells): newest(
+        RunRecord, _OF, _SHOWN, *[RUNS.slug == sa.bindparam("slug")] * one_demo, *[_NO_CELL] * (not cells)
+    )
+    for one_demo in (False, True)
+    for cells in (False, True)
 }
-_JSON = {"config", "live", "changes", "summary", "final_by_seed", "spark", "origin", "diary", "base", "axes"}
-_JSON |= {"rules", "pushes", "held", "map", "challenges"}
-_OWNERS = ("name", "deleted")
-_ADDED = {
-    "final_by_seed": "'[]'",
-    "spark": "'[]'",
-    "sweep": "''",
-    "origin": "'[]'",
-    "diary": "'[]'",
-    "owner": "''",
-    "name": "''",
-    "deleted": "0",
-}  # since the first version
+_CELLS = newest(RunRecord, RUNS.sweep == sa.bindparam("sweep"))
+_BEGUN = newest(
+    RunRecord,
+    RUNS.visitor.in_(sa.bindparam("visitors", expanding=True)),
+    RUNS.created >= sa.bindparam("begins"),
+    RUNS.created < sa.bindparam("ends"),
+    _SHOWN,
+    # Or else SQLite would go through everybody's runs by the sweep that they are not of.
+    RUNS.sweep.concat("") == "",
+)
+_OWNERS = sa.select(RUNS.id, RUNS.owner).where(RUNS.state.in_(UNFINISHED))
+_WRITTEN = [sa.select(sa.func.sum(TABLES[kind].c.written)).scalar_subquery() for kind in (RoomRecord, MemberRecord)]
+_CHANGES = sa.select(*[sa.cast(sa.func.coalesce(written, 0), sa.BigInteger) for written in _WRITTEN])
 
 
 class NewerFolderError(OSError):
@@ -77,109 +84,108 @@ class NewerFolderError(OSError):
 class Store:
     """Runs on disk. Every method may be called from any thread."""
 
+    _files: ArrayFiles | ArraysInMemory | ArrayTable
+    _claims: FileClaims | SessionClaims
+
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
+        self.name = str(folder)
         self._path = self.folder / "runs.sqlite"
-        self._files: ArrayFiles | ArraysInMemory = ArrayFiles(self.folder / "runs")
-        self._lock = threading.RLock()
-        self._claim: filelock.BaseFileLock | None = None
-        self._database = self._open()
+        self._files, self._claims = ArrayFiles(self.folder / "runs"), FileClaims(self.folder)
+        self._lock: AbstractContextManager[Any] = threading.RLock()
+        self._engine = self._open()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> sa.Engine:
         """The database; one that is no database is put aside, not deleted, and a new one begun.
 
-        Raises sqlite3.OperationalError where it is there but cannot be used now: locked, or on a full disk.
+        Raises sqlalchemy.exc.OperationalError where it is there but cannot be used now: locked, or on a full disk.
         """
         try:
             return self._connected()
-        except sqlite3.OperationalError:
+        except sa.exc.OperationalError:
             raise
-        except sqlite3.DatabaseError as error:
-            LOG.error("%s cannot be read (%s); it is kept as %s", self._path, error, _put_aside(self._path))
+        except sa.exc.DatabaseError as error:
+            LOG.error("%s cannot be read (%s); it is kept as %s", self._path, error.orig, _put_aside(self._path))
             return self._connected()
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self) -> sa.Engine:
         _check_version(self._path)
-        self._files.folder.mkdir(parents=True, exist_ok=True)
-        return _connect(self._path)
+        (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+        return _connect(str(self._path))
 
     def reopen(self) -> None:
         """Connect to the database again, after it or its disk has failed. Raises what that raises."""
         fresh = self._connected()
         with self._lock:
-            self._database.close()
-            self._database = fresh
+            before, self._engine = self._engine, fresh
+            before.dispose()
 
     def be_patient(self, seconds: float) -> None:
         """How long a process that writes is waited for."""
-        with self._lock:
-            self._database.execute(f"PRAGMA busy_timeout={round(1000 * seconds)}")
+        with self._lock, self._connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={round(1000 * seconds)}")
 
     def close(self) -> None:
         """Close the database, and let go of what this process owns."""
         with self._lock:
-            self._database.close()
-            if self._claim is not None:
-                self._claim.release()
-                with suppress(OSError):
-                    Path(self._claim.lock_file).unlink(missing_ok=True)
+            self._claims.close()
+            self._engine.dispose()
+
+    def _connect(self) -> sa.Connection:
+        return self._engine.connect()
+
+    def _execute(self, statement: sa.Executable, values: Mapping[str, Any] | None) -> Any:
+        """The rows that were found, or how many were changed."""
+        with self._lock, self._connect() as connection:
+            result = connection.execute(statement, values)
+            return result.all() if result.returns_rows else result.rowcount
+
+    def _rows(self, statement: sa.Executable, **values: Any) -> Sequence[Any]:
+        rows: Sequence[Any] = self._execute(statement, values)
+        return rows
+
+    def _change(self, statement: sa.Executable, values: Mapping[str, Any] | None = None) -> int:
+        return int(self._execute(statement, values))
 
     # Several processes may share the folder: a server, and runs from the command line
 
     def claim(self, name: str = "") -> str:
         """A name for this process, under which it owns runs until it ends, however it ends."""
         name = name or secrets.token_hex(8)
-        if self._claim is None:
-            lock = self._process_lock(name)
-            lock.acquire(blocking=False)
-            self._claim = lock
+        self._claims.claim(name)
         return name
 
     def is_alive(self, owner: str) -> bool:
         """Whether the process of this name still runs."""
-        lock = self._process_lock(owner)
-        if not owner or not Path(lock.lock_file).exists():
-            return False
-        try:
-            lock.acquire(blocking=False)
-        except filelock.Timeout:
-            return True
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
-        return False
+        return bool(owner) and self._claims.is_alive(owner)
 
     def take(self, run_id: str, owner: str, new: str) -> bool:
         """Hand on a run whose owner has ended; False where somebody was quicker."""
-        with self._lock:
-            query = "UPDATE runs SET owner = ? WHERE id = ? AND owner = ?"
-            return self._database.execute(query, (new, run_id, owner)).rowcount == 1
+        mine = RUNS.id == run_id, RUNS.owner == owner
+        return self._change(sa.update(TABLES[RunRecord]).where(*mine).values(owner=new)) == 1
 
     def owners(self) -> dict[str, str]:
         """Who owns each unfinished run."""
-        with self._lock:
-            return dict(self._database.execute(f"SELECT id, owner FROM runs WHERE state IN {UNFINISHED}").fetchall())
+        return dict(self._rows(_OWNERS))
 
-    def _process_lock(self, name: str) -> filelock.BaseFileLock:
-        return filelock.FileLock(self.folder / f"process-{name}.lock", thread_local=False)
+    def alone(self) -> AbstractContextManager[None]:
+        """While this is entered, no other process can enter it."""
+        return self._claims.alone()
 
     def save(self, record: RunRecord, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Write a run's record and, where given, its arrays (curves, checkpoint, last picture), each in one piece."""
         if arrays is not None:
             self._files.write(record.id, arrays)
-        self._write("runs", record)
+        self._write(record)
 
-    def _write(self, table: str, record: Record) -> None:
-        columns, values = _columns(type(record)), asdict(record)
-        row = [json.dumps(values[name]) if name in _JSON else values[name] for name in columns]
-        marks = ", ".join("?" for _ in columns)
-        kept = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in _OWNERS)
-        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
-        self._change(f"{insert} ON CONFLICT (id) DO UPDATE SET {kept}", *row)
+    def _write(self, record: RunRecord | SweepRecord | Kept) -> None:
+        kind: type = type(record)
+        self._change(upsert(kind, self._engine.dialect.name), row_of(record))
 
     def arrays(self, run_id: str) -> dict[str, np.ndarray]:
         """The run's arrays; empty when there are none or the file is broken."""
         try:
-            with _READING, self._files.open(run_id) as file, np.load(file, allow_pickle=False) as arrays:
+            with self._files.open(run_id) as file, _READING, np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
         except FileNotFoundError:
             return {}
@@ -190,7 +196,7 @@ class Store:
     def publish(self, record: RunRecord, stream: Mapping[str, np.ndarray]) -> None:
         """Write how far a run is, and its curves, for other processes to show: often, and without its checkpoint."""
         self._files.write(f"{record.id}~", stream)
-        self._write("runs", record)
+        self._write(record)
 
     def published(self, run_id: str) -> dict[str, np.ndarray]:
         """The curves that were published last."""
@@ -208,49 +214,52 @@ class Store:
         """The steps whose networks are kept, in order."""
         return sorted(int(name.rpartition("@")[2]) for name in self._files.names(f"{run_id}@"))
 
+    def keep_text(self, text_id: str, content: bytes) -> None:
+        """Keep a text that somebody brought, for the other machines that use this store."""
+        self._files.write(f"text-{text_id}", {"content": np.frombuffer(content, np.uint8)})
+
+    def text(self, text_id: str) -> bytes | None:
+        """A text that `keep_text` kept."""
+        kept = self.arrays(f"text-{text_id}")
+        return kept["content"].tobytes() if kept else None
+
     def load(self, run_id: str, *, deleted: bool = False) -> RunRecord | None:
         """One run's record; of one that was deleted only where that is asked for."""
-        return next(iter(self._runs("id = ?" if deleted else "id = ? AND NOT deleted", (run_id,), 1)), None)
+        run: RunRecord | None = self._one(RunRecord, run_id)
+        return run if run is not None and (deleted or not run.deleted) else None
 
     def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
         """The visitor's runs of a demo, or of all, the newest first; with `cells` those of sweeps as well."""
-        where, values = "visitor = ? AND NOT deleted", [visitor]
-        if slug is not None:
-            where, values = f"{where} AND slug = ?", [*values, slug]
-        return self._runs(where if cells else f"{where} AND sweep = ''", values, limit)
+        return self._records(RunRecord, _LISTS[slug is not None, cells], limit, visitor=visitor, slug=slug)
 
     def cells_of(self, sweep_id: str) -> dict[str, RunRecord]:
         """The runs of a sweep by their ids."""
-        return {record.id: record for record in self._runs("sweep = ?", (sweep_id,), -1)}
+        return {record.id: record for record in self._records(RunRecord, _CELLS, sweep=sweep_id)}
 
     def unfinished(self) -> list[RunRecord]:
         """The runs that were going on, or paused, when their server ended."""
-        return self._runs(f"state IN {UNFINISHED} AND NOT deleted", (), -1)
+        return self._records(RunRecord, newest(RunRecord, RUNS.state.in_(UNFINISHED), _SHOWN))
 
-    def _runs(self, where: str, values: Sequence[Any], limit: int) -> list[RunRecord]:
-        return self._select("runs", where, values, limit)
+    def _one(self, kind: type, name: str) -> Any:
+        return next(iter(self._records(kind, _NAMED[kind], 1, id=name)), None)
 
-    def _select(self, table: str, where: str, values: Sequence[Any], limit: int) -> list[Any]:
-        columns = ", ".join(_columns(_TABLES[table]))
-        query = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY created DESC, rowid DESC LIMIT ?"
-        with self._lock:
-            rows = self._database.execute(query, (*values, limit)).fetchall()
-        return [record for row in rows if (record := _record(_TABLES[table], row)) is not None]
+    def _records(self, kind: type, query: sa.Select[Any], limit: int = -1, **values: Any) -> list[Any]:
+        rows = self._rows(query, most=limit if limit >= 0 else _ALL, **values)
+        return [record for row in rows if (record := record_of(kind, row)) is not None]
 
     # What an owner does with runs
 
     def rename(self, run_id: str, name: str) -> None:
         """Give a run a name."""
-        self._change("UPDATE runs SET name = ? WHERE id = ?", name, run_id)
+        self._change(sa.update(TABLES[RunRecord]).where(RUNS.id == run_id).values(name=name))
 
     def put_away(self, run_id: str, when: float) -> None:
         """Delete a run so that it can be brought back for a day; `when` = 0 brings it back."""
-        self._change("UPDATE runs SET deleted = ? WHERE id = ?", when, run_id)
+        self._change(sa.update(TABLES[RunRecord]).where(RUNS.id == run_id).values(deleted=when))
 
     def purge(self, now: float) -> None:
         """Forget what was deleted more than a day before `now`."""
-        for record in self._runs("deleted AND deleted < ?", (now - UNDO_SECONDS,), -1):
-            self.delete(record.id)
+        self._delete_where(RUNS.deleted != 0, RUNS.deleted < now - UNDO_SECONDS)
         self._files.clear(now - UNDO_SECONDS)
 
     def clear(self, now: float, clearing: Clearing) -> None:
@@ -258,12 +267,16 @@ class Store:
         self.purge(now)
         if clearing.days is not None:
             before = now - 24 * 3600.0 * clearing.days
-            for sweep in self._select("sweeps", f"state NOT IN {UNFINISHED} AND created < ?", (before,), -1):
-                self.delete_sweep(sweep.id)
-            going = f"(SELECT id FROM sweeps WHERE state IN {UNFINISHED})"
-            for run in self._runs(f"state NOT IN {UNFINISHED} AND updated < ? AND sweep NOT IN {going}", (before,), -1):
-                self.delete(run.id)
+            old = sa.select(SWEEPS.id).where(SWEEPS.state.not_in(UNFINISHED), SWEEPS.created < before)
+            for (sweep_id,) in self._rows(old):
+                self.delete_sweep(sweep_id)
+            going = sa.select(SWEEPS.id).where(SWEEPS.state.in_(UNFINISHED))
+            self._delete_where(RUNS.state.not_in(UNFINISHED), RUNS.updated < before, RUNS.sweep.not_in(going))
         self._clear_networks(clearing.network_bytes)
+
+    def _delete_where(self, *where: sa.ColumnElement[bool]) -> None:
+        for (run_id,) in self._rows(sa.select(RUNS.id).where(*where)):
+            self.delete(run_id)
 
     def _clear_networks(self, most: int) -> None:
         """Delete networks of the oldest ended runs of those who keep more bytes of them than `most`."""
@@ -272,15 +285,12 @@ class Store:
             if "@" in name:
                 sizes.setdefault(name.partition("@")[0], {})[name] = size
         taken: Counter[str] = Counter()
-        for run in self._runs("1", (), -1) if sizes else ():
-            taken[run.visitor] += sum(sizes.get(run.id, {}).values())
-            if taken[run.visitor] > most and run.state not in UNFINISHED:
-                for name in sizes.get(run.id, ()):
+        runs = sa.select(RUNS.id, RUNS.visitor, RUNS.state).order_by(RUNS.created.desc(), RUNS.id.desc())
+        for run_id, visitor, state in self._rows(runs) if sizes else ():
+            taken[visitor] += sum(sizes.get(run_id, {}).values())
+            if taken[visitor] > most and state not in UNFINISHED:
+                for name in sizes.get(run_id, ()):
                     self._files.delete(name)
-
-    def _change(self, statement: str, *values: Any) -> None:
-        with self._lock:
-            self._database.execute(statement, values)
 
     def prune(self, visitor: str, slug: str) -> None:
         """Delete what is older than the visitor's newest runs of a demo and has ended."""
@@ -290,7 +300,7 @@ class Store:
 
     def delete(self, run_id: str) -> None:
         """Forget a run."""
-        self._change("DELETE FROM runs WHERE id = ?", run_id)
+        self._change(sa.delete(TABLES[RunRecord]).where(RUNS.id == run_id))
         for name in (*self._files.names(f"{run_id}@"), run_id, f"{run_id}~"):
             self._files.delete(name)
 
@@ -298,19 +308,25 @@ class Store:
 
     def save_sweep(self, record: SweepRecord) -> None:
         """Write a sweep's record."""
-        self._write("sweeps", record)
+        self._write(record)
 
     def load_sweep(self, sweep_id: str) -> SweepRecord | None:
         """One sweep's record."""
-        return next(iter(self._select("sweeps", "id = ?", (sweep_id,), 1)), None)
+        sweep: SweepRecord | None = self._one(SweepRecord, sweep_id)
+        return sweep
+
+    def take_sweep(self, sweep_id: str, owner: str, new: str) -> bool:
+        """Hand on a sweep; False where somebody was quicker."""
+        mine = SWEEPS.id == sweep_id, SWEEPS.owner == owner
+        return self._change(sa.update(TABLES[SweepRecord]).where(*mine).values(owner=new)) == 1
 
     def sweeps_of(self, visitor: str, slug: str, limit: int) -> list[SweepRecord]:
         """The visitor's sweeps of a demo, the newest first."""
-        return self._select("sweeps", "visitor = ? AND slug = ?", (visitor, slug), limit)
+        return self._records(SweepRecord, newest(SweepRecord, SWEEPS.visitor == visitor, SWEEPS.slug == slug), limit)
 
     def unfinished_sweeps(self) -> list[SweepRecord]:
         """The sweeps that were going on, or paused, when their server ended."""
-        return self._select("sweeps", f"state IN {UNFINISHED}", (), -1)
+        return self._records(SweepRecord, newest(SweepRecord, SWEEPS.state.in_(UNFINISHED)))
 
     def prune_sweeps(self, visitor: str, slug: str) -> None:
         """Delete what is older than the visitor's newest sweeps of a demo and has ended, with its runs."""
@@ -326,47 +342,49 @@ class Store:
 
     def drop_sweep(self, sweep_id: str) -> None:
         """Forget a sweep, and leave its runs."""
-        self._change("DELETE FROM sweeps WHERE id = ?", sweep_id)
+        self._change(sa.delete(TABLES[SweepRecord]).where(SWEEPS.id == sweep_id))
 
     # Rooms, and who is in them
 
     def keep(self, record: Kept) -> None:
         """Write the record of a room, a member or a host."""
-        self._write(_KEPT[type(record)], record)
+        self._write(record)
 
     def kept(self, kind: type[K], name: str | None = None) -> list[K]:
         """All records of a kind, or the one with this id; the newest first."""
-        where, values = ("1", ()) if name is None else ("id = ?", (name,))
-        return self._select(_KEPT[kind], where, values, -1)
+        return self._records(kind, _EVERY[kind]) if name is None else self._records(kind, _NAMED[kind], id=name)
+
+    def changes(self) -> int | None:
+        """A number that is another one whenever the record of a room or a member was kept, by whichever process."""
+        return sum(self._rows(_CHANGES)[0])
 
     def drop_kept(self, name: str) -> None:
         """Forget the room, member or host with this id."""
-        for table in _KEPT.values():
-            self._change(f"DELETE FROM {table} WHERE id = ?", name)
+        for kind in KEPT:
+            self._change(sa.delete(TABLES[kind]).where(TABLES[kind].c.id == name))
 
     def runs_in(self, spans: Sequence[tuple[str, float, float]], limit: int = -1) -> list[RunRecord]:
         """The runs that visitors began in a span of time, (visitor, from, to), the newest first; no cells of sweeps."""
-        if not spans:
+        stays: dict[str, list[tuple[float, float]]] = {}
+        for visitor, begins, ends in spans:
+            stays.setdefault(visitor, []).append((begins, ends))
+        if not stays:
             return []
-        marks = ", ".join(["(?, ?, ?)"] * len(spans))
-        began = (
-            f"WITH spans (who, begins, ends) AS (VALUES {marks}) SELECT runs.rowid FROM spans JOIN runs "
-            "ON visitor = who AND created >= begins AND created < ends"
-        )
-        # "+" keeps SQLite from going through everybody's runs by the sweep that they are not of.
-        values = [value for span in spans for value in span]
-        return self._runs(f"NOT deleted AND +sweep = '' AND rowid IN ({began})", values, limit)
+        first, last = min(begins for _, begins, _ in spans), max(ends for _, _, ends in spans)
+        rows = self._rows(_BEGUN, visitors=list(stays), begins=first, ends=last, most=_ALL)
+        inside = (row for row in rows if any(begins <= row.created < ends for begins, ends in stays[row.visitor]))
+        found = (record for row in inside if (record := record_of(RunRecord, row)) is not None)
+        return list(islice(found, limit if limit >= 0 else None))
 
 
 class MemoryStore(Store):
     """The same in memory: it ends with the process."""
 
     def __init__(self) -> None:
-        self.folder = Path()
-        self._files = ArraysInMemory()
+        self.folder, self.name = Path(), "memory"
+        self._files, self._claims = ArraysInMemory(), FileClaims(self.folder)
         self._lock = threading.RLock()
-        self._claim = None
-        self._database = _connect(":memory:")
+        self._engine = _connect(":memory:")
 
 
 def _put_aside(path: Path) -> str:
@@ -383,52 +401,31 @@ def _check_version(path: Path) -> None:
     """Raises NewerFolderError for a database of a later version, which is only read for this."""
     if not path.exists():
         return
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)) as database:
-        (version,) = database.execute("PRAGMA user_version").fetchone()
+    url = sa.URL.create("sqlite", database=path.resolve().as_uri(), query={"mode": "ro", "uri": "true"})
+    with sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": LOCK_SECONDS}).connect() as database:
+        version = database.exec_driver_sql("PRAGMA user_version").scalar_one()
     if version > VERSION:
         raise NewerFolderError(f"{path} has version {version}, this program writes version {VERSION}")
 
 
-def _connect(path: Path | str) -> sqlite3.Connection:
-    """The database at `path` with all tables and columns of this version."""
-    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=LOCK_SECONDS)
+def _connect(path: str) -> sa.Engine:
+    """The database at `path` with all tables and columns of this version, and one connection to it."""
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=path),
+        poolclass=StaticPool,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "timeout": LOCK_SECONDS},
+    )
     try:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=NORMAL")
-        for table, kind in _TABLES.items():
-            columns = _columns(kind)
-            database.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)}, PRIMARY KEY (id))")
-            there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
-            for column in set(columns) - there:
-                _add_column(database, table, column)
-        database.execute("CREATE INDEX IF NOT EXISTS by_visitor ON runs (visitor, slug, created)")
-        database.execute("CREATE INDEX IF NOT EXISTS by_sweep ON runs (sweep)")
-        if database.execute("PRAGMA user_version").fetchone() != (VERSION,):
-            database.execute(f"PRAGMA user_version={VERSION}")
-    except sqlite3.DatabaseError:
-        database.close()
+        with engine.connect() as database:
+            database.exec_driver_sql("PRAGMA journal_mode=WAL")
+            database.exec_driver_sql("PRAGMA synchronous=NORMAL")
+            prepare(database, TABLES.values())
+            if database.exec_driver_sql("PRAGMA user_version").scalar_one() != VERSION:
+                database.exec_driver_sql(f"PRAGMA user_version={VERSION}")
+    except sa.exc.SQLAlchemyError:
+        engine.dispose()
         raise
-    return database
-
-
-def _add_column(database: sqlite3.Connection, table: str, column: str) -> None:
-    """Add a column to a table of an earlier version, unless another process is quicker."""
-    try:
-        database.execute(f"ALTER TABLE {table} ADD COLUMN {column} DEFAULT {_ADDED[column]}")
-    except sqlite3.OperationalError as error:
-        if "duplicate column" not in str(error):
-            raise
-
-
-def _columns(kind: type) -> tuple[str, ...]:
-    return tuple(column.name for column in fields(kind))
-
-
-def _record(kind: type, row: tuple[Any, ...]) -> Any:
-    """A row as its record; None, and a line in the log, when it cannot be read."""
-    values = {name: value for name, value in zip(_columns(kind), row, strict=True) if value is not None}
-    try:
-        return kind(**{name: json.loads(value) if name in _JSON else value for name, value in values.items()})
-    except (TypeError, ValueError) as error:
-        LOG.error("the record of %s cannot be read: %s", values.get("id"), error)
-        return None
+    return engine

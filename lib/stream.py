@@ -158,6 +158,14 @@ class MetricStream:
             }
         return {name: delta for name, delta in found.items() if delta is not None}
 
+    def _replace(self, name: str, part: Mapping[str, Any]) -> None:
+        """Cut a series where another stream's delta begins, and append that. The lock is held."""
+        series = self._series.setdefault(name, _Series(name))
+        start = part["start"]
+        series.steps = np.concatenate([series.steps[:start], part["step"]])
+        series.values = np.concatenate([series.values[:start], part["value"]])
+        series.generation = part["generation"]
+
     def summary(self) -> dict[str, dict[str, float | None]]:
         """Of each metric `last`, `best` and `mean_last_100`, of the values before thinning; None if unknown.
 

@@ -14,7 +14,16 @@ from lib.values import Value, as_text
 MOST_TEXTS = 12  # columns up to which each cell has its number in it, also on a phone
 MOST_LABELS = 20  # along an axis
 
-# Below the axis, as on a phone; the colour bar is above.
+# At the chart's top. Beside the plot it would have Plotly put the axis's title onto its labels.
+COLOR_BAR = style.COLOR_BAR | {
+    "y": 0.985,
+    "yanchor": "top",
+    "yref": "container",
+    "ypad": 0,
+    "tickvals": None,
+    "nticks": 6,
+}
+# Below the axis, as on a phone.
 LEGEND: Json = {
     "orientation": "h",
     "x": 0,
@@ -24,7 +33,7 @@ LEGEND: Json = {
     "yanchor": "bottom",
     "yref": "container",
 }
-MARGIN: Json = {"l": 48, "r": 12, "t": 8, "b": 84}
+MARGIN: Json = {"l": 48, "r": 12, "t": 64, "b": 84}
 
 # From little loss, pale, to much: the purple of the loss curve.
 LOSS_COLORS: list[list[Any]] = [
@@ -96,7 +105,7 @@ def _map(
     shape = (plan.rows, plan.columns)
     grid = np.array([np.nan if value is None else value for value in values], np.float64).reshape(shape)
     texts = {"texttemplate": "%{z:.2f}" if tick == "~g" else "%{z:.0%}"} if plan.columns <= MOST_TEXTS else {}
-    bar = style.COLOR_BAR | {"title": {"text": title, "side": "top"}, "tickformat": tick, "tickvals": None, "nticks": 6}
+    bar = COLOR_BAR | {"title": {"text": title, "side": "top"}, "tickformat": tick}
     return {
         "type": "heatmap",
         "x": [*range(plan.columns)],

@@ -1,7 +1,8 @@
 """Sweeps in the background: each cell is a job of its own, a few at a time, so that everybody else's runs go on beside it.
 
 What a sweep has come to is always read from its cells' records, so a restart needs nothing special: the cells that have
-ended stay, and the others go on or begin.
+ended stay, and the others go on or begin. Of several servers on one store each looks after its own, and takes over those of
+one that has ended.
 """
 
 import hashlib
@@ -14,14 +15,14 @@ from collections.abc import Callable
 from typing import Any
 
 from lib.job import ACTIVE, Job, State
-from lib.jobs import Jobs
+from lib.known_jobs import KnownJobs
 from lib.records import SweepRecord
 from lib.settings import Config
 from lib.sweep import Axis, Plan, Result
 
 LOG = logging.getLogger(__name__)
-AT_ONCE = 2  # cells under way, of all sweeps together: while one trains, the next compiles
 LOOK_SECONDS = 0.02
+LOOK_AROUND_SECONDS = 1.0  # whether sweeps of other servers have come on, or were left
 KEPT_IN_MEMORY = 16  # ended sweeps
 
 
@@ -37,6 +38,7 @@ class Sweep:
         self.under_way: dict[int, Job] = {}
         self.created, self.seconds = time.time(), 0.0
         self.version = 0
+        self.owner = ""  # the process that begins its cells
 
     def cell_id(self, index: int) -> str:
         """The id of the run of a cell. It does not tell the sweep's, so that one cell can be shared alone."""
@@ -56,29 +58,28 @@ class Sweep:
         return SweepRecord(
             id=self.id, visitor=self.visitor, slug=self.slug, base=self.plan.base.model_dump(), axes=axes,
             state=str(self.state), message=self.message, created=self.created, seconds=self.seconds,
+            owner=self.owner,
         )  # fmt: skip
 
 
 class Sweeps:
     """All sweeps of the process. Every method may be called from any thread."""
 
-    def __init__(self, jobs: Jobs, *, config_of: Callable[[str], type[Config]]) -> None:
+    def __init__(self, jobs: KnownJobs, *, config_of: Callable[[str], type[Config]]) -> None:
         self._jobs, self._store, self._config_of = jobs, jobs.store, config_of
         self._sweeps: OrderedDict[str, Sweep] = OrderedDict()
         self._changed = threading.Condition(threading.RLock())
         self._closing = False
         self._launched: dict[str, float] = {}  # visitor -> when a cell of theirs was begun last
-        for record in self._store.unfinished_sweeps():
-            if (sweep := self._restored(record)) is not None:
-                sweep.state = State.PAUSED
-                sweep.message = "The server was restarted. Resume goes on where it was."
-                self._store.save_sweep(sweep.record())
+        with self._changed:
+            self._take_over_left()
         self._thread = threading.Thread(target=self._loop, name="sweeps", daemon=True)
         self._thread.start()
 
     def start(self, slug: str, plan: Plan, visitor: str) -> Sweep:
         """Begin a sweep. Raises LimitError, as Jobs.start."""
         sweep = Sweep(slug, plan, visitor)
+        sweep.owner = self._jobs.owner
         limits = [self._jobs.permit(visitor, slug, config) for config in sweep.cells]
         with self._changed:
             self._jobs.check_limits(visitor, limits[0], steps=max(getattr(cell, "steps", 0) for cell in sweep.cells))
@@ -122,15 +123,57 @@ class Sweeps:
         self._thread.join(timeout=5)
         with self._changed:
             for sweep in self._sweeps.values():
-                if sweep.state in ACTIVE:
+                if sweep.state in ACTIVE and self._is_mine(sweep):
                     self._store.save_sweep(sweep.record())
 
     # Below, all is called with the lock held.
 
+    def _is_mine(self, sweep: Sweep) -> bool:
+        return sweep.owner == self._jobs.owner
+
+    def _takes(self, sweep: Sweep) -> bool:
+        """Whether a sweep is this server's own, or becomes so because its visitor wants something of it here."""
+        if not self._is_mine(sweep) and self._store.take_sweep(sweep.id, sweep.owner, self._jobs.owner):
+            self._renew(sweep)
+        return self._is_mine(sweep)
+
+    def _renew(self, sweep: Sweep) -> None:
+        """Read a sweep from the store again; whoever holds it sees it come on."""
+        record = self._store.load_sweep(sweep.id)
+        if record is not None and (stored := self._restored(record)) is not None:
+            vars(sweep).update(vars(stored) | {"version": sweep.version + 1})
+            self._sweeps[sweep.id] = sweep
+            self._count(sweep)
+
+    def _take_over_left(self) -> None:
+        """Take over the sweeps whose server has ended. Where their cells have ended with it they wait for their visitor."""
+        for record in self._store.unfinished_sweeps():
+            if record.owner == self._jobs.owner or self._store.is_alive(record.owner):
+                continue
+            if not self._store.take_sweep(record.id, record.owner, self._jobs.owner):
+                continue
+            sweep = self._sweeps.get(record.id) or self._restored(record)
+            if sweep is None:
+                continue
+            self._renew(sweep)
+            if not self._jobs.outlives:
+                sweep.state = State.PAUSED
+                sweep.message = "The server was restarted. Resume goes on where it was."
+            self._store.save_sweep(sweep.record())
+            self._count(sweep)
+
+    def _look_around(self) -> None:
+        """See what other servers have done: to their sweeps that are shown here, and to those of this one."""
+        self._take_over_left()
+        for sweep in [sweep for sweep in self._sweeps.values() if sweep.state in ACTIVE]:
+            record = self._store.load_sweep(sweep.id)
+            if record is not None and record.owner != self._jobs.owner:
+                self._renew(sweep)
+
     def _become(self, sweep_id: str, when: set[State], state: State, command: Callable[[str], Any]) -> None:
         with self._changed:
             sweep = self.get(sweep_id)
-            if sweep is None or sweep.state not in when:
+            if sweep is None or not (sweep.state in ACTIVE and self._takes(sweep) and sweep.state in when):
                 return
             sweep.state, sweep.message = state, ""
             for job in sweep.under_way.values():
@@ -146,7 +189,7 @@ class Sweeps:
 
     def _count(self, sweep: Sweep) -> None:
         """Have it count among its visitor's runs while it is under way in this process."""
-        if sweep.state in ACTIVE:
+        if sweep.state in ACTIVE and self._is_mine(sweep):
             self._jobs.sweeps[sweep.id] = sweep.visitor
         else:
             self._jobs.sweeps.pop(sweep.id, None)
@@ -166,7 +209,7 @@ class Sweeps:
             LOG.error("sweep %s cannot be restored: %s", record.id, error)
             return None
         sweep.state, sweep.message = State(record.state), record.message
-        sweep.created, sweep.seconds = record.created, record.seconds
+        sweep.created, sweep.seconds, sweep.owner = record.created, record.seconds, record.owner
         cells = self._store.cells_of(sweep.id)
         for index in range(len(sweep.cells)):
             cell = cells.get(sweep.cell_id(index))
@@ -178,18 +221,22 @@ class Sweeps:
         return sweep
 
     def _loop(self) -> None:
-        looked = time.monotonic()
+        looked = around = time.monotonic()
         while True:
             with self._changed:
-                running = [sweep for sweep in self._sweeps.values() if sweep.state is State.RUNNING]
-                settling = [sweep for sweep in self._sweeps.values() if sweep.under_way]
                 if self._closing:
                     return
+                now = time.monotonic()
+                if now - around > LOOK_AROUND_SECONDS:
+                    self._tried(self._look_around)
+                    around = now
+                mine = [sweep for sweep in self._sweeps.values() if self._is_mine(sweep)]
+                running = [sweep for sweep in mine if sweep.state is State.RUNNING]
+                settling = [sweep for sweep in mine if sweep.under_way]
                 if not running and not settling:
-                    self._changed.wait()
+                    self._changed.wait(LOOK_AROUND_SECONDS)
                     looked = time.monotonic()
                     continue
-                now = time.monotonic()
                 for sweep in running:
                     sweep.seconds += now - looked
                 looked = now
@@ -198,6 +245,12 @@ class Sweeps:
                 while (next_sweep := self._next(running)) is not None:
                     self._guarded(next_sweep, self._begin)
                 self._changed.wait(LOOK_SECONDS)
+
+    def _tried(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception:  # the next time may be luckier
+            LOG.exception("the sweeps of other servers cannot be looked at")
 
     def _guarded(self, sweep: Sweep, act: Callable[[Sweep], None]) -> None:
         """A full disk, or whatever else goes wrong with one sweep, ends that one and no other."""
@@ -230,7 +283,7 @@ class Sweeps:
         under_way: dict[str, int] = {}
         for sweep in running:
             under_way[sweep.visitor] = under_way.get(sweep.visitor, 0) + len(sweep.under_way)
-        if not waiting or sum(under_way.values()) >= AT_ONCE:
+        if not waiting or sum(under_way.values()) >= self._jobs.cells_at_once:
             return None
         return min(waiting, key=lambda s: (under_way[s.visitor], self._launched.get(s.visitor, 0.0), len(s.under_way)))
 

@@ -1,17 +1,22 @@
 """Texts that people bring along: read from whatever file, checked, and kept under an id.
 
 The id is a hash of the content, so the same text is kept once, and a run that was trained on it finds it again. Whoever
-has a run's link can see its text.
+has a run's link can see its text. Where several machines share a store (UNROLLED_STORE) a text is there as well.
 """
 
 import hashlib
+import logging
 import re
 import secrets
 import unicodedata
+from functools import cache
 from pathlib import Path
 
-from lib.store import data_folder
+from lib.faults import FAULTS, in_one_line
+from lib.store import Store, data_folder
+from lib.stores import open_store, place_name, store_place
 
+LOG = logging.getLogger(__name__)
 LONGEST = 1_000_000  # characters
 
 
@@ -57,12 +62,13 @@ def keep(text: str) -> str:
         fresh = path.with_suffix(f".{secrets.token_hex(4)}.new")
         fresh.write_bytes(content)
         fresh.replace(path)
+        _share(text_id, content)
     return text_id
 
 
 def is_kept(text_id: str) -> bool:
     """Whether there is a text with this id."""
-    return _path(text_id).exists()
+    return _path(text_id).exists() or _shared(text_id) is not None
 
 
 def load(text_id: str) -> str:
@@ -70,7 +76,37 @@ def load(text_id: str) -> str:
     try:
         return _path(text_id).read_bytes().decode()
     except FileNotFoundError:
-        raise TextError(f"The text {text_id} is not on this server: bring it again.") from None
+        content = _shared(text_id)
+    if content is None:
+        raise TextError(f"The text {text_id} is not on this server: bring it again.")
+    text = content.decode()
+    keep(text)
+    return text
+
+
+def _share(text_id: str, content: bytes) -> None:
+    """Keep a text for other machines. A run on it can train where it is, so a database that is away loses nothing here."""
+    try:
+        if (store := _store(store_place())) is not None:
+            store.keep_text(text_id, content)
+    except FAULTS as error:
+        LOG.error("a text cannot be shared: %s", in_one_line(error, place_name(store_place())))
+
+
+def _shared(text_id: str) -> bytes | None:
+    """A text that another machine has shared."""
+    try:
+        store = _store(store_place())
+        return store.text(text_id) if store is not None else None
+    except FAULTS as error:
+        LOG.error("shared texts cannot be read: %s", in_one_line(error, place_name(store_place())))
+        return None
+
+
+@cache
+def _store(place: Path | str) -> Store | None:
+    """The store that machines share; None where it is this machine's folder."""
+    return open_store(place) if isinstance(place, str) else None
 
 
 def _path(text_id: str) -> Path:

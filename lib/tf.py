@@ -14,9 +14,10 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_prefer_vector_width=512")
 
 import tensorflow as tf
+from tensorflow.core.protobuf.config_pb2 import CallableOptions  # which tf does not export
 
 from lib import keras_guard
 
 keras_guard.guard()
 
-__all__ = ["tf"]
+__all__ = ["CallableOptions", "tf"]

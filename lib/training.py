@@ -20,6 +20,7 @@ from lib.blas import one_thread
 from lib.compiled import Compiled
 from lib.device import Device, choose, session_config
 from lib.evaluation import Evaluation, Evaluations, Kept
+from lib.prepared import prepared
 from lib.tf import tf
 
 Arrays = dict[str, np.ndarray]
@@ -116,8 +117,8 @@ class _Chunk:
         graph.finalize()
         session = tf.compat.v1.Session(graph=graph, config=session_config())
         feeds = tf.nest.flatten((tree, data))
-        self._train = session.make_callable(train, [*feeds, *at.values(), *live.values()])
-        self._observe = session.make_callable(observe, [*feeds, at["window"]])
+        self._train = prepared(session, train, [*feeds, *at.values(), *live.values()])
+        self._observe = prepared(session, observe, [*feeds, at["window"]])
         self.train(carry, block, 0, 0, dict.fromkeys(LIVE_SETTINGS, 0.0))
         self.observe(carry, block, 0)
 

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.install_browser import system_browser
+from tests.postgres import cluster, database, place  # noqa: F401
 
 hypothesis.settings.register_profile("unrolled", deadline=None)  # a busy machine is no fault of the code
 hypothesis.settings.load_profile("unrolled")
@@ -33,9 +34,17 @@ BROWSER_ARGUMENTS = [
 ]
 
 
+def pytest_configure() -> None:
+    """Two workers share two cores, so a process computes in one thread; what no test needs is not compiled beforehand."""
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "UNROLLED_WARM_UP": "0"}
+
+
+LONG = ("browser", "lessons", "training", "uploads")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's files first: they take longest, and begun last they would keep one core waiting for the other."""
-    items.sort(key=lambda item: "browser" not in item.path.name)
+    """The longest files first: begun last, they would keep one core waiting for the other."""
+    items.sort(key=lambda item: not any(name in item.path.name for name in LONG))
 
 
 class Server:
@@ -86,7 +95,6 @@ class HostedServer(Server):
     """The dashboard as it is started for a network."""
 
     command = ("-m", "app.hosting")
-    environment = MappingProxyType({"UNROLLED_HOST_CODE": HOST_CODE, "UNROLLED_WARM_UP": "0"})
 
 
 @pytest.fixture(scope="module")

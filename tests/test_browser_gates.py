@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.conftest import Server
-from tests.test_browser import button, wait_for_state
+from tests.test_browser import BACKGROUNDS, button, wait_for_state
 
 CELL = ".unrolled-cell"
 
@@ -168,7 +168,7 @@ def test_what_is_typed_is_read_and_what_cannot_be_is_explained(page: Page, serve
 
 
 def test_own_text_is_trained_on_and_searched(page: Page, server: Server, tmp_path: Path) -> None:
-    query = "task=text&training_steps=300&hidden_units=16"
+    query = "task=text&training_steps=300&hidden_units=16&truncated_backprop_length=10"
     page.goto(f"{server.url}/gates?{query}")
     page.get_by_role("button", name=re.compile("our forty fables")).click()
     page.get_by_role("textbox", name="Paste a text").fill("too short")
@@ -189,7 +189,7 @@ def test_own_text_is_trained_on_and_searched(page: Page, server: Server, tmp_pat
 
 
 def test_a_run_of_another_demo_is_looked_into_from_the_runs(page: Page, server: Server) -> None:
-    page.goto(f"{server.url}/echo?cell=lstm&epochs=1")
+    page.goto(f"{server.url}/echo?cell=lstm&epochs=1&truncated_backprop_length=5")
     expect(button(page, "Start")).to_be_enabled(timeout=30_000)
     button(page, "Start").click()
     wait_for_state(page, "finished")
@@ -201,22 +201,19 @@ def test_a_run_of_another_demo_is_looked_into_from_the_runs(page: Page, server: 
     expect(page.get_by_text("This run is not here")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, server: Server, run: str, scheme: str) -> None:
-    context = browser.new_context(
-        viewport={"width": 390, "height": 844},
-        color_scheme=scheme,  # type: ignore[arg-type]
-        is_mobile=True,
-        has_touch=True,
-    )
+def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, server: Server, run: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     page = context.new_page()
     look(page, server, run)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    wide = page.evaluate(
-        """() => [...document.querySelectorAll("[data-testid=stMain] :not(input)")].filter(node => {
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(page.locator(".stApp")).to_have_css("background-color", BACKGROUNDS[scheme])
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        wide = page.evaluate(
+            """() => [...document.querySelectorAll("[data-testid=stMain] :not(input)")].filter(node => {
              const box = node.getBoundingClientRect()
              return box.width > 0 && box.right > 391 && !node.closest(".unrolled-figure, .tokens, [data-testid=stTabs], svg")
            }).map(node => node.outerHTML.slice(0, 200)).slice(0, 5)"""
-    )
-    assert wide == []
+        )
+        assert wide == []
     context.close()

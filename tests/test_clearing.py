@@ -12,15 +12,17 @@ from lib.clearing import Clearing
 from lib.job import State
 from lib.jobs import Jobs
 from lib.store import Store
-from tests.test_jobs import Engine, QuadraticConfig, assert_undisturbed, wait
+from lib.stores import open_store
+from tests.quadratic import Engine, QuadraticConfig
+from tests.test_jobs import assert_undisturbed, wait
 from tests.test_store import RECORD, SWEEP
 
 DAY = 24 * 3600.0
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path)
+def store(place: Path | str) -> Iterator[Store]:
+    store = open_store(place)
     yield store
     store.close()
 

@@ -33,7 +33,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "demos", *arguments]
 
 
-def demos(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def demos(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m demos` with these arguments."""
     return subprocess.run(
         command(*arguments),
@@ -41,7 +41,7 @@ def demos(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         timeout=120,
-        env=ENVIRONMENT | environment,
+        env=ENVIRONMENT,
     )
 
 
@@ -98,19 +98,22 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "reason"), BAD, ids=[" ".join(arguments) or "nothing" for arguments, _ in BAD])
-def test_a_bad_argument_is_one_line_and_exit_2(
-    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def refusal_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on standard error, with exit code 2."""
     try:
         code = cli.main(arguments)
     except SystemExit as leaving:  # argparse's way out
         code = int(leaving.code or 0)
     said = capsys.readouterr()
-    assert code == 2
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1
-    assert reason in said.err
+    assert (code, said.out, len(said.err.splitlines())) == (2, "", 1), said
+    return said.err
+
+
+@pytest.mark.parametrize(("arguments", "reason"), BAD, ids=[" ".join(arguments) or "nothing" for arguments, _ in BAD])
+def test_a_bad_argument_is_one_line_and_exit_2(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reason in refusal_of(arguments, capsys)
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["run", "echo", "--set", "echo_step=99"], ["run", "nothing"]])
@@ -138,8 +141,13 @@ def test_the_last_of_repeated_settings_wins() -> None:
 # --- real runs ---
 
 
-def test_json_is_one_object_with_what_was_reached() -> None:
-    ran = demos("run", "echo", "--json", "--seed", "7", *TINY)
+@pytest.fixture(scope="module")
+def ran() -> subprocess.CompletedProcess[str]:
+    """A run in a process of its own."""
+    return demos("run", "echo", "--json", "--seed", "7", *TINY)
+
+
+def test_json_is_one_object_with_what_was_reached(ran: subprocess.CompletedProcess[str]) -> None:
     assert ran.returncode == 0, ran.stderr
     report = report_of(ran)
     assert len(ran.stdout.splitlines()) == 1
@@ -154,14 +162,17 @@ def test_json_is_one_object_with_what_was_reached() -> None:
     assert 0 <= report["theory"]["floor"] < report["theory"]["chance"]
 
 
-def test_progress_is_a_bar_on_standard_error_and_nothing_else_is_there() -> None:
-    ran = demos("run", "echo", *TINY)
-    assert ran.returncode == 0
+def test_progress_is_a_bar_on_standard_error_and_nothing_else_is_there(ran: subprocess.CompletedProcess[str]) -> None:
     lines = [line for line in ran.stderr.replace("\r", "\n").splitlines() if line.strip()]
     assert all(line.startswith("echo: ") for line in lines), ran.stderr
     assert "100%" in lines[-1] and "120/120" in lines[-1] and "loss=" in lines[-1]
-    assert "finished at step 120" in ran.stdout
-    assert "chance 0.6931" in ran.stdout
+
+
+def test_without_json_a_run_ends_with_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "echo", *TINY]) == 0
+    said = capsys.readouterr().out
+    assert "finished at step 120" in said
+    assert "chance 0.6931" in said
 
 
 Report = Callable[..., dict[str, Any]]
@@ -198,10 +209,14 @@ def test_the_same_seed_gives_the_same_numbers(report: Report) -> None:
     assert report("--seed", "5")["metrics"] != report("--seed", "6")["metrics"]
 
 
-def test_a_device_that_is_not_there_is_one_line_and_exit_2() -> None:
-    ran = demos("run", "echo", *TINY, UNROLLED_DEVICE="gpu:99")
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert "UNROLLED_DEVICE" in ran.stderr.splitlines()[-1]
+def test_a_device_that_is_not_there_is_one_line_and_exit_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNROLLED_DEVICE", "gpu:99")
+    assert cli.main(["run", "echo", *TINY]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "UNROLLED_DEVICE" in said.err.splitlines()[-1]
 
 
 def test_ctrl_c_stops_cleanly_and_reports_what_was_reached() -> None:
@@ -339,11 +354,14 @@ def test_hidden_output_is_shown_when_something_is_raised(capfd: pytest.CaptureFi
     assert capfd.readouterr().err == "why it failed"
 
 
-def test_a_sweep_reports_every_cell() -> None:
-    ran = demos("sweep", "echo", "--axis", "echo_step=1:2", "--axis", "state_size=2,4", "--seeds", "2",
-                "--set", "series_length=600", "--json")  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    report = json.loads(ran.stdout)
+def sweep(*arguments: str) -> int:
+    """Run a small sweep of echo in this process."""
+    return cli.main(["sweep", "echo", "--seeds", "2", "--set", "series_length=600", *arguments])
+
+
+def test_a_sweep_reports_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep("--axis", "echo_step=1:2", "--axis", "state_size=2,4", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
     assert report["axes"] == {"echo_step": [1, 2], "state_size": [2, 4]}
     assert report["status"] == "finished" and report["config"]["epochs"] == 3
     assert [(c["echo_step"], c["state_size"]) for c in report["cells"]] == [(1, 2), (2, 2), (1, 4), (2, 4)]
@@ -353,10 +371,9 @@ def test_a_sweep_reports_every_cell() -> None:
     assert report["seconds"] > report["compile_seconds"] > 0
 
 
-def test_a_sweep_is_a_table() -> None:
-    ran = demos("sweep", "echo", "--axis", "echo_step=1:3", "--set", "series_length=600", "--seeds", "1")
-    assert ran.returncode == 0, ran.stderr
-    heads, values, total = ran.stdout.splitlines()
+def test_a_sweep_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep("--axis", "echo_step=1:3") == 0
+    heads, values, total = capsys.readouterr().out.splitlines()
     assert heads.split() == ["echo_step", "1", "2", "3"]
     assert len(values.split()) == 3
     assert "3 of 3 cells in" in total
@@ -373,9 +390,7 @@ def test_a_sweep_is_a_table() -> None:
         ([], "the following arguments are required: --axis"),
     ],
 )
-def test_a_bad_sweep_is_refused_in_one_line(arguments: list[str], message: str) -> None:
-    ran = demos("sweep", "echo", *arguments)
-    assert ran.returncode == 2
-    assert message in ran.stderr
-    assert len(ran.stderr.strip().splitlines()) == 1
-    assert ran.stdout == ""
+def test_a_bad_sweep_is_refused_in_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refusal_of(["sweep", "echo", *arguments], capsys)

@@ -1,11 +1,9 @@
-"""The choice of device, with two logical CPUs, each case in a process of its own."""
+"""The choice of device, with two logical CPUs, in processes of their own."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 TWO_CPUS = """
 from lib.tf import tf
@@ -15,24 +13,30 @@ from lib.device import available, choose
 """
 
 
-def run(code: str, device: str = "") -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"UNROLLED_DEVICE": device, "CUDA_VISIBLE_DEVICES": ""}
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"UNROLLED_DEVICE": "", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
         [sys.executable, "-c", TWO_CPUS + code], capture_output=True, text=True, env=environment, timeout=120
     )
 
 
-@pytest.mark.parametrize(
-    ("wanted", "name"), [("", "/CPU:0"), ("auto", "/CPU:0"), ("CPU", "/CPU:0"), ("cpu:1", "/CPU:1")]
-)
-def test_choice(wanted: str, name: str) -> None:
-    done = run("print(choose().name, choose().label)", wanted)
-    assert done.stdout.split() == [name, "CPU"], done.stderr
-
-
-def test_a_device_that_is_not_there_is_named_with_what_there_is() -> None:
-    done = run("choose()", "gpu")
-    assert "UNROLLED_DEVICE='gpu' is not a device of this machine. Choose auto, or one of: cpu:0, cpu:1." in done.stderr
+def test_choice_and_a_device_that_is_not_there_is_named_with_what_there_is() -> None:
+    code = """
+import os
+from lib.device import DeviceError
+for wanted in ("", "auto", "CPU", "cpu:1", "gpu"):
+    os.environ["UNROLLED_DEVICE"] = wanted
+    try:
+        print(choose().name, choose().label)
+    except DeviceError as error:
+        print(error)
+"""
+    done = run(code)
+    assert done.stdout.splitlines() == [
+        *["/CPU:0 CPU"] * 3,
+        "/CPU:1 CPU",
+        "UNROLLED_DEVICE='gpu' is not a device of this machine. Choose auto, or one of: cpu:0, cpu:1.",
+    ], done.stderr
 
 
 def test_training_runs_on_the_second_device() -> None:

@@ -19,8 +19,9 @@ from lib.store import Store
 from lib.tf import tf
 from lib.trainer import MEASURING
 from lib.training import Carry, Engine
-from tests.test_jobs import QuadraticConfig, wait
+from tests.quadratic import QuadraticConfig
 from tests.test_jobs import make as quadratic_jobs
+from tests.test_jobs import wait
 from tests.test_ptb_task import little_corpus, use
 
 # A measurement whose outcome is known: each window's loss hangs on the sum of those before it.

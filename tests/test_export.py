@@ -48,8 +48,12 @@ def test_json_has_settings_seed_metrics_and_versions(job: Job) -> None:
     assert content["theory"]["chance"] == pytest.approx(np.log(2))
 
 
+def tensorboard(job: Job) -> bytes:
+    return export.as_tensorboard(export.series_of(job), job.created)
+
+
 def test_tensorboard_reads_the_event_file(job: Job, tmp_path: Path) -> None:
-    (tmp_path / "events.out.tfevents.1").write_bytes(export.as_tensorboard(job))
+    (tmp_path / "events.out.tfevents.1").write_bytes(tensorboard(job))
     found = {}
     for event in tf.compat.v1.train.summary_iterator(str(tmp_path / "events.out.tfevents.1")):
         for value in event.summary.value:
@@ -62,4 +66,4 @@ def test_a_run_without_a_step_exports_nothing_but_says_so() -> None:
     job = Job("echo", EchoConfig(), "me")
     assert export.as_csv(job) == "step\n"
     assert json.loads(export.as_json(job, "", theory))["series"] == {}
-    assert export.as_tensorboard(job)
+    assert tensorboard(job)

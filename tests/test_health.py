@@ -14,9 +14,11 @@ from starlette.applications import Starlette
 
 from app import health, host_code, metrics, routes, service, traffic, warm_up
 from app.traffic import Traffic
+from demos.registry import DEMOS
+from demos.warm_up import compile_defaults, import_tensorflow
 from lib.jobs import Jobs
 from lib.store import Store
-from tests.test_jobs import Engine, QuadraticConfig
+from tests.quadratic import Engine, QuadraticConfig
 from tests.test_pages import wait_until
 
 APP = Starlette(routes=[*health.ROUTES, *metrics.ROUTES])
@@ -64,22 +66,42 @@ def test_a_process_that_serves_is_alive_and_ready() -> None:
     assert (answer.status_code, answer.json()) == (200, {"ready": True, "reasons": []})
 
 
-def test_while_it_warms_up_it_is_alive_and_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_it_warms_up_it_is_alive_and_not_ready(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(warm_up, "unready", "")
     monkeypatch.setattr(warm_up.threading, "Timer", lambda seconds, task: SimpleNamespace(start=lambda: None))
     monkeypatch.setenv("UNROLLED_WARM_UP", "1")
     warm_up.start()
     assert "TensorFlow is being imported" in reasons()
     assert ask("/healthz").status_code == 200
-    monkeypatch.setattr(warm_up, "_tensorflow_is_safe", lambda: True)
-    monkeypatch.setattr(warm_up, "DEMOS", [])
+
+
+def test_where_networks_are_trained_everything_is_compiled_that_can_be(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[Any] = []
+
+    def compute(function: Any, *arguments: Any) -> None:
+        asked.append((function, *arguments))
+        if arguments == ("gates",):
+            raise RuntimeError("no such shapes")
+
+    monkeypatch.setattr(jobs, "compute_everywhere", compute)
+    monkeypatch.setattr(warm_up, "unready", "")
     warm_up._warm_up()
+    assert asked == [(import_tensorflow,), *((compile_defaults, demo.slug) for demo in DEMOS)]
+    told = [record.getMessage() for record in caplog.records if record.name == warm_up.LOG.name]
+    assert told == ["gates could not be warmed up; its page will show the error"]
     assert ask("/readyz").status_code == 200
 
 
-def test_without_tensorflow_it_is_never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorflow_it_is_never_ready(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compute(function: Any, *arguments: Any) -> None:
+        raise ImportError("there is no TensorFlow")
+
+    monkeypatch.setattr(jobs, "compute_everywhere", compute)
     monkeypatch.setattr(warm_up, "unready", "")
-    monkeypatch.setattr(warm_up, "_tensorflow_is_safe", lambda: False)
     warm_up._warm_up()
     assert "TensorFlow cannot be imported" in reasons()
 

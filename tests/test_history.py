@@ -34,9 +34,10 @@ from lib.settings import SettingError
 from lib.store import Store
 from lib.trace import trace
 from tests import test_jobs
-from tests.test_jobs import QuadraticConfig, wait
+from tests.quadratic import QuadraticConfig
+from tests.test_jobs import wait
 
-SMALL = {"series_length": 600, "epochs": 30, "batch_size": 4, "truncated_backprop_length": 6}
+SMALL = {"series_length": 300, "epochs": 30, "batch_size": 4, "truncated_backprop_length": 3}
 BIG = {"series_length": 240_000, "epochs": 1000}  # an hour and more
 
 

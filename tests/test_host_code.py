@@ -1,7 +1,7 @@
 """The instructor's code: who has it is let in, and nobody can guess it."""
 
 import threading
-from collections.abc import Iterator
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,14 @@ CODE = "correct-horse"
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A code, no attempts yet, and a clock that stands still until a test moves it."""
     now = [1000.0]
     monkeypatch.setenv("UNROLLED_HOST_CODE", CODE)
     monkeypatch.setattr(host_code.time, "monotonic", lambda: now[0])
-    host_code._WRONG.clear()
-    yield now
-    host_code._WRONG.clear()
+    monkeypatch.setattr(host_code, "_WRONG", deque())
+    monkeypatch.setattr(host_code, "_HOSTS", set())
+    return now
 
 
 def test_the_right_code_and_no_other() -> None:
@@ -61,6 +61,31 @@ def test_after_thirty_wrong_codes_of_many_everybody_waits_and_no_more_is_kept(cl
     assert len(host_code._WRONG) == 30
     clock[0] += 61
     assert host_code.correct(CODE, "another")
+
+
+def test_no_stranger_holds_up_who_has_given_the_code_before(clock: list[float]) -> None:
+    assert host_code.correct(CODE, "the instructor's address")
+    for number in range(30):
+        assert not host_code.correct("wrong", str(number))
+    with pytest.raises(TooManyAttempts):
+        host_code.correct(CODE, "a stranger")
+    assert host_code.correct(CODE, "the instructor's address")
+    assert host_code.correct(CODE, "the instructor's cookie", is_known=True)
+    for _ in range(5):
+        assert not host_code.correct("wrong", "the thief of a cookie", is_known=True)
+    with pytest.raises(TooManyAttempts):
+        host_code.correct(CODE, "the thief of a cookie", is_known=True)
+
+
+def test_the_addresses_of_one_household_count_as_one() -> None:
+    for number in range(5):
+        assert not host_code.correct("wrong", f"2001:db8:0:1::{number:x}")
+        assert not host_code.correct("wrong", f"::ffff:192.0.2.{number}"), (
+            "these are addresses of the old kind, of anybody"
+        )
+    with pytest.raises(TooManyAttempts):
+        host_code.correct(CODE, "2001:db8:0:1:ffff::")
+    assert host_code.correct(CODE, "2001:db8:0:2::") and host_code.correct(CODE, "::ffff:192.0.2.9")
 
 
 def test_attempts_side_by_side_are_counted() -> None:

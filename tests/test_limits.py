@@ -10,7 +10,8 @@ from lib.jobs import Jobs
 from lib.limits import LimitError, Limits
 from lib.sweep import plan
 from lib.sweeps import Sweeps
-from tests.test_jobs import Engine, QuadraticConfig, wait
+from tests.quadratic import Engine, QuadraticConfig
+from tests.test_jobs import wait
 
 TWO = "You have 2 runs under way, as many as this server allows one person: stop one of them first."
 

@@ -19,7 +19,6 @@ async def until(met: Callable[[], bool]) -> None:
 
 
 def test_two_attendees_start_watch_and_steer_runs(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("UNROLLED_WARM_UP", "0")
     monkeypatch.setattr(attendee, "PAUSE_SECONDS", (0.1, 0.3))
     server = Server(tmp_path)
     server.start()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from app import frames
 from app.logs import Formatter
@@ -89,6 +90,10 @@ def test_queries_of_addresses_are_left_out(log: io.StringIO) -> None:
     [
         (OSError(28, "No space left on device", TYPED), "OSError: No space left on device"),
         (sqlite3.OperationalError("database is locked"), "OperationalError: database is locked"),
+        (
+            sqlalchemy.exc.OperationalError(TYPED, {"name": TYPED}, Exception("it is away")),
+            "OperationalError: it is away",
+        ),
         (RuntimeError(TYPED), "RuntimeError"),
     ],
 )

@@ -34,7 +34,7 @@ def jobs(monkeypatch, tmp_path: Path) -> Iterator[Jobs]:
     """The server's jobs, in a data folder of their own."""
     made = Jobs(Store(tmp_path), build=lambda slug, config: get(slug).build(config), config_of=lambda s: get(s).config)
     sweeps = Sweeps(made, config_of=lambda slug: get(slug).config)
-    rooms = Rooms(made.store, config_of=lambda slug: get(slug).config)
+    rooms = Rooms(made.store, config_of=lambda slug: get(slug).config, now=made.now)
     made.permit = lambda visitor, slug, config: rooms.permit(visitor, slug, config, Limits())
     monkeypatch.setattr(service, "_rooms", lambda: rooms)
     monkeypatch.setattr(service, "_jobs", lambda: made)
@@ -205,7 +205,9 @@ def test_a_live_setting_reaches_the_running_job(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("experiment", get("echo").lessons.EXPERIMENTS, ids=lambda e: e.slug)
-def test_every_experiment_can_be_chosen_and_sets_the_controls(jobs: Jobs, experiment: Any) -> None:
+def test_every_experiment_can_be_chosen_and_sets_the_controls(jobs: Jobs, experiment: Any, monkeypatch) -> None:
+    one = get("echo").config()  # compiled once for all of them; how they end is in test_lessons.py
+    monkeypatch.setattr(jobs, "_build", lambda slug, config: get(slug).build(one))
     page = echo()
     page.get_by_key("echo/experiment").select(experiment.slug).run()
     assert page.button(key="echo/run_experiment").disabled, "first the prediction"

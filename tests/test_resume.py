@@ -26,7 +26,8 @@ from lib.job import Job, State
 from lib.jobs import Jobs
 from lib.settings import parse
 from lib.store import Store
-from tests.test_jobs import Engine, QuadraticConfig, assert_undisturbed, wait
+from tests.quadratic import Engine, QuadraticConfig
+from tests.test_jobs import assert_undisturbed, wait
 from tests.test_jobs import make as quadratic_server
 
 ROOT = Path(__file__).parent.parent
@@ -54,7 +55,7 @@ def settings(home: Path) -> dict[str, str]:
     """A run with random numbers and optimizer slots, and of so many epochs that it takes a few seconds."""
     return {
         "corpus": "text", "text": texts.keep(story()), "layers": "1", "hidden_units": "16", "embedding_units": "16",
-        "batch_size": "4", "truncated_backprop_length": "8", "epochs": "80", "optimizer": "adam", "dropout": "0.3",
+        "batch_size": "2", "truncated_backprop_length": "8", "epochs": "100", "optimizer": "adam", "dropout": "0.3",
         "recurrent_dropout": "0.2", "learning_rate": "0.01",
     }  # fmt: skip
 
@@ -275,6 +276,7 @@ def command_line(folder: Path) -> Jobs:
         1,
         build=lambda slug, config: Engine(config),
         config_of=lambda slug: QuadraticConfig,
+        alone=False,
         publishes=True,
     )
 

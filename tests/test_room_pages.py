@@ -1,7 +1,10 @@
 """The pages of a room by AppTest: the host's behind its code, and that of those who join."""
 
+import asyncio
 import json
+import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +13,12 @@ from streamlit.testing.v1 import AppTest
 from app import host_code, host_page, room_frames, service
 from demos.echo.config import EchoConfig
 from demos.registry import get
+from lib.challenges import Challenge
 from lib.jobs import Jobs
 from lib.limits import LimitError
 from lib.records import HostRecord
 from lib.rooms import Rooms
+from lib.sweep import plan
 from tests.test_pages import jobs, wait_until  # noqa: F401 (a fixture)
 
 CODE = "correct-horse"
@@ -33,6 +38,8 @@ room_page.show()
 def rooms(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Rooms:  # noqa: F811
     monkeypatch.setenv("UNROLLED_HOST_CODE", CODE)
     monkeypatch.setattr(host_code, "_WRONG", type(host_code._WRONG)())
+    monkeypatch.setattr(host_code, "_HOSTS", set())
+    monkeypatch.setattr(host_page, "visitor_address", lambda: "192.0.2.1")
     return service.rooms()
 
 
@@ -45,6 +52,11 @@ def page(script: str, visitor: str, **query: str) -> AppTest:
 
 def button(page: AppTest, label: str) -> Any:
     return next(each for each in page.button if each.label == label)
+
+
+def open_tab(page: AppTest, name: str) -> AppTest:
+    page.session_state["host/tabs"] = name
+    return page.run()
 
 
 def signed_in(rooms: Rooms) -> AppTest:
@@ -84,6 +96,18 @@ def test_codes_are_not_tried_forever(rooms: Rooms) -> None:
     shown.text_input[0].input(CODE)
     button(shown, "Sign in").click().run()
     assert "Too many wrong codes were tried: wait" in shown.error[0].value and not host_page.is_host("the host")
+
+
+def test_a_host_comes_in_again_while_strangers_try_codes(rooms: Rooms) -> None:
+    host, new = signed_in(rooms), page(HOST, "another host")
+    button(host, "Sign out").click().run()
+    for number in range(host_code.MOST_WRONG_TOGETHER):
+        assert not host_code.correct("wrong code", f"198.51.100.{number}")
+    for shown in (host, new):
+        shown.text_input[0].input(CODE)
+        button(shown, "Sign in").click().run()
+    assert host_page.is_host("the host") and not host_page.is_host("another host")
+    assert "Too many wrong codes were tried: wait" in new.error[0].value
 
 
 def test_a_host_opens_a_room_and_somebody_joins_it(rooms: Rooms) -> None:
@@ -148,12 +172,140 @@ def test_a_host_pauses_all_and_lets_go_on_only_what_they_paused(rooms: Rooms) ->
     server.stop(moving.id), server.stop(held.id)
 
 
+def test_what_may_not_go_on_stays_held_and_the_host_is_told(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, server = rooms.open(), service.jobs()
+    rooms.join(room.code, "ada", "Ada")
+    one, other = (server.start("echo", EchoConfig(epochs=100), "ada") for _ in range(2))
+    host = signed_in(rooms)
+    button(host, "Pause all").click().run()
+    real, full = server.resume, "This server has 2 runs under way, as many as it takes: try again when some have ended."
+
+    def resume(run_id: str) -> None:
+        if run_id == other.id:
+            raise LimitError(full)
+        real(run_id)
+
+    monkeypatch.setattr(server, "resume", resume)
+    button(host, "Resume all").click().run()
+    assert (str(one.target), str(other.target)) == ("running", "paused")
+    assert host.toast[0].value == (
+        f"1 of 2 stay paused, to be tried again with *Resume all*. Their owners would be told: {full}"
+    )
+    monkeypatch.undo()
+    real(other.id), server.pause(other.id)
+    assert rooms_held(rooms, room.id) == [other.id]
+    server.stop(one.id), server.stop(other.id)
+
+
+def rooms_held(rooms: Rooms, room_id: str) -> list[str]:
+    room = rooms.get(room_id)
+    assert room is not None
+    return room.held
+
+
+def test_a_sweep_is_held_with_all_others_and_can_be_stopped_from_the_wall(rooms: Rooms) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    made = plan(EchoConfig(epochs=100), [("echo_step", "1, 2, 3"), ("state_size", "2, 4")])
+    theirs, stranger = (service.sweeps().start("echo", made, visitor) for visitor in ("ada", "eve"))
+    host = signed_in(rooms)
+    button(host, "Pause all").click().run()
+    assert (str(theirs.state), str(stranger.state)) == ("paused", "running")
+    (card,) = frame(room.wall)["wall"]
+    assert (card["nickname"], card["demo"], card["state"], card["steps"]) == ("Ada", "Sweep of Echo", "paused", 6)
+    button(host, "Resume all").click().run()
+    assert str(theirs.state) == "running" and rooms_held(rooms, room.id) == [] and not host.exception
+    host_page._act(room, f"stop {theirs.id}")
+    assert str(theirs.state) == "stopped" and frame(room.wall)["wall"] == []
+    service.sweeps().stop(stranger.id)
+
+
+def test_nothing_typed_is_lost_while_another_tab_is_open(rooms: Rooms) -> None:
+    rooms.open()
+    host = open_tab(signed_in(rooms), "Challenge")
+    host.selectbox(key="host/challenge/echo/0").select("state_size").run()
+    host.text_input(key="host/challenge/echo/0/state_size").input("eight").run()
+    open_tab(host, "Limits").number_input[1].set_value(1000).run()
+    host.multiselect[1].select("cell").run()
+    assert [each.label for each in host.number_input][1] == "Steps of one run (0: no limit)"
+    open_tab(host, "Class map").selectbox(key="host/map/demo").select("gates").run()
+    assert not host.number_input and not host.multiselect and not host.text_input[1:], "only the open tab is drawn"
+    open_tab(host, "Challenge")
+    assert host.text_input(key="host/challenge/echo/0/state_size").value == "eight"
+    open_tab(host, "Limits")
+    assert (host.number_input[1].value, host.multiselect[1].value) == (1000, ["cell"])
+    assert open_tab(host, "Class map").selectbox(key="host/map/demo").value == "gates" and not host.exception
+
+
+@pytest.mark.parametrize(
+    ("chart", "challenge", "says"),
+    [
+        ({"slug": "parity", "x": "a", "y": "b"}, Challenge("parity", [], opened=1.0), "has no demo parity"),
+        (
+            {"slug": "echo", "x": "bits", "y": "state_size"},
+            Challenge("echo", [["bits", "<=", 8]], opened=1.0),
+            "echo has no setting bits",
+        ),
+    ],
+)
+def test_what_another_version_has_posed_and_drawn_is_explained(
+    rooms: Rooms, chart: dict[str, str], challenge: Challenge, says: str
+) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    run = started("ada")
+    rules = room.rules | {"demos": ["parity"], "settings": {"echo": ["bits"], "parity": ["bits"]}}
+    push = {"slug": "parity", "config": {}, "at": time.time()}
+    rooms._change(room.id, map=chart, challenges=[challenge.as_json()], rules=rules, pushes=[push])
+    service.jobs().store.save(replace(run.record(), id="of another version", slug="parity"))
+    host = signed_in(rooms)
+    for tab in host_page.TABS:
+        open_tab(host, tab)
+        assert not host.exception, tab
+        assert [says in each.value for each in host.warning] == [True] * (tab in ("Class map", "Challenge")), tab
+    shown = page(ROOM, "ada")
+    assert not shown.exception and [says in each.value for each in shown.warning] == [True, True]
+    assert frame(room.wall)["figures"] == {} and frame(room.id)["board"] == []
+    report = host_page._as_html(rooms.get(room.id) or room, str)
+    assert "does not have this demo" in report and "parity" in host_page._as_csv(room)
+    service.jobs().stop(run.id)
+
+
+def test_a_room_is_closed_by_time_and_no_lock_is_held_when_a_run_is_permitted(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, server, permit = rooms.open(), service.jobs(), service.jobs().permit
+    rooms.join(room.code, "ada", "Ada")
+
+    def asked(visitor: str, slug: str, config: Any) -> Any:
+        """While a room waits for the jobs, the jobs must not wait for the room."""
+        other = threading.Thread(target=rooms.runs, args=(room.id,))
+        other.start()
+        other.join(timeout=30)
+        assert not other.is_alive()
+        return permit(visitor, slug, config)
+
+    monkeypatch.setattr(server, "permit", asked)
+    run = started("ada")
+    wait_until(lambda: not run.active)
+
+    async def closes() -> None:
+        closing = asyncio.create_task(service.close_idle_rooms())
+        await asyncio.to_thread(wait_until, lambda: not rooms.is_any_open())
+        closing.cancel()
+
+    monkeypatch.setattr("lib.rooms.IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(service, "CLOSE_EVERY", 0.01)
+    asyncio.run(closes())
+
+
 def test_a_host_pushes_settings_and_poses_a_challenge(rooms: Rooms) -> None:
     room = rooms.open()
-    host = signed_in(rooms)
+    host = open_tab(signed_in(rooms), "Try this now")
     button(host, "Push to everyone").click().run()
     now = rooms.get(room.id)
     assert now is not None and now.pushes[-1]["config"]["seed"] == room.seed
+    open_tab(host, "Challenge")
     host.selectbox(key="host/challenge/echo/0").select("state_size").run()
     host.text_input(key="host/challenge/echo/0/state_size").input("8").run()
     button(host, "Pose it").click().run()
@@ -171,7 +323,7 @@ def test_a_host_pushes_settings_and_poses_a_challenge(rooms: Rooms) -> None:
 
 def test_limits_are_kept_and_hold(rooms: Rooms) -> None:
     room = rooms.open()
-    host = signed_in(rooms)
+    host = open_tab(signed_in(rooms), "Limits")
     host.number_input[1].set_value(1000)
     button(host, "Set these limits").click().run()
     now = rooms.get(room.id)
@@ -186,13 +338,14 @@ def test_other_demos_can_be_pushed_mapped_and_made_a_challenge_of(rooms: Rooms) 
     room = rooms.open()
     host = signed_in(rooms)
     for slug in ("binary-rule", "ptb"):
-        for part in ("push", "map", "challenge"):
-            host.selectbox(key=f"host/{part}/demo").select(slug)
-        host.run()
-        assert not host.exception and not host.error, slug
-        button(host, "Push to everyone").click().run()
-        button(host, "Draw the map").click().run()
-        button(host, "Pose it").click().run()
+        for part, tab, does in (
+            ("push", "Try this now", "Push to everyone"),
+            ("map", "Class map", "Draw the map"),
+            ("challenge", "Challenge", "Pose it"),
+        ):
+            open_tab(host, tab).selectbox(key=f"host/{part}/demo").select(slug).run()
+            assert not host.exception and not host.error, slug
+            button(host, does).click().run()
         now = rooms.get(room.id)
         assert now is not None and (now.pushes[-1]["slug"], now.map["slug"], now.challenges[-1]["slug"]) == (slug,) * 3
         assert get(slug).config(**now.pushes[-1]["config"])

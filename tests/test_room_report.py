@@ -134,6 +134,19 @@ def test_what_the_host_asked_for_is_listed() -> None:
     assert "Nobody has trained anything yet." in said
 
 
+def test_a_demo_or_setting_of_another_version_costs_nothing_else() -> None:
+    runs = [run("a", EchoConfig(state_size=3), 0.3), replace(run("b", EchoConfig(), 0.2), slug="parity")]
+    over = Challenge("parity", [["bits", "<=", 4]], opened=1.0, closed=2.0, places=[Place("Zoë", "b", 0.2, 77)])
+    posed = Challenge("echo", [["gone", "<=", 4]], opened=3.0)
+    push = {"slug": "parity", "config": {"bits": 1}, "at": 120.0}
+    room = replace(ROOM, challenges=[over.as_json(), posed.as_json()], pushes=[push])
+    said = text_of(page_of(room, runs))
+    assert "parity: In this version of Unrolled parity has no setting bits." in said and "1 Zoë 0.2 77" in said
+    assert "Echo: In this version of Unrolled echo has no setting gone." in said
+    assert "This version of Unrolled does not have this demo." in said
+    assert said.count("settings of another version") == 3 and "state size 3 units" in said
+
+
 # The page in a browser
 
 
@@ -181,6 +194,8 @@ def test_the_page_draws_its_charts_without_a_network(offline: Page, tmp_path: Pa
     assert legend[0] == "5 more" and legend[1] == "Zoë, 0 nats" and len(legend) == 8
     assert "the theory's boundary" in offline.locator("#echo-map .legendtext").all_text_contents()
     assert offline.locator("#echo-map .points path.point").count() == 12
+    below, label = (offline.locator(f"#echo-map {part}").first.bounding_box() for part in (".xtitle", ".xtick text"))
+    assert below and label and below["y"] > label["y"] + label["height"] + 3, "the axis's title stands below its labels"
 
 
 def test_the_page_follows_the_readers_colours_and_width_and_is_light_on_paper(offline: Page, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Rooms: who gets in, what the host asks and forbids, whose runs count, and that all of it outlives the server."""
 
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from lib.records import RunRecord
 from lib.rooms import CODE_LETTERS, IDLE_SECONDS, LETTERS, MOST_MEMBERS, RoomError, Rooms
 from lib.safe_store import SafeStore
 from lib.settings import replace as with_settings
+from tests.postgres import Cluster
+from tests.test_jobs import wait
 
 
 def config_of(slug: str) -> Any:
@@ -22,8 +26,10 @@ def config_of(slug: str) -> Any:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> SafeStore:
-    return SafeStore(tmp_path)
+def store(place: Path | str) -> Iterator[SafeStore]:
+    store = SafeStore(place)
+    yield store
+    store.close()
 
 
 @pytest.fixture
@@ -183,6 +189,7 @@ def test_an_idle_room_is_closed_and_one_in_which_something_happened_is_not(rooms
     later = time.time() + IDLE_SECONDS + 60
     rooms.join(busy.code, "ada", "Ada")
     run(store, "ada", updated=later - 100)
+    run(store, "ada", "begun later, and over", created=time.time() + 1)
     rooms.close_idle(later)
     assert [bool(found.closed) for found in (rooms.get(idle.id), rooms.get(busy.id)) if found] == [True, False]
 
@@ -291,6 +298,22 @@ def test_a_live_setting_that_left_the_conditions_for_a_while_does_not_count(room
     assert [place.run for place in rooms.board(room.id)] == ["honest"]
 
 
+def test_a_challenge_ends_with_the_runs_as_they_are_then_not_as_they_were_saved(store: SafeStore) -> None:
+    def now(saved: Any) -> list[RunRecord]:
+        return [replace(record, summary={"loss": {"mean_last_100": 0.01}}, updated=time.time()) for record in saved]
+
+    rooms = Rooms(store, config_of, now)
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    rooms.pose(room.id, Challenge("echo", [], opened=time.time()))
+    run(store, "ada", "hers", loss=0.9)
+    assert [place.loss for place in rooms.board(room.id)] == [0.01]
+    rooms.close_challenge(room.id)
+    assert [place.loss for place in rooms.board(room.id)] == [0.01]
+    rooms.close_idle(time.time() + IDLE_SECONDS + 60)
+    assert not rooms.is_any_open(), "a run that only lies in memory keeps no room open"
+
+
 def test_a_new_challenge_ends_the_one_before(rooms: Rooms, store: SafeStore) -> None:
     room = rooms.open()
     rooms.join(room.code, "ada", "Ada")
@@ -303,6 +326,29 @@ def test_a_new_challenge_ends_the_one_before(rooms: Rooms, store: SafeStore) -> 
     assert [place["run"] for place in now.challenges[0]["places"]] == ["first"] and rooms.board(room.id) == []
 
 
+@pytest.mark.parametrize(
+    ("slug", "conditions", "says"),
+    [
+        ("parity", [], "has no demo parity"),
+        ("echo", [["bits", "<=", 8]], "echo has no setting bits"),
+        ("echo", [["state_size", "<=", "tiny"]], "state_size = tiny cannot be read"),
+        ("echo", [["cell", "=", "elman"]], "cell = elman is not one of the options"),
+    ],
+)
+def test_a_challenge_of_another_version_says_what_is_missing_and_ends(
+    rooms: Rooms, store: SafeStore, slug: str, conditions: Any, says: str
+) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    run(store, "ada", "hers")
+    rooms.pose(room.id, Challenge(slug, conditions, opened=0.0))
+    challenge = rooms.challenge(room.id)
+    assert challenge is not None and says in rooms.challenge_problem(challenge)
+    assert rooms.board(room.id) == []
+    rooms.close_challenge(room.id)
+    assert not rooms.challenge_problem(Challenge("echo", [["state_size", "<=", 8], ["cell", "=", "rnn"]], opened=0.0))
+
+
 def test_a_record_of_another_version_does_not_break_the_board(rooms: Rooms, store: SafeStore) -> None:
     room = rooms.open()
     rooms.join(room.code, "ada", "Ada")
@@ -310,3 +356,79 @@ def test_a_record_of_another_version_does_not_break_the_board(rooms: Rooms, stor
     old = run(store, "ada", "old")
     store.save(replace(old, config={"no": "such setting"}))
     assert rooms.board(room.id) == []
+
+
+# Several servers
+
+
+@pytest.fixture
+def servers(place: Path | str) -> Iterator[list[Rooms]]:
+    """The rooms of two servers with one store."""
+    stores = [SafeStore(place) for _ in range(2)]
+    yield [Rooms(store, config_of) for store in stores]
+    for store in stores:
+        store.close()
+
+
+def test_a_room_of_one_server_is_joined_on_another(servers: list[Rooms]) -> None:
+    first, second = servers
+    room = first.open("Tuesday")
+    second.join(room.code, "ada", "Ada")
+    with pytest.raises(RoomError, match="Somebody in this room is called"):
+        first.join(room.code, "bob", "ada")
+    first.join(room.code, "bob", "Bob")
+    wait(lambda: list(second.members(room.id)) == ["ada", "bob"])
+    first.set_rules(room.id, runs=7)
+    second.map(room.id, "echo", "echo_step", "state_size")
+    second.leave("ada")
+    for rooms in servers:
+        wait(lambda rooms=rooms: list(rooms.members(room.id)) == ["bob"])
+        found = rooms.get(room.id)
+        assert found is not None and found.rules["runs"] == 7 and found.map["x"] == "echo_step"
+    second.close(room.id)
+    with pytest.raises(RoomError, match="There is no open room"):
+        first.join(room.code, "eve", "Eve")
+
+
+def test_two_servers_never_give_out_the_same_code(servers: list[Rooms], monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = iter(["AAAAAA", "AAAAAA", "BBBBBB"])
+    monkeypatch.setattr("lib.rooms._new_code", lambda: next(codes))
+    assert [rooms.open().code for rooms in servers] == ["AAAAAA", "BBBBBB"]
+
+
+def test_nothing_is_lost_that_servers_change_at_once(servers: list[Rooms]) -> None:
+    room = servers[0].open()
+
+    def push(rooms: Rooms, first: int) -> None:
+        for number in range(first, first + 10):
+            rooms.push(room.id, "echo", EchoConfig(echo_step=number))
+
+    threads = [threading.Thread(target=push, args=(rooms, 1 + 10 * i)) for i, rooms in enumerate(servers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for rooms in servers:
+        wait(lambda rooms=rooms: len(rooms.all()[0].pushes) == 20)
+        assert {push["config"]["echo_step"] for push in rooms.all()[0].pushes} == set(range(1, 21))
+
+
+def test_rooms_stay_known_while_the_database_is_away(
+    cluster: Cluster, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lib.safe_store.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("lib.rooms.REFRESH_SECONDS", 0.0)
+    store, other = (SafeStore(cluster.address(database)) for _ in range(2))
+    rooms = Rooms(store, config_of)
+    room = rooms.open("Tuesday")
+    cluster.stop()
+    try:
+        rooms.join(room.code, "ada", "Ada")
+        assert store.trouble and rooms.get(room.id) == room and list(rooms.members(room.id)) == ["ada"]
+    finally:
+        cluster.start()
+    wait(lambda: store.trouble == "")
+    assert list(rooms.members(room.id)) == ["ada"]
+    assert list(Rooms(other, config_of).members(room.id)) == ["ada"]
+    store.close()
+    other.close()

@@ -24,7 +24,8 @@ from lib.store import Store
 from lib.sweep import plan
 from lib.sweeps import Sweeps
 from tests.conftest import ROOT
-from tests.test_jobs import Engine, QuadraticConfig, assert_undisturbed, make, start, wait
+from tests.quadratic import Engine, QuadraticConfig
+from tests.test_jobs import assert_undisturbed, make, start, wait
 from tests.test_store import RECORD, SWEEP
 
 
@@ -43,18 +44,22 @@ class Disk:
         self.refused = 0
         disk, connect, opened = self, sqlite3.connect, Path.open
 
-        class Connection(sqlite3.Connection):
+        class Cursor(sqlite3.Cursor):
             def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
-                if statement.startswith(("INSERT", "UPDATE", "DELETE", "CREATE TABLE")):
-                    disk.check(self)
+                if statement.lstrip().startswith(("INSERT", "UPDATE", "DELETE", "CREATE TABLE")):
+                    disk.check(self.connection)
                 return super().execute(statement, *values)
 
+        class Connection(sqlite3.Connection):
+            def cursor(self, factory: Any = Cursor) -> Any:
+                return super().cursor(factory)
+
         def open_(path: Path, mode: str = "r", *rest: Any, **settings: Any) -> Any:
-            if "w" in mode and path.suffix == ".new":
+            if "w" in mode and path.suffix == ".new" and isinstance(self.error, OSError):
                 self.check(None)
             return opened(path, mode, *rest, **settings)
 
-        patch.setattr(sqlite3, "connect", lambda *args, **settings: connect(*args, factory=Connection, **settings))
+        patch.setattr("sqlite3.dbapi2.connect", lambda *args, **all_: connect(*args, factory=Connection, **all_))
         patch.setattr(Path, "open", open_)
 
     def check(self, database: sqlite3.Connection | None) -> None:
@@ -300,14 +305,18 @@ def scenario(home, dies_at):
             if writes[0] == dies_at:
                 os._exit(9)
 
-    class Connection(sqlite3.Connection):
+    class Cursor(sqlite3.Cursor):
         def execute(self, statement, *values):
-            if not statement.startswith(("SELECT", "PRAGMA")):
+            if not statement.lstrip().startswith(("SELECT", "PRAGMA")):
                 write()
             return super().execute(statement, *values)
 
+    class Connection(sqlite3.Connection):
+        def cursor(self, factory=Cursor):
+            return super().cursor(factory)
+
     connect, replace, opened = sqlite3.connect, Path.replace, Path.open
-    sqlite3.connect = lambda *args, **settings: connect(*args, factory=Connection, **settings)
+    sqlite3.dbapi2.connect = lambda *args, **settings: connect(*args, factory=Connection, **settings)
 
     def replace_(path, to):
         write()

@@ -9,9 +9,11 @@ import pytest
 
 from lib.job import State
 from lib.jobs import Jobs
+from lib.known_jobs import KnownJobs
 from lib.sweep import Plan, plan
-from lib.sweeps import AT_ONCE, Sweep, Sweeps
-from tests.test_jobs import QuadraticConfig, alone, make, wait
+from lib.sweeps import Sweep, Sweeps
+from tests.quadratic import QuadraticConfig
+from tests.test_jobs import alone, make, wait
 
 
 class Process:
@@ -90,7 +92,7 @@ def test_stop_keeps_what_there_is(process: Process) -> None:
     assert sweep.state is State.STOPPED
     assert {result.state for result in sweep.results.values()} == {"stopped"}
     assert any(result.final_by_seed for result in sweep.results.values())
-    assert len(sweep.results) <= AT_ONCE
+    assert len(sweep.results) <= KnownJobs.cells_at_once
     process.sweeps.resume(sweep.id)
     assert sweep.state is State.STOPPED
 
@@ -132,7 +134,7 @@ def test_at_most_two_cells_are_under_way_of_all_sweeps_together(
     for sweep in sweeps:
         wait(ended(sweep))
     assert len(begun) == sum(len(sweep.cells) for sweep in sweeps)
-    assert 1 <= max(beside) <= AT_ONCE - 1
+    assert 1 <= max(beside) <= KnownJobs.cells_at_once - 1
 
 
 def test_a_run_beside_a_sweep_has_its_turns(process: Process) -> None:
@@ -199,3 +201,21 @@ def test_stop_after_a_restart_keeps_what_the_cells_under_way_have_learned(tmp_pa
     assert any(result.final_by_seed for result in again.results.values())
     wait(lambda: second.jobs.store.unfinished() == [])
     second.end()
+
+
+def test_two_servers_see_a_sweep_and_only_one_begins_its_cells(tmp_path: Path) -> None:
+    first, second = Process(tmp_path), Process(tmp_path)
+    sweep = first.start(small("0.01, 0.02, 0.03, 0.04", nap=0.002, steps=600))
+    seen = second.sweeps.get(sweep.id)
+    assert seen is not None and seen.owner == first.jobs.owner
+    wait(lambda: len(seen.results) >= 1)
+    assert seen.state is State.RUNNING and second.jobs.sweeps == {}
+    second.sweeps.pause(seen.id)  # its visitor is on this server now
+    wait(lambda: sweep.state is State.PAUSED)
+    assert sweep.owner == seen.owner == second.jobs.owner and first.jobs.sweeps == {}
+    second.end()
+    wait(lambda: "restarted" in sweep.message and sweep.owner == first.jobs.owner)
+    first.sweeps.resume(sweep.id)
+    wait(ended(sweep))
+    assert [result.state for _, result in sorted(sweep.results.items())] == ["finished"] * 4
+    first.end()

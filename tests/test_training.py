@@ -16,7 +16,7 @@ from lib.optimizers import OPTIMIZERS
 from lib.tf import tf
 from lib.training import Engine, _ChunkCache
 
-SMALL = {"series_length": 600, "epochs": 3, "batch_size": 4, "truncated_backprop_length": 6}
+SMALL = {"series_length": 300, "epochs": 3, "batch_size": 4, "truncated_backprop_length": 3}
 
 
 def engine_for(**changes) -> Engine:
@@ -56,7 +56,7 @@ def test_equals_a_keras_model_trained_the_same_way() -> None:
     weights = engine.initial().params
     rnn = keras.layers.SimpleRNN(4, return_sequences=True, return_state=True)
     dense = keras.layers.Dense(2)
-    rnn.build((4, 6, 1)), dense.build((4, 6, 4))
+    rnn.build((4, 3, 1)), dense.build((4, 3, 4))
     rnn.set_weights([weights["cell"][name][0] for name in ("input_weights", "recurrent_weights", "bias")])
     dense.set_weights([weights["output"]["weights"][0], weights["output"]["bias"][0]])
     variables = rnn.trainable_variables + dense.trainable_variables
@@ -104,7 +104,7 @@ def test_run_never_goes_beyond_the_end() -> None:
     assert carry.step == engine.steps == 75
     assert losses.shape == (75, 1)
     assert engine.run(carry, 10)[1]["loss"].shape == (0, 1)
-    assert engine.observe(carry)["probabilities"].shape == (6, 4), "the last picture needs one more window"
+    assert engine.observe(carry)["probabilities"].shape == (3, 4), "the last picture needs one more window"
 
 
 def test_a_carry_survives_a_checkpoint_bit_for_bit() -> None:
@@ -146,7 +146,7 @@ def test_the_picture_shows_the_loss_that_training_reports_next() -> None:
     seen = engine.observe(carry)
     right = np.where(seen["targets"] == 1, seen["probabilities"], 1.0 - seen["probabilities"])
     assert engine.run(carry, 1)[1]["loss"][0, 0] == pytest.approx(-np.log(right).mean(), abs=1e-5)
-    assert seen["hidden_state"].shape == (6, 4, 4)
+    assert seen["hidden_state"].shape == (3, 4, 4)
 
 
 def test_same_shapes_share_a_compiled_chunk_and_the_cache_is_bounded_and_frees() -> None:

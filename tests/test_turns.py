@@ -10,7 +10,8 @@ import pytest
 
 from lib.job import Job, State
 from lib.turns import Turns
-from tests.test_jobs import Engine, QuadraticConfig, make, wait
+from tests.quadratic import Engine, QuadraticConfig
+from tests.test_jobs import make, wait
 
 
 def job_of(person: str) -> Job:

@@ -4,14 +4,13 @@
 import { Board } from "./board.js"
 import { Cell } from "./cell.js"
 import { Chart } from "./chart.js"
+import { page as wholePage } from "./events.js"
 import { Room } from "./room.js"
 import { Status } from "./status.js"
 import { Story } from "./story.js"
 import { Wall } from "./wall.js"
 
 export { chips } from "./chips.js"
-
-const LATER_MS = 100
 
 function shown(Part, selector, { parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(selector)
@@ -20,10 +19,10 @@ function shown(Part, selector, { parentElement, data, setTriggerValue }) {
     part?.end() // one of an older version of this module, after the server was updated under an open page
     part = parentElement.unrolled = new Part(root)
   }
-  const call = (part.calls = (part.calls ?? 0) + 1)
   part.update(data, setTriggerValue)
-  // Streamlit calls this when the component goes, but also for a call that another has overtaken.
-  return () => setTimeout(() => part.calls === call && part.end(), LATER_MS)
+  // Streamlit calls this when the component has gone from the page, but also for a call that another has overtaken while
+  // this module was being loaded: then the component is there, and goes on.
+  return () => root.isConnected || part.end()
 }
 
 export const chart = component => shown(Chart, ".unrolled-figure", component)
@@ -33,3 +32,8 @@ export const status = component => shown(Status, ".unrolled-status", component)
 export const room = component => shown(Room, ".unrolled-room", component)
 export const board = component => shown(Board, ".unrolled-board", component)
 export const wall = component => shown(Wall, ".unrolled-wall", component)
+
+/** What lets the script of the whole page run. */
+export function page({ setTriggerValue }) {
+  wholePage.run = event => setTriggerValue("event", event)
+}

@@ -73,10 +73,12 @@ export class Wall {
     this.part(card, "state", run.state)
     this.part(card, "demo", run.demo)
     this.part(card, "loss", run.loss === null ? "" : `${significant(run.loss)} nats`)
-    this.part(card, "progress", run.steps ? `${whole((100 * run.step) / run.steps)} %` : "")
+    const cells = run.sweep && `${run.step} of ${run.steps} cells`
+    this.part(card, "progress", cells || (run.steps ? `${whole((100 * run.step) / run.steps)} %` : ""))
     card.querySelector("polyline").setAttribute("points", points(run.spark))
-    const loss = run.loss === null ? "nothing measured yet" : `loss ${significant(run.loss)} nats`
+    const loss = run.loss === null ? cells || "nothing measured yet" : `loss ${significant(run.loss)} nats`
     card.querySelector("svg").setAttribute("aria-label", `${run.nickname}: ${run.demo}, ${run.state}, ${loss}`)
+    card.querySelector("[data-act=show]").hidden = Boolean(run.sweep)
     card.querySelector("[data-act=stop]").hidden = !ACTIVE.includes(run.state)
     return card
   }

@@ -268,6 +268,11 @@ class PTBConfig(Config):
         return self.batch_size * self.truncated_backprop_length
 
     @property
+    def wants_gpu(self) -> bool:
+        """Whether a cluster should train it on a GPU where it has one: a narrower network keeps none busy."""
+        return self.hidden_units >= 200
+
+    @property
     def shape(self) -> tuple[str | int | float | bool, ...]:
         """What the compiled code depends on, besides the optimizer and the windows of a block."""
         return (

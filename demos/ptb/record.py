@@ -13,7 +13,7 @@ import numpy as np
 from demos.ptb import data, theory
 from demos.ptb.config import PTBConfig
 from lib.recorded import Recording
-from lib.store import Store, data_folder
+from lib.stores import open_store, store_place
 from lib.stream import MetricStream
 
 
@@ -24,10 +24,10 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--machine", default=f"{os.cpu_count()} cores, {platform.machine()}")
     options = parser.parse_args()
-    store = Store(data_folder())
+    store = open_store(store_place())
     record = store.load(options.run)
     if record is None or record.state != "finished":
-        raise SystemExit(f"{options.run}: there is no finished run of this id in {store.folder}")
+        raise SystemExit(f"{options.run}: there is no finished run of this id in {store.name}")
     parts = {
         name.partition(":")[2]: array for name, array in store.arrays(record.id).items() if name.startswith("stream:")
     }

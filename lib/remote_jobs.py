@@ -1,0 +1,466 @@
+"""Jobs that other processes train: a mirror of each, kept up to date, and commands that go to whoever has it.
+
+A worker (lib.worker) tells several times a second what is new. What has ended, or rests, is read from the store. When a worker
+goes away its jobs go on with another, from their last checkpoint.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from lib import memory
+from lib.clearing import Clearing
+from lib.job import ACTIVE, Job, State, weights_in
+from lib.jobs import CLEAR_EVERY, NO_CLEARING, TIDY_EVERY
+from lib.known_jobs import KEPT_IN_MEMORY, NO_LIMITS, Arguments, Found, KnownJobs, Report
+from lib.limits import Limits
+from lib.pace import Speed
+from lib.records import RunRecord
+from lib.remote_job import News, RemoteJob
+from lib.settings import Config
+from lib.store import COMMAND_LINE, Store
+from lib.worker import WorkerGoneError
+
+LOG = logging.getLogger(__name__)
+NOTICE = "What trained it went away at step {step:,}; it goes on from its last checkpoint."
+TEND_SECONDS = 5.0
+PATIENCE_SECONDS = 15.0  # that somebody who presses a button waits for a worker to be replaced
+BUSY_SECONDS, IDLE_SECONDS = 0.1, 0.5  # between two questions for news
+WATCHED_SECONDS = 15.0  # that a job's pictures are sent for after somebody has looked
+
+
+class ApartError(RuntimeError):
+    """A worker and this process do not use the same store."""
+
+
+class Link(Protocol):
+    """The way to a worker."""
+
+    name: str  # where it is, for people
+    cores: float
+    gpus: float
+
+    def call(self, name: str, *arguments: Any, **named: Any) -> Any:
+        """What the worker's method returns or raises. Raises WorkerGoneError when there is no worker any more."""
+
+
+class Fleet(Protocol):
+    """The workers that there are."""
+
+    outlives: bool  # whether they go on when this process ends
+
+    def links(self) -> list[Link]:
+        """Ways to all workers that live; new ones are begun where some should be. It may take seconds."""
+
+    def close(self) -> None:
+        """Let go of them."""
+
+
+class _Follower:
+    """One worker, as this process knows it: a thread of its own asks it for news."""
+
+    def __init__(self, link: Link, jobs: "RemoteJobs") -> None:
+        self.link, self.owner = link, str(link.call("owner"))
+        if not jobs.store.is_alive(self.owner):
+            raise ApartError(
+                f"The worker on {link.name} keeps its runs elsewhere than this server: have all of them use one database, "
+                "by UNROLLED_STORE."
+            )
+        self.trouble, self.gone = "", False
+        self._jobs, self._name = jobs, secrets.token_hex(8)
+        self._asking = threading.Lock()
+        self._thread = threading.Thread(target=self._loop, name="news", daemon=True)
+        self.ask()
+        self._thread.start()
+
+    def ask(self) -> None:
+        """Take in all news that there is by now."""
+        with self._asking:
+            news, gone, self.trouble = self.link.call("news", self._name, self._jobs.watched())
+            self._jobs.take(self, news, gone)
+
+    def _loop(self) -> None:
+        while not self._jobs.closed.wait(BUSY_SECONDS if self._jobs.is_busy(self.owner) else IDLE_SECONDS):
+            try:
+                self.ask()
+            except WorkerGoneError:
+                if not self._jobs.closed.is_set():
+                    self._jobs.replace(self)
+                return
+            except Exception:
+                LOG.exception("news of a worker cannot be read")
+
+
+class RemoteJobs(KnownJobs):
+    """Jobs that the workers of a fleet train."""
+
+    def __init__(
+        self,
+        store: Store | Path | str,
+        fleet: Fleet,
+        *,
+        config_of: Callable[[str], type[Config]],
+        limits: Limits = NO_LIMITS,
+        clearing: Clearing = NO_CLEARING,
+    ) -> None:
+        super().__init__(store, config_of, limits)
+        self._fleet, self.outlives = fleet, fleet.outlives
+        self.closed = threading.Event()
+        self._followers: dict[str, _Follower] = {}
+        self._gathering = threading.Lock()
+        self._clearing = clearing
+        self._gather()
+        if fleet.outlives:
+            self._take_up_orphans()
+        threading.Thread(target=self._tend_loop, name="tend", daemon=True).start()
+
+    def _gather(self) -> None:
+        """Follow all workers that there are. Raises what kept it from the last one where there is none."""
+        with self._gathering:
+            known, failed = [follower.link for follower in self._followers.values()], None
+            for link in self._fleet.links():
+                if link in known or self.closed.is_set():
+                    continue
+                try:
+                    follower = _Follower(link, self)
+                    self._followers = {**self._followers, follower.owner: follower}
+                except Exception as error:
+                    LOG.error("the worker on %s cannot be used: %s", link.name, error)
+                    failed = error
+            if failed is not None and not self._followers:
+                raise failed
+
+    # Workers that go on without this process, and others that come
+
+    def _tend_loop(self) -> None:
+        """What is to be done now and then. A fleet that outlives this process has no worker that looks after all of the store."""
+        tidied = cleared = time.monotonic()
+        while not self.closed.wait(TEND_SECONDS):
+            now = time.monotonic()
+            try:
+                if now - tidied > TIDY_EVERY:
+                    tidied = now
+                    memory.release()
+                if self._fleet.outlives:
+                    self._gather()
+                    self._take_up_orphans()
+                if self._fleet.outlives and now - cleared > CLEAR_EVERY:
+                    cleared = now
+                    self.store.clear(time.time(), self._clearing)
+            except Exception:  # the next time may be luckier
+                LOG.exception("the workers cannot be tended")
+
+    def _take_up_orphans(self) -> None:
+        """Have runs go on whose process has ended while nobody was there to see it."""
+        going = (State.RUNNING, State.QUEUED, State.COMPILING)
+        for record in self.store.unfinished():
+            left = record.owner and record.visitor != COMMAND_LINE and State(record.state) in going
+            if left and record.owner not in self._followers and not self.store.is_alive(record.owner):
+                notice = NOTICE.format(step=record.step)
+                self._place(record).link.call("take_over", record.id, None, True, notice)
+
+    # News
+
+    def watched(self) -> list[str]:
+        """The jobs that somebody has looked at just now."""
+        since = time.monotonic() - WATCHED_SECONDS
+        with self.changed:
+            return [job.id for job in self._jobs.values() if job.seen_at >= since]
+
+    def is_busy(self, owner: str) -> bool:
+        """Whether a worker has something to tell soon."""
+        with self.changed:
+            return any(
+                job.owner == owner and job.active and job.state is not State.PAUSED for job in self._jobs.values()
+            )
+
+    def take(self, follower: _Follower, news: list[News], gone: list[str]) -> None:
+        """Take in what a worker tells."""
+        with self.changed:
+            for each in news:
+                job = self._jobs.get(each.id)
+                if job is None:
+                    if each.about is None:
+                        continue
+                    job = self._jobs[each.id] = self._new(**each.about, run_id=each.id)
+                assert isinstance(job, RemoteJob)
+                job.take(each)
+            for run_id in gone:
+                self._jobs.pop(run_id, None)  # the worker's store has it
+            self.changed.notify_all()
+
+    def _new(self, *about: Any, **more: Any) -> RemoteJob:
+        job = RemoteJob(*about, **more)
+        job.owner, job.limits = self.owner, self._limits  # until a worker has it
+        job.seen_at = 0.0  # nobody has looked at it yet
+        job.ask = lambda what, *arguments: self._ask(job, what, *arguments)
+        return job
+
+    def _ask(self, job: Job, what: str, *arguments: Any) -> Any:
+        """What its worker says of a job; where that is gone, or has no more of it than the store, the store's."""
+        follower = self._followers.get(job.owner)
+        with suppress(WorkerGoneError):
+            found = follower.link.call(what, job.id, *arguments) if follower is not None else None
+            if found is not None:
+                return found
+        arrays = self.store.arrays(job.id)
+        if what == "weights":
+            return weights_in(arrays)
+        stored = self._restored(job.id)
+        return stored.history.at(*arguments) if stored is not None else None
+
+    # What is known
+
+    @property
+    def cells_at_once(self) -> int:  # type: ignore[override]
+        return 2 * max(1, len(self._followers))
+
+    @property
+    def trouble(self) -> str:
+        """Why runs cannot be saved just now; empty where they can."""
+        return next((follower.trouble for follower in self._followers.values() if follower.trouble), self.store.trouble)
+
+    def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
+        found = super().runs_of(visitor, slug, limit, cells=cells)
+        if not self.trouble:
+            return found
+        newest = {record.id: record for record in found}
+        for follower in self._followers.values():  # what a worker cannot write, this process cannot read
+            with suppress(WorkerGoneError):
+                more: list[RunRecord] = follower.link.call("runs_of", visitor, slug, limit, cells=cells)
+                newest |= {record.id: record for record in more}
+        found = sorted(newest.values(), key=lambda record: record.created, reverse=True)
+        return found if limit < 0 else found[:limit]
+
+    def get(self, run_id: str) -> Job | None:
+        with self.changed:
+            job = self._jobs.get(run_id)
+        if job is None:
+            job = self._found(run_id)
+        if job is None or job.deleted:
+            return None
+        job.touch()
+        return job
+
+    def _found(self, run_id: str) -> Job | None:
+        """A job that is not in memory: one that can go on is its worker's business, one that has ended the store's."""
+        record = self.store.load(run_id)
+        if self.trouble:
+            for follower in self._followers.values():  # whose memory may have what is not on the disk
+                with suppress(WorkerGoneError):
+                    follower.link.call("open", run_id)
+                    follower.ask()
+        elif record is not None and State(record.state) in ACTIVE:
+            with suppress(WorkerGoneError):
+                self._tell(record, "open", run_id)
+        with self.changed:
+            job = self._jobs.get(run_id)
+            if job is None and (job := self._restored(run_id)) is not None and not job.active:
+                self._jobs[run_id] = job
+                self._forget_oldest()
+            return job
+
+    def _forget_oldest(self) -> None:
+        """What was read from the store is dropped, except the latest. What a worker has told of stays until it drops that: it
+        tells nothing twice, and while a disk is full the store does not have it."""
+        read = [job for job in self._jobs.values() if isinstance(job, RemoteJob) and not (job.told or job.active)]
+        for job in read[:-KEPT_IN_MEMORY]:
+            del self._jobs[job.id]
+
+    def _restored(self, run_id: str) -> RemoteJob | None:
+        """A job as the store has it. A record whose settings are no longer valid is not shown."""
+        record = self.store.load(run_id)
+        if record is None:
+            return None
+        try:
+            config = self._config_of(record.slug)(**record.config)
+            job = RemoteJob.restored(record, config, self.store.arrays(run_id))
+        except (ValueError, LookupError, KeyError) as error:
+            LOG.error("run %s cannot be restored: %s", run_id, error)
+            return None
+        job.owner, job.limits = record.owner, self._limits
+        job.ask = lambda what, *arguments: self._ask(job, what, *arguments)
+        return job
+
+    def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
+        return weights_in(self.store.arrays(job.id)) if job.elsewhere else job.weights()
+
+    def _counts(self, job: Job) -> bool:
+        return not job.elsewhere and (job.owner in self._followers or job.owner == self.owner)
+
+    # Commands
+
+    def _place(self, job: Job | RunRecord) -> _Follower:
+        """The worker that a run is given to.
+
+        One with a GPU where the run asks for that and there is one, else one without; among these one that has the fewest of
+        its person's for each core, and then the fewest of all.
+        """
+        followers = list(self._followers.values())
+        if not followers:
+            raise WorkerGoneError("No training process can be reached just now: try again in a moment.")
+        wants = isinstance(job, Job) and bool(getattr(job.config, "wants_gpu", False))
+        fitting = [follower for follower in followers if (follower.link.gpus > 0) == wants] or followers
+        with self.changed:
+            active = [other for other in self._jobs.values() if other.active]
+        loads = Counter(other.owner for other in active)
+        own = Counter(other.owner for other in active if other.visitor == job.visitor)
+
+        def load(follower: _Follower) -> tuple[float, float]:
+            cores = max(1.0, follower.link.cores)
+            return own[follower.owner] / cores, loads[follower.owner] / cores
+
+        return min(fitting, key=load)
+
+    def _enter(self, job: Job) -> None:
+        assert isinstance(job, RemoteJob)
+        try:
+            self._tell(job, "begin", job.order())
+        except BaseException:
+            with self.changed:
+                self._jobs.pop(job.id, None)
+            raise
+
+    def _tell(self, job: Job | RunRecord, name: str, *arguments: Any, **named: Any) -> None:
+        """Tell something to the worker that has a run, or is to have it. One that has just gone is waited for to be replaced."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                follower = self._followers.get(job.owner) or self._place(job)
+                if isinstance(job, RemoteJob) and not job.told:
+                    job.owner = follower.owner  # it counts there from now on
+                follower.link.call(name, *arguments, **named)
+                follower.ask()
+                return
+            except WorkerGoneError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(BUSY_SECONDS)
+
+    def _command(self, name: str, run_id: str, *arguments: Any, **named: Any) -> None:
+        job = self.get(run_id)
+        if job is None or not job.active:
+            return
+        rests = job.state is State.PAUSED and isinstance(job, RemoteJob) and not job.built
+        if name in ("resume", "step") and rests and not job.sweep:  # or else it counts already
+            self.check_limits(job.visitor, job.limits, besides=run_id)
+        self._tell(job, "command", name, run_id, *arguments, **named)
+
+    def pause(self, run_id: str) -> None:
+        self._command("pause", run_id)
+
+    def resume(self, run_id: str, *, until: int | None = None) -> None:
+        self._command("resume", run_id, until=until)
+
+    def step(self, run_id: str) -> None:
+        self._command("step", run_id)
+
+    def stop(self, run_id: str) -> None:
+        self._command("stop", run_id)
+
+    def set_live(self, run_id: str, **values: float) -> None:
+        self._command("set_live", run_id, **values)
+
+    def set_speed(self, run_id: str, speed: Speed) -> None:
+        self._command("set_speed", run_id, speed)
+
+    def compute(self, function: Callable[[*Arguments], Found], *arguments: *Arguments) -> Found:
+        follower = next(iter(self._followers.values()), None)
+        if follower is None:
+            raise WorkerGoneError("No training process can be reached just now: try again in a moment.")
+        result: Found = follower.link.call("compute", function, arguments)
+        return result
+
+    def compute_everywhere(self, function: Callable[[*Arguments], object], *arguments: *Arguments) -> None:
+        followers = list(self._followers.values())
+        with ThreadPoolExecutor(max(1, len(followers))) as pool:
+            list(pool.map(lambda follower: follower.link.call("compute", function, arguments), followers))
+
+    def _put_away(self, run_id: str, when: float) -> None:
+        super()._put_away(run_id, when)
+        with self.changed:
+            job = self._jobs.get(run_id)
+            follower = self._followers.get(job.owner) if job is not None else None
+        if follower is not None:
+            follower.link.call("put_away", run_id, when)
+
+    def take_up(self, run_id: str) -> Job:
+        job = self.get(run_id)
+        follower = self._followers.get(job.owner) if job is not None else None
+        if follower is None:
+            follower = self._place(job) if job is not None else next(iter(self._followers.values()))
+            follower.link.call("take_up", run_id)
+            follower.ask()
+        taken = self.get(run_id)
+        assert taken is not None
+        return taken
+
+    # Workers that go away
+
+    def replace(self, lost: _Follower) -> None:
+        """Have others go on with what a worker had."""
+        LOG.error("the worker on %s has gone; its runs go on elsewhere", lost.link.name)
+        with self._gathering:
+            self._followers = {owner: follower for owner, follower in self._followers.items() if follower is not lost}
+        with self.changed:
+            mine = [job for job in self._jobs.values() if job.owner == lost.owner and job.active]
+            left = [(job.id, job.step, job.pace.speed, _goes_on(job)) for job in mine]
+            for job in [job for job in self._jobs.values() if job.owner == lost.owner and not job.active]:
+                del self._jobs[job.id]
+        while not self.closed.is_set():
+            try:
+                self._gather()
+                while left:
+                    self._move(*left[-1])
+                    left.pop()
+                return
+            except Exception:  # no worker can be begun just now, or this one went too
+                LOG.exception("runs wait for a worker")
+                self.closed.wait(1.0)
+
+    def _move(self, run_id: str, step: int, speed: Speed, goes_on: bool) -> None:
+        """Have another worker go on with a job."""
+        with self.changed:
+            job = self._jobs.get(run_id)
+        if job is not None and job.owner not in self._followers:  # or else it was out of reach for a moment only
+            follower = self._place(job)
+            follower.link.call("take_over", run_id, speed, goes_on, NOTICE.format(step=step))
+            follower.ask()
+
+    # The whole
+
+    def alive(self) -> bool:
+        try:
+            return any(follower.link.call("alive") for follower in self._followers.values())
+        except WorkerGoneError:  # it is being replaced
+            return False
+
+    def report(self) -> Report:
+        reports: list[Report] = [follower.link.call("report") for follower in self._followers.values()]
+        states = {state: sum(report.states.get(state, 0) for report in reports) for state in State}
+        waiting = sum(report.waiting for report in reports)
+        longest = max((report.longest_wait for report in reports), default=0.0)
+        return Report(
+            {str(state): count for state, count in states.items()}, waiting, longest, sum(r.steps for r in reports)
+        )
+
+    def shutdown(self) -> None:
+        self.closed.set()
+        self._fleet.close()
+        self.store.close()
+
+
+def _goes_on(job: Job) -> bool:
+    """Whether a job trains, or will as soon as it can."""
+    return (
+        job.state if job.state is not State.QUEUED and job.state is not State.COMPILING else job.target
+    ) is State.RUNNING
