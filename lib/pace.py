@@ -6,7 +6,7 @@ from collections import deque
 from typing import Literal
 
 CHUNK_SECONDS = 0.08  # so that Pause, Step and Stop answer at once
-CYCLE_SECONDS = 0.5  # in which every job should have its turn
+CYCLE_SECONDS = 0.25  # of training in which every job should have its turn; each turn costs some milliseconds beside it
 SHORTEST_CHUNK_SECONDS = 0.005
 LONGEST_CHUNK_SECONDS, FEW_STEPS = (
     0.4,

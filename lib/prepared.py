@@ -1,4 +1,4 @@
-"""Calling a graph quickly: what `Session.run` works out at each call is worked out once."""
+"""Calling a graph quickly: what `Session.run` works out at each call is worked out once, and large arrays are not copied."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,6 +6,10 @@ from typing import Any
 import numpy as np
 
 from lib.tf import CallableOptions, tf
+
+ALIGNMENT = (
+    64  # bytes: TensorFlow takes an array as it is whose memory begins at a multiple of it, and copies any other
+)
 
 
 def prepared(session: "tf.compat.v1.Session", fetches: Any, feeds: Sequence["tf.Tensor"]) -> Callable[..., Any]:
@@ -27,3 +31,14 @@ def prepared(session: "tf.compat.v1.Session", fetches: Any, feeds: Sequence["tf.
         return tf.nest.pack_sequence_as(fetches, found)
 
     return run
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """The same array where TensorFlow need not copy it at each call."""
+    if array.ctypes.data % ALIGNMENT == 0:
+        return array
+    memory = np.empty(array.nbytes + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    found = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    found[...] = array
+    return found

@@ -20,7 +20,7 @@ from lib.blas import one_thread
 from lib.compiled import Compiled
 from lib.device import Device, choose, session_config
 from lib.evaluation import Evaluation, Evaluations, Kept
-from lib.prepared import prepared
+from lib.prepared import aligned, prepared
 from lib.tf import tf
 
 Arrays = dict[str, np.ndarray]
@@ -305,7 +305,7 @@ class Engine:
         """The block that holds the window of this step, and the window's place in it."""
         index, window = divmod(step, self.task.windows_per_block)
         if self._block is None or self._block[0] != index:
-            self._block = (index, self.task.block(index))
+            self._block = (index, {name: aligned(array) for name, array in self.task.block(index).items()})
         return self._block[1], window
 
     def run(self, carry: Carry, steps: int, live: Mapping[str, float] | None = None) -> tuple[Carry, Arrays]:

@@ -13,6 +13,7 @@ from lib.cells import CELLS
 from lib.device import choose
 from lib.history import parameters_of
 from lib.optimizers import OPTIMIZERS
+from lib.prepared import ALIGNMENT, aligned
 from lib.tf import tf
 from lib.training import Engine, _ChunkCache
 
@@ -167,3 +168,14 @@ def test_an_exploding_run_shows_non_finite_losses() -> None:
     engine = engine_for(optimizer="momentum", learning_rate=10.0)
     _, losses = train(engine, [75], {"learning_rate": 3e38})
     assert not np.isfinite(losses).all()
+
+
+@pytest.mark.parametrize("start", [0, 1, 16, 63])
+def test_a_block_lies_where_it_need_not_be_copied(start: int) -> None:
+    raw = np.arange(40 + start, dtype=np.uint8)[start:].reshape(4, 10)
+    found = aligned(raw)
+    assert found.ctypes.data % ALIGNMENT == 0
+    np.testing.assert_array_equal(found, raw)
+    assert aligned(found) is found
+    empty = aligned(np.zeros((0, 3), np.float32))
+    assert empty.shape == (0, 3)
