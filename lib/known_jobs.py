@@ -141,9 +141,14 @@ class KnownJobs(ABC):
                 self.check_limits(job.visitor, job.limits)
             self._jobs[job.id] = job  # it counts from now on
         job.touch()
-        if instead_of:
-            self.stop(instead_of)
-        self._enter(job)
+        try:
+            if instead_of:
+                self.stop(instead_of)
+            self._enter(job)
+        except BaseException:
+            with self.changed:
+                self._jobs.pop(job.id, None)
+            raise
         return job
 
     def check_limits(self, visitor: str, limits: Limits | None = None, *, steps: int = 0, besides: str = "") -> None:

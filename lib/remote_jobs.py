@@ -70,7 +70,7 @@ class _Follower:
 
     def __init__(self, link: Link, jobs: "RemoteJobs") -> None:
         self.link, self.owner = link, str(link.call("owner"))
-        if not jobs.store.is_alive(self.owner):
+        if not jobs.store.is_alive(self.owner) and not link.call("trouble"):  # or else it could not claim its name
             raise ApartError(
                 f"The worker on {link.name} keeps its runs elsewhere than this server: have all of them use one database, "
                 "by UNROLLED_STORE."
@@ -184,10 +184,12 @@ class RemoteJobs(KnownJobs):
             )
 
     def take(self, follower: _Follower, news: list[News], gone: list[str]) -> None:
-        """Take in what a worker tells."""
+        """Take in what a worker tells. Of a run that another one has it may have a copy, of which it tells as well."""
         with self.changed:
             for each in news:
                 job = self._jobs.get(each.id)
+                if job is not None and each.values["owner"] != follower.owner and self._has_another(follower, job):
+                    continue
                 if job is None:
                     if each.about is None:
                         continue
@@ -195,8 +197,13 @@ class RemoteJobs(KnownJobs):
                 assert isinstance(job, RemoteJob)
                 job.take(each)
             for run_id in gone:
-                self._jobs.pop(run_id, None)  # the worker's store has it
+                if run_id in self._jobs and not self._has_another(follower, self._jobs[run_id]):
+                    del self._jobs[run_id]  # the worker's store has it
             self.changed.notify_all()
+
+    def _has_another(self, follower: _Follower, job: Job) -> bool:
+        """Whether it is another worker that has a job."""
+        return job.owner != follower.owner and job.owner in self._followers
 
     def _new(self, *about: Any, **more: Any) -> RemoteJob:
         job = RemoteJob(*about, **more)
@@ -323,12 +330,7 @@ class RemoteJobs(KnownJobs):
 
     def _enter(self, job: Job) -> None:
         assert isinstance(job, RemoteJob)
-        try:
-            self._tell(job, "begin", job.order())
-        except BaseException:
-            with self.changed:
-                self._jobs.pop(job.id, None)
-            raise
+        self._tell(job, "begin", job.order())
 
     def _tell(self, job: Job | RunRecord, name: str, *arguments: Any, **named: Any) -> None:
         """Tell something to the worker that has a run, or is to have it. One that has just gone is waited for to be replaced."""

@@ -32,8 +32,9 @@ class WorkerGoneError(LimitError):
 
 @dataclass
 class _Seen:
-    """What a reader knows of a job."""
+    """What a reader knows of a job, which `owner` has."""
 
+    owner: str
     version: int = -1
     snapshot_version: int = 0
     busy: bool = False
@@ -180,12 +181,14 @@ def _sendable(error: Exception) -> Exception:
 def _news(job: Job, reader: _Reader, watched: bool) -> News | None:
     """What the reader does not know of a job, None where it knows all."""
     seen = reader.jobs.get(job.id)
+    if seen is not None and seen.owner != job.owner:
+        seen = None  # a reader who listened to the one before must hear it all
     pictures = watched and job.snapshot is not None and (seen is None or seen.snapshot_version != job.snapshot_version)
     if seen is not None and (seen.version, seen.busy) == (job.version, job.busy) and not pictures:
         return None
     about = None
     if seen is None:
-        seen = reader.jobs[job.id] = _Seen()
+        seen = reader.jobs[job.id] = _Seen(job.owner)
         about = {"slug": job.slug, "config": job.config, "visitor": job.visitor, "sweep": job.sweep}
     series = _delta(job, seen)
     seen.version, seen.busy = job.version, job.busy

@@ -487,7 +487,7 @@ class Direct:
 
     def __init__(self, folder: Path, cores: float, gpus: float) -> None:
         self.name, self.cores, self.gpus = "here", cores, gpus
-        self._worker = Worker(Jobs(Store(folder), 1, build=build, config_of=config_of, alone=False))
+        self._worker = Worker(Jobs(folder, 1, build=build, config_of=config_of, alone=False))
 
     def call(self, name: str, *arguments: Any, **named: Any) -> Any:
         good, result = pickle.loads(answer(self._worker, name, arguments, named))

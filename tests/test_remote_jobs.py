@@ -1,0 +1,133 @@
+"""Mirrors of runs that other processes train: several workers, and workers that go away, here all in this process."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.claims import FileClaims
+from lib.job import Job, State
+from lib.remote_jobs import RemoteJobs
+from lib.worker import WorkerGoneError
+from tests.quadratic import QuadraticConfig, config_of
+from tests.test_jobs import Direct, Directs, assert_undisturbed, make, start, wait
+
+
+@pytest.fixture(autouse=True)
+def quick_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.remote_jobs.BUSY_SECONDS", 0.02)
+    monkeypatch.setattr("lib.remote_jobs.IDLE_SECONDS", 0.02)
+
+
+class Away(Direct):
+    """A worker that can be out of reach for some questions."""
+
+    unreachable: tuple[str, ...] = ()
+
+    def call(self, name: str, *arguments: Any, **named: Any) -> Any:
+        if name in self.unreachable:
+            raise WorkerGoneError("out of reach")
+        return super().call(name, *arguments, **named)
+
+
+def of_workers(folder: Path, count: int = 1) -> tuple[RemoteJobs, list[Away]]:
+    links = [Away(folder, 1, 0) for _ in range(count)]
+    return RemoteJobs(folder, Directs(list(links)), config_of=config_of), links
+
+
+def ask(jobs: RemoteJobs) -> None:
+    """Hear all that there is by now."""
+    for follower in jobs._followers.values():
+        follower.ask()
+
+
+def left_behind(folder: Path) -> Job:
+    """A run that a process has left in its middle."""
+    before = make(folder)
+    job = start(before, steps=250, nap=0.001)
+    wait(lambda: job.step > 20)
+    before.pause(job.id)
+    before.shutdown()
+    return job
+
+
+def test_a_worker_with_an_old_copy_of_a_run_does_not_speak_for_the_one_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lib.jobs.FOLLOW_EVERY", 0.02)
+    left = left_behind(tmp_path)
+    jobs, (one, two) = of_workers(tmp_path, 2)
+    job = jobs.get(left.id)
+    assert job is not None and job.state is State.PAUSED
+    copy = one._worker.jobs.in_memory()[job.id]  # the first one has opened it
+    start(jobs, steps=10**6, paused=True)  # now that has more to do
+    jobs.resume(job.id)
+    owner = two.call("owner")
+    wait(lambda: copy.elsewhere and copy.step > left.step)
+    for _ in range(3):
+        version = copy.version
+        wait(lambda version=version: copy.version > version)
+        ask(jobs)
+        assert (job.owner, job.elsewhere) == (owner, False) and jobs._counts(job)
+    one._worker.jobs._jobs.pop(job.id)
+    ask(jobs)
+    assert jobs.get(job.id) is job
+    wait(lambda: job.state is State.FINISHED)
+    assert_undisturbed(job, 250)
+    jobs.shutdown()
+
+
+def test_a_worker_that_takes_a_run_up_tells_all_of_it(tmp_path: Path) -> None:
+    left = left_behind(tmp_path)
+    jobs, _ = of_workers(tmp_path)
+    job = jobs.get(left.id)
+    assert job is not None
+    job.stream._series.clear()  # as if another worker had told of it meanwhile, and what this one said was not heard
+    jobs.resume(job.id)
+    wait(lambda: job.state is State.FINISHED)
+    assert_undisturbed(job, 250)
+    jobs.shutdown()
+
+
+def test_a_server_whose_folder_cannot_be_used_trains_in_memory_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lib.safe_store.RETRY_SECONDS", 0.05)
+    folder = tmp_path / "data"
+    folder.write_text("this is no folder")
+    jobs, _ = of_workers(folder)
+    job = start(jobs)
+    wait(lambda: job.state is State.FINISHED)
+    assert "kept in memory only" in jobs.trouble and [record.id for record in jobs.runs_of("me", None, 9)] == [job.id]
+    folder.unlink()
+    wait(lambda: not jobs.store.trouble and jobs.store.load(job.id) is not None)
+    jobs.shutdown()
+
+
+def test_a_worker_that_cannot_claim_its_name_is_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(claims: FileClaims, name: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileClaims, "claim", full)
+        link = Away(tmp_path, 1, 0)
+    jobs = RemoteJobs(tmp_path, Directs([link]), config_of=config_of)
+    job = start(jobs)
+    wait(lambda: job.state is State.FINISHED)
+    jobs.shutdown()
+
+
+def test_a_run_that_no_worker_takes_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.remote_jobs.PATIENCE_SECONDS", 0.0)
+    jobs, (link,) = of_workers(tmp_path)
+    old = start(jobs, paused=True)
+    link.unreachable = ("command", "begin")
+    with pytest.raises(WorkerGoneError):
+        jobs.start("quadratic", QuadraticConfig(), "me", instead_of=old.id)
+    with pytest.raises(WorkerGoneError):
+        start(jobs)
+    assert list(jobs._under_way()) == [old.id]
+    link.unreachable = ()
+    jobs.shutdown()
