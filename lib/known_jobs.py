@@ -24,6 +24,7 @@ from lib.values import shown
 
 KEPT_IN_MEMORY = 16  # ended jobs
 NO_LIMITS = Limits()
+Span = tuple[str, float, float]  # a visitor, from when to when
 Found = TypeVar("Found")
 Arguments = TypeVarTuple("Arguments")
 
@@ -177,6 +178,10 @@ class KnownJobs(ABC):
         """The visitor's runs of a demo, or of all, the newest first, as they stand now (see `Store.runs_of`)."""
         return self.now(self.store.runs_of(visitor, slug, limit, cells=cells))
 
+    def runs_in(self, spans: Sequence[Span]) -> list[RunRecord]:
+        """The runs that visitors began in spans of time, the newest first, as they stand now (see `Store.runs_in`)."""
+        return self.now(self.store.runs_in(spans))
+
     def now(self, records: Sequence[RunRecord]) -> list[RunRecord]:
         """Records from the store as their runs stand now."""
         with self.changed:
@@ -200,11 +205,21 @@ class KnownJobs(ABC):
         """Bring back a deleted run."""
         self._put_away(run_id, 0.0)
 
+    def rename(self, run_id: str, name: str) -> None:
+        """Give a run a name."""
+        self.store.rename(run_id, name)
+
     def _put_away(self, run_id: str, when: float) -> None:
         self.store.put_away(run_id, when)
+        self.show_away(run_id, when)
+
+    def show_away(self, run_id: str, when: float) -> None:
+        """Note in memory that a run was deleted, or brought back."""
         with self.changed:
-            if run_id in self._jobs:
-                self._jobs[run_id].deleted = bool(when)
+            job = self._jobs.get(run_id)
+            if job is not None:
+                job.deleted = bool(when)
+                job.version += 1
 
     def _forget_oldest(self) -> None:
         """Jobs that have ended are dropped from memory, except the latest; the store has them."""

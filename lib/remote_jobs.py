@@ -9,9 +9,10 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from lib import memory
 from lib.clearing import Clearing
 from lib.job import ACTIVE, Job, State, weights_in
 from lib.jobs import CLEAR_EVERY, NO_CLEARING, TIDY_EVERY
-from lib.known_jobs import KEPT_IN_MEMORY, NO_LIMITS, Arguments, Found, KnownJobs, Report
+from lib.known_jobs import KEPT_IN_MEMORY, NO_LIMITS, Arguments, Found, KnownJobs, Report, Span
 from lib.limits import Limits
 from lib.pace import Speed
 from lib.records import RunRecord
@@ -238,15 +239,32 @@ class RemoteJobs(KnownJobs):
 
     def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
         found = super().runs_of(visitor, slug, limit, cells=cells)
+        return self._with_unsaved(found, limit, "runs_of", visitor, slug, limit, cells=cells)
+
+    def runs_in(self, spans: Sequence[Span]) -> list[RunRecord]:
+        return self._with_unsaved(super().runs_in(spans), -1, "runs_in", spans)
+
+    def _with_unsaved(
+        self, found: list[RunRecord], limit: int, name: str, *arguments: Any, **named: Any
+    ) -> list[RunRecord]:
+        """Records, the newest first, with those that workers have: what a worker cannot write, this process cannot read."""
         if not self.trouble:
             return found
+        found = sorted(chain(found, *self._ask_all(name, *arguments, **named)), key=lambda record: record.updated)
         newest = {record.id: record for record in found}
-        for follower in self._followers.values():  # what a worker cannot write, this process cannot read
+        with self.changed:
+            away = {job.id for job in self._jobs.values() if job.deleted}  # as a worker has noted that cannot write it
+        left = [record for run_id, record in newest.items() if run_id not in away]
+        left.sort(key=lambda record: record.created, reverse=True)
+        return left if limit < 0 else left[:limit]
+
+    def _ask_all(self, name: str, *arguments: Any, **named: Any) -> list[Any]:
+        """What those workers answer that can be reached."""
+        found = []
+        for follower in self._followers.values():
             with suppress(WorkerGoneError):
-                more: list[RunRecord] = follower.link.call("runs_of", visitor, slug, limit, cells=cells)
-                newest |= {record.id: record for record in more}
-        found = sorted(newest.values(), key=lambda record: record.created, reverse=True)
-        return found if limit < 0 else found[:limit]
+                found.append(follower.link.call(name, *arguments, **named))
+        return found
 
     def get(self, run_id: str) -> Job | None:
         with self.changed:
@@ -387,13 +405,17 @@ class RemoteJobs(KnownJobs):
         with ThreadPoolExecutor(max(1, len(followers))) as pool:
             list(pool.map(lambda follower: follower.link.call("compute", function, arguments), followers))
 
+    # A worker that has the latest of a run writes: its own record would come after this process's, and undo that.
+
+    def rename(self, run_id: str, name: str) -> None:
+        if not any(self._ask_all("rename", run_id, name)):
+            super().rename(run_id, name)
+
     def _put_away(self, run_id: str, when: float) -> None:
-        super()._put_away(run_id, when)
-        with self.changed:
-            job = self._jobs.get(run_id)
-            follower = self._followers.get(job.owner) if job is not None else None
-        if follower is not None:
-            follower.link.call("put_away", run_id, when)
+        if any(self._ask_all("put_away", run_id, when)):
+            self.show_away(run_id, when)
+        else:
+            super()._put_away(run_id, when)
 
     def take_up(self, run_id: str) -> Job:
         job = self.get(run_id)
@@ -441,13 +463,10 @@ class RemoteJobs(KnownJobs):
     # The whole
 
     def alive(self) -> bool:
-        try:
-            return any(follower.link.call("alive") for follower in self._followers.values())
-        except WorkerGoneError:  # it is being replaced
-            return False
+        return any(self._ask_all("alive"))
 
     def report(self) -> Report:
-        reports: list[Report] = [follower.link.call("report") for follower in self._followers.values()]
+        reports: list[Report] = self._ask_all("report")
         states = {state: sum(report.states.get(state, 0) for report in reports) for state in State}
         waiting = sum(report.waiting for report in reports)
         longest = max((report.longest_wait for report in reports), default=0.0)

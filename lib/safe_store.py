@@ -183,6 +183,10 @@ class SafeStore:
     def keep(self, record: Kept) -> None:
         self._write(record.id, lambda store: store.keep(record))
 
+    def is_unsaved(self, name: str) -> bool:
+        """Whether memory has something of this run or sweep that the disk lacks."""
+        return name in self._unsaved
+
     # What can be left out while there is trouble
 
     def _tend(self, tend: Callable[[Store], Any]) -> None:

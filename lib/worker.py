@@ -15,7 +15,7 @@ import numpy as np
 from lib.history import Network
 from lib.job import ACTIVE, Job
 from lib.jobs import Jobs
-from lib.known_jobs import Report
+from lib.known_jobs import Report, Span
 from lib.limits import LimitError
 from lib.pace import Speed
 from lib.records import RunRecord
@@ -76,6 +76,10 @@ class Worker:
         """The same as `Jobs.runs_of`."""
         return self.jobs.runs_of(visitor, slug, limit, cells=cells)
 
+    def runs_in(self, spans: Sequence[Span]) -> list[RunRecord]:
+        """The same as `Jobs.runs_in`."""
+        return self.jobs.runs_in(spans)
+
     def take_over(self, run_id: str, speed: Speed, goes_on: bool, notice: str) -> None:
         """Have a run whose process has ended, from its last checkpoint on: paused, or training again."""
         found = self.jobs.get(run_id)
@@ -97,11 +101,22 @@ class Worker:
         assert name in COMMANDS
         getattr(self.jobs, name)(run_id, *arguments, **named)
 
-    def put_away(self, run_id: str, when: float) -> None:
-        """Delete a run, or bring it back."""
-        job = self.jobs.get(run_id)
-        if job is not None:
-            job.deleted = bool(when)
+    def rename(self, run_id: str, name: str) -> bool:
+        """Give a run a name, if this process has the latest of it: whether it has."""
+        if found := self._has_latest(run_id):
+            self.jobs.store.rename(run_id, name)
+        return found
+
+    def put_away(self, run_id: str, when: float) -> bool:
+        """Delete a run, or bring it back, if this process has the latest of it: whether it has."""
+        if found := self._has_latest(run_id):
+            self.jobs.store.put_away(run_id, when)
+        self.jobs.show_away(run_id, when)
+        return found
+
+    def _has_latest(self, run_id: str) -> bool:
+        job = self.jobs.in_memory().get(run_id)
+        return self.jobs.store.is_unsaved(run_id) or (job is not None and job.owner == self.jobs.owner)
 
     def weights(self, run_id: str) -> Mapping[str, np.ndarray] | None:
         """A job's networks as they are now."""

@@ -1,5 +1,7 @@
 """Mirrors of runs that other processes train: several workers, and workers that go away, here all in this process."""
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from lib.claims import FileClaims
 from lib.job import Job, State
 from lib.remote_jobs import RemoteJobs
+from lib.store import Store
 from lib.worker import WorkerGoneError
 from tests.quadratic import QuadraticConfig, config_of
 from tests.test_jobs import Direct, Directs, assert_undisturbed, make, start, wait
@@ -130,4 +133,64 @@ def test_a_run_that_no_worker_takes_counts_for_nothing(tmp_path: Path, monkeypat
         start(jobs)
     assert list(jobs._under_way()) == [old.id]
     link.unreachable = ()
+    jobs.shutdown()
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RemoteJobs, list[bool]]]:
+    """Jobs of a worker whose disk, and only its own, is full while the list is not empty."""
+    monkeypatch.setattr("lib.safe_store.RETRY_SECONDS", 0.05)
+    jobs, (link,) = of_workers(tmp_path)
+    disk, save = link._worker.jobs.store._disk, Store.save
+    is_full: list[bool] = []
+
+    def save_(store: Store, *values: Any) -> None:
+        if is_full and store is disk:
+            raise OSError(28, "No space left on device")
+        save(store, *values)
+
+    monkeypatch.setattr(Store, "save", save_)
+    yield jobs, is_full
+    jobs.shutdown()
+
+
+def test_what_is_renamed_and_deleted_while_a_workers_disk_is_full_stays_so(full: tuple[RemoteJobs, list[bool]]) -> None:
+    jobs, is_full = full
+    before = start(jobs, steps=10**6, nap=0.0001)
+    wait(lambda: before.step > 0)
+    is_full.append(True)
+    spans = [("me", 0.0, math.inf)]
+    kept, deleted = start(jobs), start(jobs)
+    wait(lambda: kept.state is deleted.state is State.FINISHED)
+    jobs.rename(kept.id, "my best")
+    jobs.delete(deleted.id), jobs.delete(before.id)
+    for runs in (jobs.runs_of("me", None, 9), jobs.runs_in(spans)):
+        assert [(run.id, run.name) for run in runs] == [(kept.id, "my best")]
+    is_full.clear()
+    wait(lambda: not jobs.trouble)
+    assert [(run.id, run.name) for run in jobs.store.runs_of("me", None, 9)] == [(kept.id, "my best")]
+    assert [run.id for run in jobs.runs_in(spans)] == [kept.id]
+
+
+def test_every_server_hears_that_a_run_was_deleted_and_brought_back(tmp_path: Path) -> None:
+    jobs, (link,) = of_workers(tmp_path)
+    other = RemoteJobs(tmp_path, Directs([link]), config_of=config_of)
+    job = start(jobs)
+    wait(lambda: job.state is State.FINISHED and other.get(job.id) is not None)
+    jobs.delete(job.id)
+    wait(lambda: other.get(job.id) is None)
+    jobs.restore(job.id)
+    wait(lambda: other.get(job.id) is not None)
+    assert link._worker.jobs.get(job.id) is not None
+    jobs.shutdown()
+
+
+def test_a_worker_that_is_away_just_now_is_left_out_of_the_report(tmp_path: Path) -> None:
+    jobs, (one, two) = of_workers(tmp_path, 2)
+    start(jobs, paused=True), start(jobs, paused=True)
+    assert sum(jobs.report().states.values()) == 2
+    one.unreachable = ("report", "alive")
+    assert sum(jobs.report().states.values()) == 1 and jobs.alive()
+    two.unreachable = ("alive",)
+    assert not jobs.alive()
     jobs.shutdown()
