@@ -279,6 +279,7 @@ class Jobs(KnownJobs):
         if job.elsewhere or not job.active or not self.store.take(job.id, job.owner, self.owner):
             return False
         job.owner = self.owner
+        job.version += 1
         return True
 
     def _restore(self, record: RunRecord) -> Job | None:

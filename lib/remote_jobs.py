@@ -29,6 +29,7 @@ from lib.records import RunRecord
 from lib.remote_job import News, RemoteJob
 from lib.settings import Config
 from lib.store import COMMAND_LINE, Store
+from lib.values import shown
 from lib.worker import WorkerGoneError
 
 LOG = logging.getLogger(__name__)
@@ -419,14 +420,10 @@ class RemoteJobs(KnownJobs):
 
     def take_up(self, run_id: str) -> Job:
         job = self.get(run_id)
-        follower = self._followers.get(job.owner) if job is not None else None
-        if follower is None:
-            follower = self._place(job) if job is not None else next(iter(self._followers.values()))
-            follower.link.call("take_up", run_id)
-            follower.ask()
-        taken = self.get(run_id)
-        assert taken is not None
-        return taken
+        if job is None:
+            raise ValueError(f"The run {shown(run_id)} is not in {self.store.name}: check the id.")
+        self._tell(job, "take_up", run_id)
+        return self.get(run_id) or job
 
     # Workers that go away
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lib.history import Network
-from lib.job import ACTIVE, Job
+from lib.job import ACTIVE, Job, State
 from lib.jobs import Jobs
 from lib.known_jobs import Report, Span
 from lib.limits import LimitError
@@ -21,6 +21,7 @@ from lib.pace import Speed
 from lib.records import RunRecord
 from lib.remote_job import PLAIN, News, Order
 from lib.stream import Delta
+from lib.values import shown
 
 FORGET_READERS = 60.0  # seconds after they have asked last
 COMMANDS = ("pause", "resume", "step", "stop", "set_live", "set_speed")
@@ -93,8 +94,9 @@ class Worker:
             self.jobs.resume(run_id)
 
     def take_up(self, run_id: str) -> None:
-        """The same as `Jobs.take_up`."""
-        self.jobs.take_up(run_id)
+        """The same as `Jobs.take_up`; what this process trains for somebody else is not taken from them."""
+        if self.jobs.take_up(run_id).state is not State.PAUSED:
+            raise ValueError(f"The run {shown(run_id)} is being trained: pause it first.")
 
     def command(self, name: str, run_id: str, *arguments: Any, **named: Any) -> None:
         """What `Jobs` calls so."""
@@ -176,10 +178,10 @@ class Worker:
             return reader
 
 
-def answer(worker: Worker, name: str, arguments: Any, named: Any) -> bytes:
-    """The pickled pair of True and what a method of the worker returns, or False and what it raises."""
+def answer(worker: Callable[[], Worker], name: str, arguments: Any, named: Any) -> bytes:
+    """The pickled pair of True and what a method of the worker returns, or False and what that or `worker` raises."""
     try:
-        return pickle.dumps((True, getattr(worker, name)(*arguments, **named)), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((True, getattr(worker(), name)(*arguments, **named)), pickle.HIGHEST_PROTOCOL)
     except Exception as error:
         return pickle.dumps((False, _sendable(error)))
 

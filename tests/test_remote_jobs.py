@@ -194,3 +194,17 @@ def test_a_worker_that_is_away_just_now_is_left_out_of_the_report(tmp_path: Path
     two.unreachable = ("alive",)
     assert not jobs.alive()
     jobs.shutdown()
+
+
+def test_only_a_run_that_rests_is_taken_up(tmp_path: Path) -> None:
+    left = left_behind(tmp_path)
+    jobs, (link,) = of_workers(tmp_path)
+    ended, going = start(jobs, steps=1), start(jobs, steps=10**8)
+    wait(lambda: ended.state is State.FINISHED and going.step > 0)
+    for run_id, says in ((ended.id, "has ended"), (going.id, "is being trained"), ("nobody", "is not in")):
+        with pytest.raises(ValueError, match=says):
+            jobs.take_up(run_id)
+    assert going.state is State.RUNNING
+    job = jobs.take_up(left.id)
+    assert (job.owner, job.state) == (link.call("owner"), State.PAUSED)
+    jobs.shutdown()
