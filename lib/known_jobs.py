@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 import numpy as np
 
-from lib.job import Job, State
+from lib.job import Job, State, weights_in
 from lib.limits import Limits
 from lib.pace import Speed
 from lib.records import RunRecord
@@ -196,6 +196,10 @@ class KnownJobs(ABC):
         job = self.get(run_id)
         return job.stream.curve(name) if job is not None else (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
+    def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
+        """A job's networks as they are now, or, where another process trains it, as that has saved them last."""
+        return weights_in(self.store.arrays(job.id)) if job.elsewhere else job.weights()
+
     def delete(self, run_id: str) -> None:
         """Stop a run and put it away; for a day `restore` brings it back."""
         self.stop(run_id)
@@ -242,10 +246,6 @@ class KnownJobs(ABC):
         """Whether a job that has not ended is trained here. The lock is held."""
 
     @abstractmethod
-    def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
-        """A job's networks as they are now, or, where another process trains it, as that has saved them last."""
-
-    @abstractmethod
     def take_up(self, run_id: str) -> Job:
         """A run that another process has left, to go on with here. Raises ValueError when there is none, or it still goes on."""
 
@@ -283,7 +283,7 @@ class KnownJobs(ABC):
 
     @abstractmethod
     def compute_everywhere(self, function: Callable[[*Arguments], object], *arguments: *Arguments) -> None:
-        """Run a function as `compute` does, wherever networks are trained."""
+        """Run a function as `compute` does, wherever networks are trained, or will be."""
 
     @abstractmethod
     def alive(self) -> bool:

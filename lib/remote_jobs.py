@@ -9,14 +9,12 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
-
-import numpy as np
 
 from lib import memory
 from lib.clearing import Clearing
@@ -118,6 +116,7 @@ class RemoteJobs(KnownJobs):
         self._fleet, self.outlives = fleet, fleet.outlives
         self.closed = threading.Event()
         self._followers: dict[str, _Follower] = {}
+        self._everywhere: list[tuple[Callable[..., object], tuple[Any, ...]]] = []  # what was computed on every worker
         self._gathering = threading.Lock()
         self._clearing = clearing
         self._gather()
@@ -135,11 +134,20 @@ class RemoteJobs(KnownJobs):
                 try:
                     follower = _Follower(link, self)
                     self._followers = {**self._followers, follower.owner: follower}
+                    threading.Thread(target=self._catch_up, args=(follower,), name="catch up", daemon=True).start()
                 except Exception as error:
                     LOG.error("the worker on %s cannot be used: %s", link.name, error)
                     failed = error
             if failed is not None and not self._followers:
                 raise failed
+
+    def _catch_up(self, follower: _Follower) -> None:
+        """Have a worker that begins later compute what all others did."""
+        for function, arguments in list(self._everywhere):
+            try:
+                follower.link.call("compute", function, arguments)
+            except Exception:
+                LOG.exception("the worker on %s could not catch up", follower.link.name)
 
     # Workers that go on without this process, and others that come
 
@@ -221,10 +229,10 @@ class RemoteJobs(KnownJobs):
             found = follower.link.call(what, job.id, *arguments) if follower is not None else None
             if found is not None:
                 return found
-        arrays = self.store.arrays(job.id)
         if what == "weights":
-            return weights_in(arrays)
-        stored = self._restored(job.id)
+            return weights_in(self.store.arrays(job.id))
+        record = self.store.load(job.id)
+        stored = self._restored(record) if record is not None else None
         return stored.history.at(*arguments) if stored is not None else None
 
     # What is known
@@ -289,11 +297,14 @@ class RemoteJobs(KnownJobs):
             with suppress(WorkerGoneError):
                 self._tell(record, "open", run_id)
         with self.changed:
-            job = self._jobs.get(run_id)
-            if job is None and (job := self._restored(run_id)) is not None and not job.active:
-                self._jobs[run_id] = job
+            if run_id in self._jobs or record is None:
+                return self._jobs.get(run_id)
+        job = self._restored(record)  # nobody waits for the lock while that is read
+        with self.changed:
+            if job is not None and not job.active:
+                self._jobs.setdefault(run_id, job)
                 self._forget_oldest()
-            return job
+            return self._jobs.get(run_id, job)
 
     def _forget_oldest(self) -> None:
         """What was read from the store is dropped, except the latest. What a worker has told of stays until it drops that: it
@@ -302,23 +313,17 @@ class RemoteJobs(KnownJobs):
         for job in read[:-KEPT_IN_MEMORY]:
             del self._jobs[job.id]
 
-    def _restored(self, run_id: str) -> RemoteJob | None:
+    def _restored(self, record: RunRecord) -> RemoteJob | None:
         """A job as the store has it. A record whose settings are no longer valid is not shown."""
-        record = self.store.load(run_id)
-        if record is None:
-            return None
         try:
             config = self._config_of(record.slug)(**record.config)
-            job = RemoteJob.restored(record, config, self.store.arrays(run_id))
+            job = RemoteJob.restored(record, config, self.store.arrays(record.id))
         except (ValueError, LookupError, KeyError) as error:
-            LOG.error("run %s cannot be restored: %s", run_id, error)
+            LOG.error("run %s cannot be restored: %s", record.id, error)
             return None
         job.owner, job.limits = record.owner, self._limits
         job.ask = lambda what, *arguments: self._ask(job, what, *arguments)
         return job
-
-    def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
-        return weights_in(self.store.arrays(job.id)) if job.elsewhere else job.weights()
 
     def _counts(self, job: Job) -> bool:
         return not job.elsewhere and (job.owner in self._followers or job.owner == self.owner)
@@ -326,26 +331,29 @@ class RemoteJobs(KnownJobs):
     # Commands
 
     def _place(self, job: Job | RunRecord) -> _Follower:
-        """The worker that a run is given to.
-
-        One with a GPU where the run asks for that and there is one, else one without; among these one that has the fewest of
-        its person's for each core, and then the fewest of all.
-        """
-        followers = list(self._followers.values())
-        if not followers:
-            raise WorkerGoneError("No training process can be reached just now: try again in a moment.")
+        """The worker that a run is given to: one with a GPU where the run asks for that and there is one, else one without."""
         wants = isinstance(job, Job) and bool(getattr(job.config, "wants_gpu", False))
-        fitting = [follower for follower in followers if (follower.link.gpus > 0) == wants] or followers
+        fitting = [follower for follower in self._followers.values() if (follower.link.gpus > 0) == wants]
+        return self._least_busy(fitting, job.visitor)
+
+    def _least_busy(self, among: list[_Follower], visitor: str = "") -> _Follower:
+        """Of these workers, or else of all, one that has the fewest of a person's runs for each core, and then the fewest of all.
+
+        Raises WorkerGoneError where there is none.
+        """
+        among = among or list(self._followers.values())
+        if not among:
+            raise WorkerGoneError("No training process can be reached just now: try again in a moment.")
         with self.changed:
             active = [other for other in self._jobs.values() if other.active]
         loads = Counter(other.owner for other in active)
-        own = Counter(other.owner for other in active if other.visitor == job.visitor)
+        own = Counter(other.owner for other in active if other.visitor == visitor)
 
         def load(follower: _Follower) -> tuple[float, float]:
             cores = max(1.0, follower.link.cores)
             return own[follower.owner] / cores, loads[follower.owner] / cores
 
-        return min(fitting, key=load)
+        return min(among, key=load)
 
     def _enter(self, job: Job) -> None:
         assert isinstance(job, RemoteJob)
@@ -395,13 +403,11 @@ class RemoteJobs(KnownJobs):
         self._command("set_speed", run_id, speed)
 
     def compute(self, function: Callable[[*Arguments], Found], *arguments: *Arguments) -> Found:
-        follower = next(iter(self._followers.values()), None)
-        if follower is None:
-            raise WorkerGoneError("No training process can be reached just now: try again in a moment.")
-        result: Found = follower.link.call("compute", function, arguments)
+        result: Found = self._least_busy([]).link.call("compute", function, arguments)
         return result
 
     def compute_everywhere(self, function: Callable[[*Arguments], object], *arguments: *Arguments) -> None:
+        self._everywhere.append((function, arguments))
         followers = list(self._followers.values())
         with ThreadPoolExecutor(max(1, len(followers))) as pool:
             list(pool.map(lambda follower: follower.link.call("compute", function, arguments), followers))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -207,4 +208,41 @@ def test_only_a_run_that_rests_is_taken_up(tmp_path: Path) -> None:
     assert going.state is State.RUNNING
     job = jobs.take_up(left.id)
     assert (job.owner, job.state) == (link.call("owner"), State.PAUSED)
+    jobs.shutdown()
+
+
+def test_what_pages_compute_goes_to_the_worker_with_least_to_do_and_to_those_that_come_later(tmp_path: Path) -> None:
+    links = [Away(tmp_path, 1, 0), Away(tmp_path, 1, 0)]
+    fleet = Directs([links[0]])
+    jobs = RemoteJobs(tmp_path, fleet, config_of=config_of)
+    found: list[str] = []
+    jobs.compute_everywhere(found.append, "ready")
+    fleet._links.append(links[1])
+    jobs._gather()
+    wait(lambda: found == ["ready", "ready"])
+    start(jobs, steps=10**6, paused=True)
+    links[0].unreachable = ("compute",)  # which has a run
+    assert jobs.compute(divmod, 7, 2) == (3, 1)
+    jobs.shutdown()
+
+
+def test_an_ended_run_is_read_once_and_by_nobody_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = make(tmp_path)
+    job = start(before)
+    wait(lambda: job.state is State.FINISHED)
+    before.shutdown()
+    jobs, _ = of_workers(tmp_path)
+    read: list[str] = []
+    arrays, load = jobs.store.arrays, jobs.store.load
+
+    def free(run_id: str) -> None:
+        with ThreadPoolExecutor(1) as other:  # a thread of its own, as the lock may be taken twice by one
+            other.submit(jobs.changed.acquire, timeout=1).result()
+            other.submit(jobs.changed.release).result()
+        read.append(run_id)
+
+    monkeypatch.setattr(jobs.store, "arrays", lambda run_id: (free(run_id), arrays(run_id))[1])
+    monkeypatch.setattr(jobs.store, "load", lambda run_id: (free(run_id), load(run_id))[1])
+    again = jobs.get(job.id)
+    assert again is not None and jobs.get(job.id) is again and len(read) == 2
     jobs.shutdown()
