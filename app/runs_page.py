@@ -179,7 +179,7 @@ def _ask_to_open(record: RunRecord) -> None:
 
 
 def _rename(run_id: str, key: str) -> None:
-    jobs().store.rename(run_id, st.session_state[key].strip())
+    jobs().rename(run_id, st.session_state[key].strip())
 
 
 def _delete(run_ids: list[str]) -> None:

@@ -64,7 +64,7 @@ def rooms() -> Rooms:
 
 def _rooms() -> Rooms:
     if not hasattr(_PROCESS, "rooms"):
-        _PROCESS.rooms = Rooms(_jobs().store, config_of=lambda slug: get(slug).config, now=_jobs().now)
+        _PROCESS.rooms = Rooms(_jobs().store, config_of=lambda slug: get(slug).config, runs_in=_jobs().runs_in)
     found: Rooms = _PROCESS.rooms
     return found
 

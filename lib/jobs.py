@@ -10,18 +10,16 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lib import chunk, memory
 from lib.clearing import Clearing
-from lib.job import ACTIVE, Job, State, weights_in
+from lib.job import ACTIVE, Job, State
 from lib.known_jobs import NO_LIMITS, Arguments, Found, KnownJobs, Report
 from lib.limits import Limits
 from lib.pace import Speed
@@ -139,9 +137,6 @@ class Jobs(KnownJobs):
             return job
 
     # Commands
-
-    def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
-        return weights_in(self.store.arrays(job.id)) if job.elsewhere else job.weights()
 
     def pause(self, run_id: str) -> None:
         with self.changed:
@@ -279,6 +274,7 @@ class Jobs(KnownJobs):
         if job.elsewhere or not job.active or not self.store.take(job.id, job.owner, self.owner):
             return False
         job.owner = self.owner
+        job.version += 1
         return True
 
     def _restore(self, record: RunRecord) -> Job | None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 import numpy as np
 
-from lib.job import Job, State
+from lib.job import Job, State, weights_in
 from lib.limits import Limits
 from lib.pace import Speed
 from lib.records import RunRecord
@@ -24,6 +24,7 @@ from lib.values import shown
 
 KEPT_IN_MEMORY = 16  # ended jobs
 NO_LIMITS = Limits()
+Span = tuple[str, float, float]  # a visitor, from when to when
 Found = TypeVar("Found")
 Arguments = TypeVarTuple("Arguments")
 
@@ -141,9 +142,14 @@ class KnownJobs(ABC):
                 self.check_limits(job.visitor, job.limits)
             self._jobs[job.id] = job  # it counts from now on
         job.touch()
-        if instead_of:
-            self.stop(instead_of)
-        self._enter(job)
+        try:
+            if instead_of:
+                self.stop(instead_of)
+            self._enter(job)
+        except BaseException:
+            with self.changed:
+                self._jobs.pop(job.id, None)
+            raise
         return job
 
     def check_limits(self, visitor: str, limits: Limits | None = None, *, steps: int = 0, besides: str = "") -> None:
@@ -172,6 +178,10 @@ class KnownJobs(ABC):
         """The visitor's runs of a demo, or of all, the newest first, as they stand now (see `Store.runs_of`)."""
         return self.now(self.store.runs_of(visitor, slug, limit, cells=cells))
 
+    def runs_in(self, spans: Sequence[Span]) -> list[RunRecord]:
+        """The runs that visitors began in spans of time, the newest first, as they stand now (see `Store.runs_in`)."""
+        return self.now(self.store.runs_in(spans))
+
     def now(self, records: Sequence[RunRecord]) -> list[RunRecord]:
         """Records from the store as their runs stand now."""
         with self.changed:
@@ -186,6 +196,10 @@ class KnownJobs(ABC):
         job = self.get(run_id)
         return job.stream.curve(name) if job is not None else (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
+    def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
+        """A job's networks as they are now, or, where another process trains it, as that has saved them last."""
+        return weights_in(self.store.arrays(job.id)) if job.elsewhere else job.weights()
+
     def delete(self, run_id: str) -> None:
         """Stop a run and put it away; for a day `restore` brings it back."""
         self.stop(run_id)
@@ -195,11 +209,21 @@ class KnownJobs(ABC):
         """Bring back a deleted run."""
         self._put_away(run_id, 0.0)
 
+    def rename(self, run_id: str, name: str) -> None:
+        """Give a run a name."""
+        self.store.rename(run_id, name)
+
     def _put_away(self, run_id: str, when: float) -> None:
         self.store.put_away(run_id, when)
+        self.show_away(run_id, when)
+
+    def show_away(self, run_id: str, when: float) -> None:
+        """Note in memory that a run was deleted, or brought back."""
         with self.changed:
-            if run_id in self._jobs:
-                self._jobs[run_id].deleted = bool(when)
+            job = self._jobs.get(run_id)
+            if job is not None:
+                job.deleted = bool(when)
+                job.version += 1
 
     def _forget_oldest(self) -> None:
         """Jobs that have ended are dropped from memory, except the latest; the store has them."""
@@ -220,10 +244,6 @@ class KnownJobs(ABC):
     @abstractmethod
     def _counts(self, job: Job) -> bool:
         """Whether a job that has not ended is trained here. The lock is held."""
-
-    @abstractmethod
-    def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
-        """A job's networks as they are now, or, where another process trains it, as that has saved them last."""
 
     @abstractmethod
     def take_up(self, run_id: str) -> Job:
@@ -263,7 +283,7 @@ class KnownJobs(ABC):
 
     @abstractmethod
     def compute_everywhere(self, function: Callable[[*Arguments], object], *arguments: *Arguments) -> None:
-        """Run a function as `compute` does, wherever networks are trained."""
+        """Run a function as `compute` does, wherever networks are trained, or will be."""
 
     @abstractmethod
     def alive(self) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError
+from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lib.remote_jobs import Link
@@ -30,6 +30,7 @@ LOOK_SECONDS = 0.5
 LOCAL = "local"
 LEFT_OUT = [".venv", ".git", "**/__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"]
 PASSED_ON = ("UNROLLED_", "TF_", "XLA_")  # variables that a worker needs as well
+SECRET = ("UNROLLED_HOST_CODE", "UNROLLED_STORE")  # of these: Ray keeps and shows what is passed on
 
 
 class RayWorker:
@@ -43,10 +44,15 @@ class RayWorker:
 
     def call(self, name: str, arguments: Any, named: Any) -> bytes:
         """What the worker's method `name` returns or raises (see `answer`)."""
+        return answer(self._begun, name, arguments, named)
+
+    def _begun(self) -> Worker:
         with self._lock:
             if self._worker is None:
+                if isinstance(self._setup.place, str):
+                    os.environ["UNROLLED_STORE"] = self._setup.place  # texts are there too (lib.texts)
                 self._worker = begin_worker(self._setup, alone=False)
-        return answer(self._worker, name, arguments, named)
+            return self._worker
 
 
 def _end_with(raylet: int) -> None:
@@ -70,7 +76,7 @@ class RayLink:
             found: bytes = ray.get(self._actor.call.remote(name, arguments, named), timeout=CALL_SECONDS)
         except GetTimeoutError as error:
             raise WorkerGoneError(f"The worker on {self.name} did not answer within {CALL_SECONDS:.0f} s.") from error
-        except (RayActorError, RayError) as error:
+        except RayError as error:
             raise WorkerGoneError(f"The worker on {self.name} has gone.") from error
         good, result = pickle.loads(found)
         if not good:
@@ -91,8 +97,7 @@ class RayFleet:
         """`address` is that of a cluster ("10.0.0.5:6379", or "auto" for one on this machine), or "local"."""
         self.outlives = address != LOCAL
         self._setup = replace(setup, key=b"")
-        variables = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
-        environment = {"working_dir": str(ROOT), "excludes": LEFT_OUT, "env_vars": variables}
+        environment = {"working_dir": str(ROOT), "excludes": LEFT_OUT, "env_vars": _variables(setup.place)}
         common: dict[str, Any] = {
             "namespace": NAMESPACE,
             "runtime_env": environment,
@@ -129,6 +134,13 @@ class RayFleet:
                 except Exception:
                     LOG.exception("the worker on %s did not end well", link.name)
         ray.shutdown()
+
+
+def _variables(place: Path | str) -> dict[str, str]:
+    """What workers need of this process's environment. Where the store is no folder, each node has a data folder of its own."""
+    left_out = SECRET if isinstance(place, Path) else (*SECRET, "UNROLLED_HOME")
+    passed_on = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    return {name: value for name, value in passed_on.items() if name not in left_out}
 
 
 def _cores(node: dict[str, Any]) -> int:

@@ -40,7 +40,7 @@ class Order:
 
 @dataclass(frozen=True)
 class News:
-    """What a reader does not know yet of a job. `about` is who it is, told the first time."""
+    """What a reader does not know yet of a job. `about` is who it is, told when all of it is."""
 
     id: str
     about: dict[str, Any] | None

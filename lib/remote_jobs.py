@@ -9,25 +9,25 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
-
-import numpy as np
 
 from lib import memory
 from lib.clearing import Clearing
 from lib.job import ACTIVE, Job, State, weights_in
 from lib.jobs import CLEAR_EVERY, NO_CLEARING, TIDY_EVERY
-from lib.known_jobs import KEPT_IN_MEMORY, NO_LIMITS, Arguments, Found, KnownJobs, Report
+from lib.known_jobs import KEPT_IN_MEMORY, NO_LIMITS, Arguments, Found, KnownJobs, Report, Span
 from lib.limits import Limits
 from lib.pace import Speed
 from lib.records import RunRecord
 from lib.remote_job import News, RemoteJob
 from lib.settings import Config
 from lib.store import COMMAND_LINE, Store
+from lib.values import shown
 from lib.worker import WorkerGoneError
 
 LOG = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class _Follower:
 
     def __init__(self, link: Link, jobs: "RemoteJobs") -> None:
         self.link, self.owner = link, str(link.call("owner"))
-        if not jobs.store.is_alive(self.owner):
+        if not jobs.store.is_alive(self.owner) and not link.call("trouble"):  # or else it could not claim its name
             raise ApartError(
                 f"The worker on {link.name} keeps its runs elsewhere than this server: have all of them use one database, "
                 "by UNROLLED_STORE."
@@ -116,6 +116,7 @@ class RemoteJobs(KnownJobs):
         self._fleet, self.outlives = fleet, fleet.outlives
         self.closed = threading.Event()
         self._followers: dict[str, _Follower] = {}
+        self._everywhere: list[tuple[Callable[..., object], tuple[Any, ...]]] = []  # what was computed on every worker
         self._gathering = threading.Lock()
         self._clearing = clearing
         self._gather()
@@ -133,11 +134,20 @@ class RemoteJobs(KnownJobs):
                 try:
                     follower = _Follower(link, self)
                     self._followers = {**self._followers, follower.owner: follower}
+                    threading.Thread(target=self._catch_up, args=(follower,), name="catch up", daemon=True).start()
                 except Exception as error:
                     LOG.error("the worker on %s cannot be used: %s", link.name, error)
                     failed = error
             if failed is not None and not self._followers:
                 raise failed
+
+    def _catch_up(self, follower: _Follower) -> None:
+        """Have a worker that begins later compute what all others did."""
+        for function, arguments in list(self._everywhere):
+            try:
+                follower.link.call("compute", function, arguments)
+            except Exception:
+                LOG.exception("the worker on %s could not catch up", follower.link.name)
 
     # Workers that go on without this process, and others that come
 
@@ -184,10 +194,12 @@ class RemoteJobs(KnownJobs):
             )
 
     def take(self, follower: _Follower, news: list[News], gone: list[str]) -> None:
-        """Take in what a worker tells."""
+        """Take in what a worker tells. Of a run that another one has it may have a copy, of which it tells as well."""
         with self.changed:
             for each in news:
                 job = self._jobs.get(each.id)
+                if job is not None and each.values["owner"] != follower.owner and self._has_another(follower, job):
+                    continue
                 if job is None:
                     if each.about is None:
                         continue
@@ -195,8 +207,13 @@ class RemoteJobs(KnownJobs):
                 assert isinstance(job, RemoteJob)
                 job.take(each)
             for run_id in gone:
-                self._jobs.pop(run_id, None)  # the worker's store has it
+                if run_id in self._jobs and not self._has_another(follower, self._jobs[run_id]):
+                    del self._jobs[run_id]  # the worker's store has it
             self.changed.notify_all()
+
+    def _has_another(self, follower: _Follower, job: Job) -> bool:
+        """Whether it is another worker that has a job."""
+        return job.owner != follower.owner and job.owner in self._followers
 
     def _new(self, *about: Any, **more: Any) -> RemoteJob:
         job = RemoteJob(*about, **more)
@@ -212,10 +229,10 @@ class RemoteJobs(KnownJobs):
             found = follower.link.call(what, job.id, *arguments) if follower is not None else None
             if found is not None:
                 return found
-        arrays = self.store.arrays(job.id)
         if what == "weights":
-            return weights_in(arrays)
-        stored = self._restored(job.id)
+            return weights_in(self.store.arrays(job.id))
+        record = self.store.load(job.id)
+        stored = self._restored(record) if record is not None else None
         return stored.history.at(*arguments) if stored is not None else None
 
     # What is known
@@ -231,15 +248,32 @@ class RemoteJobs(KnownJobs):
 
     def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
         found = super().runs_of(visitor, slug, limit, cells=cells)
+        return self._with_unsaved(found, limit, "runs_of", visitor, slug, limit, cells=cells)
+
+    def runs_in(self, spans: Sequence[Span]) -> list[RunRecord]:
+        return self._with_unsaved(super().runs_in(spans), -1, "runs_in", spans)
+
+    def _with_unsaved(
+        self, found: list[RunRecord], limit: int, name: str, *arguments: Any, **named: Any
+    ) -> list[RunRecord]:
+        """Records, the newest first, with those that workers have: what a worker cannot write, this process cannot read."""
         if not self.trouble:
             return found
+        found = sorted(chain(found, *self._ask_all(name, *arguments, **named)), key=lambda record: record.updated)
         newest = {record.id: record for record in found}
-        for follower in self._followers.values():  # what a worker cannot write, this process cannot read
+        with self.changed:
+            away = {job.id for job in self._jobs.values() if job.deleted}  # as a worker has noted that cannot write it
+        left = [record for run_id, record in newest.items() if run_id not in away]
+        left.sort(key=lambda record: record.created, reverse=True)
+        return left if limit < 0 else left[:limit]
+
+    def _ask_all(self, name: str, *arguments: Any, **named: Any) -> list[Any]:
+        """What those workers answer that can be reached."""
+        found = []
+        for follower in self._followers.values():
             with suppress(WorkerGoneError):
-                more: list[RunRecord] = follower.link.call("runs_of", visitor, slug, limit, cells=cells)
-                newest |= {record.id: record for record in more}
-        found = sorted(newest.values(), key=lambda record: record.created, reverse=True)
-        return found if limit < 0 else found[:limit]
+                found.append(follower.link.call(name, *arguments, **named))
+        return found
 
     def get(self, run_id: str) -> Job | None:
         with self.changed:
@@ -263,11 +297,14 @@ class RemoteJobs(KnownJobs):
             with suppress(WorkerGoneError):
                 self._tell(record, "open", run_id)
         with self.changed:
-            job = self._jobs.get(run_id)
-            if job is None and (job := self._restored(run_id)) is not None and not job.active:
-                self._jobs[run_id] = job
+            if run_id in self._jobs or record is None:
+                return self._jobs.get(run_id)
+        job = self._restored(record)  # nobody waits for the lock while that is read
+        with self.changed:
+            if job is not None and not job.active:
+                self._jobs.setdefault(run_id, job)
                 self._forget_oldest()
-            return job
+            return self._jobs.get(run_id, job)
 
     def _forget_oldest(self) -> None:
         """What was read from the store is dropped, except the latest. What a worker has told of stays until it drops that: it
@@ -276,23 +313,17 @@ class RemoteJobs(KnownJobs):
         for job in read[:-KEPT_IN_MEMORY]:
             del self._jobs[job.id]
 
-    def _restored(self, run_id: str) -> RemoteJob | None:
+    def _restored(self, record: RunRecord) -> RemoteJob | None:
         """A job as the store has it. A record whose settings are no longer valid is not shown."""
-        record = self.store.load(run_id)
-        if record is None:
-            return None
         try:
             config = self._config_of(record.slug)(**record.config)
-            job = RemoteJob.restored(record, config, self.store.arrays(run_id))
+            job = RemoteJob.restored(record, config, self.store.arrays(record.id))
         except (ValueError, LookupError, KeyError) as error:
-            LOG.error("run %s cannot be restored: %s", run_id, error)
+            LOG.error("run %s cannot be restored: %s", record.id, error)
             return None
         job.owner, job.limits = record.owner, self._limits
         job.ask = lambda what, *arguments: self._ask(job, what, *arguments)
         return job
-
-    def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
-        return weights_in(self.store.arrays(job.id)) if job.elsewhere else job.weights()
 
     def _counts(self, job: Job) -> bool:
         return not job.elsewhere and (job.owner in self._followers or job.owner == self.owner)
@@ -300,35 +331,33 @@ class RemoteJobs(KnownJobs):
     # Commands
 
     def _place(self, job: Job | RunRecord) -> _Follower:
-        """The worker that a run is given to.
-
-        One with a GPU where the run asks for that and there is one, else one without; among these one that has the fewest of
-        its person's for each core, and then the fewest of all.
-        """
-        followers = list(self._followers.values())
-        if not followers:
-            raise WorkerGoneError("No training process can be reached just now: try again in a moment.")
+        """The worker that a run is given to: one with a GPU where the run asks for that and there is one, else one without."""
         wants = isinstance(job, Job) and bool(getattr(job.config, "wants_gpu", False))
-        fitting = [follower for follower in followers if (follower.link.gpus > 0) == wants] or followers
+        fitting = [follower for follower in self._followers.values() if (follower.link.gpus > 0) == wants]
+        return self._least_busy(fitting, job.visitor)
+
+    def _least_busy(self, among: list[_Follower], visitor: str = "") -> _Follower:
+        """Of these workers, or else of all, one that has the fewest of a person's runs for each core, and then the fewest of all.
+
+        Raises WorkerGoneError where there is none.
+        """
+        among = among or list(self._followers.values())
+        if not among:
+            raise WorkerGoneError("No training process can be reached just now: try again in a moment.")
         with self.changed:
             active = [other for other in self._jobs.values() if other.active]
         loads = Counter(other.owner for other in active)
-        own = Counter(other.owner for other in active if other.visitor == job.visitor)
+        own = Counter(other.owner for other in active if other.visitor == visitor)
 
         def load(follower: _Follower) -> tuple[float, float]:
             cores = max(1.0, follower.link.cores)
             return own[follower.owner] / cores, loads[follower.owner] / cores
 
-        return min(fitting, key=load)
+        return min(among, key=load)
 
     def _enter(self, job: Job) -> None:
         assert isinstance(job, RemoteJob)
-        try:
-            self._tell(job, "begin", job.order())
-        except BaseException:
-            with self.changed:
-                self._jobs.pop(job.id, None)
-            raise
+        self._tell(job, "begin", job.order())
 
     def _tell(self, job: Job | RunRecord, name: str, *arguments: Any, **named: Any) -> None:
         """Tell something to the worker that has a run, or is to have it. One that has just gone is waited for to be replaced."""
@@ -374,35 +403,33 @@ class RemoteJobs(KnownJobs):
         self._command("set_speed", run_id, speed)
 
     def compute(self, function: Callable[[*Arguments], Found], *arguments: *Arguments) -> Found:
-        follower = next(iter(self._followers.values()), None)
-        if follower is None:
-            raise WorkerGoneError("No training process can be reached just now: try again in a moment.")
-        result: Found = follower.link.call("compute", function, arguments)
+        result: Found = self._least_busy([]).link.call("compute", function, arguments)
         return result
 
     def compute_everywhere(self, function: Callable[[*Arguments], object], *arguments: *Arguments) -> None:
+        self._everywhere.append((function, arguments))
         followers = list(self._followers.values())
         with ThreadPoolExecutor(max(1, len(followers))) as pool:
             list(pool.map(lambda follower: follower.link.call("compute", function, arguments), followers))
 
+    # A worker that has the latest of a run writes: its own record would come after this process's, and undo that.
+
+    def rename(self, run_id: str, name: str) -> None:
+        if not any(self._ask_all("rename", run_id, name)):
+            super().rename(run_id, name)
+
     def _put_away(self, run_id: str, when: float) -> None:
-        super()._put_away(run_id, when)
-        with self.changed:
-            job = self._jobs.get(run_id)
-            follower = self._followers.get(job.owner) if job is not None else None
-        if follower is not None:
-            follower.link.call("put_away", run_id, when)
+        if any(self._ask_all("put_away", run_id, when)):
+            self.show_away(run_id, when)
+        else:
+            super()._put_away(run_id, when)
 
     def take_up(self, run_id: str) -> Job:
         job = self.get(run_id)
-        follower = self._followers.get(job.owner) if job is not None else None
-        if follower is None:
-            follower = self._place(job) if job is not None else next(iter(self._followers.values()))
-            follower.link.call("take_up", run_id)
-            follower.ask()
-        taken = self.get(run_id)
-        assert taken is not None
-        return taken
+        if job is None:
+            raise ValueError(f"The run {shown(run_id)} is not in {self.store.name}: check the id.")
+        self._tell(job, "take_up", run_id)
+        return self.get(run_id) or job
 
     # Workers that go away
 
@@ -439,13 +466,10 @@ class RemoteJobs(KnownJobs):
     # The whole
 
     def alive(self) -> bool:
-        try:
-            return any(follower.link.call("alive") for follower in self._followers.values())
-        except WorkerGoneError:  # it is being replaced
-            return False
+        return any(self._ask_all("alive"))
 
     def report(self) -> Report:
-        reports: list[Report] = [follower.link.call("report") for follower in self._followers.values()]
+        reports: list[Report] = self._ask_all("report")
         states = {state: sum(report.states.get(state, 0) for report in reports) for state in State}
         waiting = sum(report.waiting for report in reports)
         longest = max((report.longest_wait for report in reports), default=0.0)

@@ -41,10 +41,10 @@ class Rooms:
         self,
         store: SafeStore,
         config_of: Callable[[str], type[Config]],
-        now: Callable[[Sequence[RunRecord]], list[RunRecord]] = list,
+        runs_in: Callable[[Sequence[tuple[str, float, float]]], list[RunRecord]] | None = None,
     ) -> None:
-        """`now` makes of records from the store what their runs are at this moment (see Jobs.now)."""
-        self._store, self._config_of, self._now = store, config_of, now
+        """`runs_in` gives runs as they stand now (see `KnownJobs.runs_in`), and not as the store has them."""
+        self._store, self._config_of, self._runs_in = store, config_of, runs_in or store.runs_in
         self._lock = threading.RLock()
         self._seen: int | None = None  # the store's `changes` when it was read
         self._looked = time.monotonic()
@@ -262,7 +262,7 @@ class Rooms:
 
     def runs(self, room_id: str) -> list[RunRecord]:
         """The runs that people began while they were in a room and it was open, the newest first, as they stand now."""
-        return self._now(self._store.runs_in(self._spans(room_id)))
+        return self._runs_in(self._spans(room_id))
 
     def sweeps(self, room_id: str) -> list[SweepRecord]:
         """The sweeps that people began there and that have not ended, the newest first."""

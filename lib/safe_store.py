@@ -132,8 +132,9 @@ class SafeStore:
 
     def _was_taken(self, run: RunRecord) -> bool:
         """Whether another process took a run up meanwhile, which then has the better version of it."""
-        there = self._disk.load(run.id, deleted=True) if self._disk is not None else None
-        if there is None or there.owner in ("", run.owner) or not self.is_alive(there.owner):
+        assert self._disk is not None
+        there = self._disk.load(run.id, deleted=True)
+        if there is None or there.owner in ("", run.owner) or not self._disk.is_alive(there.owner):
             return False
         LOG.error("run %s was taken up by another process meanwhile, and is left as that has it", run.id)
         return True
@@ -182,6 +183,10 @@ class SafeStore:
     def keep(self, record: Kept) -> None:
         self._write(record.id, lambda store: store.keep(record))
 
+    def is_unsaved(self, name: str) -> bool:
+        """Whether memory has something of this run or sweep that the disk lacks."""
+        return name in self._unsaved
+
     # What can be left out while there is trouble
 
     def _tend(self, tend: Callable[[Store], Any]) -> None:
@@ -208,7 +213,8 @@ class SafeStore:
         return self._owner
 
     def is_alive(self, owner: str) -> bool:
-        return self._read(lambda store: store.is_alive(owner), False)
+        """See `Store.is_alive`; one of whom nothing can be known counts as alive, so that nobody takes its runs."""
+        return bool(owner) and self._read(lambda store: store.is_alive(owner), True)
 
     def take(self, run_id: str, owner: str, new: str) -> bool:
         if not self.trouble and (taken := self._read(lambda store: store.take(run_id, owner, new), None)) is not None:

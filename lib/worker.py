@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from lib.history import Network
-from lib.job import ACTIVE, Job
+from lib.job import ACTIVE, Job, State
 from lib.jobs import Jobs
-from lib.known_jobs import Report
+from lib.known_jobs import Report, Span
 from lib.limits import LimitError
 from lib.pace import Speed
 from lib.records import RunRecord
 from lib.remote_job import PLAIN, News, Order
 from lib.stream import Delta
+from lib.values import shown
 
 FORGET_READERS = 60.0  # seconds after they have asked last
 COMMANDS = ("pause", "resume", "step", "stop", "set_live", "set_speed")
@@ -32,8 +33,9 @@ class WorkerGoneError(LimitError):
 
 @dataclass
 class _Seen:
-    """What a reader knows of a job."""
+    """What a reader knows of a job, which `owner` has."""
 
+    owner: str
     version: int = -1
     snapshot_version: int = 0
     busy: bool = False
@@ -75,6 +77,10 @@ class Worker:
         """The same as `Jobs.runs_of`."""
         return self.jobs.runs_of(visitor, slug, limit, cells=cells)
 
+    def runs_in(self, spans: Sequence[Span]) -> list[RunRecord]:
+        """The same as `Jobs.runs_in`."""
+        return self.jobs.runs_in(spans)
+
     def take_over(self, run_id: str, speed: Speed, goes_on: bool, notice: str) -> None:
         """Have a run whose process has ended, from its last checkpoint on: paused, or training again."""
         found = self.jobs.get(run_id)
@@ -88,19 +94,31 @@ class Worker:
             self.jobs.resume(run_id)
 
     def take_up(self, run_id: str) -> None:
-        """The same as `Jobs.take_up`."""
-        self.jobs.take_up(run_id)
+        """The same as `Jobs.take_up`; what this process trains for somebody else is not taken from them."""
+        if self.jobs.take_up(run_id).state is not State.PAUSED:
+            raise ValueError(f"The run {shown(run_id)} is being trained: pause it first.")
 
     def command(self, name: str, run_id: str, *arguments: Any, **named: Any) -> None:
         """What `Jobs` calls so."""
         assert name in COMMANDS
         getattr(self.jobs, name)(run_id, *arguments, **named)
 
-    def put_away(self, run_id: str, when: float) -> None:
-        """Delete a run, or bring it back."""
-        job = self.jobs.get(run_id)
-        if job is not None:
-            job.deleted = bool(when)
+    def rename(self, run_id: str, name: str) -> bool:
+        """Give a run a name, if this process has the latest of it: whether it has."""
+        if found := self._has_latest(run_id):
+            self.jobs.store.rename(run_id, name)
+        return found
+
+    def put_away(self, run_id: str, when: float) -> bool:
+        """Delete a run, or bring it back, if this process has the latest of it: whether it has."""
+        if found := self._has_latest(run_id):
+            self.jobs.store.put_away(run_id, when)
+        self.jobs.show_away(run_id, when)
+        return found
+
+    def _has_latest(self, run_id: str) -> bool:
+        job = self.jobs.in_memory().get(run_id)
+        return self.jobs.store.is_unsaved(run_id) or (job is not None and job.owner == self.jobs.owner)
 
     def weights(self, run_id: str) -> Mapping[str, np.ndarray] | None:
         """A job's networks as they are now."""
@@ -160,10 +178,10 @@ class Worker:
             return reader
 
 
-def answer(worker: Worker, name: str, arguments: Any, named: Any) -> bytes:
-    """The pickled pair of True and what a method of the worker returns, or False and what it raises."""
+def answer(worker: Callable[[], Worker], name: str, arguments: Any, named: Any) -> bytes:
+    """The pickled pair of True and what a method of the worker returns, or False and what that or `worker` raises."""
     try:
-        return pickle.dumps((True, getattr(worker, name)(*arguments, **named)), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((True, getattr(worker(), name)(*arguments, **named)), pickle.HIGHEST_PROTOCOL)
     except Exception as error:
         return pickle.dumps((False, _sendable(error)))
 
@@ -180,12 +198,14 @@ def _sendable(error: Exception) -> Exception:
 def _news(job: Job, reader: _Reader, watched: bool) -> News | None:
     """What the reader does not know of a job, None where it knows all."""
     seen = reader.jobs.get(job.id)
+    if seen is not None and seen.owner != job.owner:
+        seen = None  # a reader who listened to the one before must hear it all
     pictures = watched and job.snapshot is not None and (seen is None or seen.snapshot_version != job.snapshot_version)
     if seen is not None and (seen.version, seen.busy) == (job.version, job.busy) and not pictures:
         return None
     about = None
     if seen is None:
-        seen = reader.jobs[job.id] = _Seen()
+        seen = reader.jobs[job.id] = _Seen(job.owner)
         about = {"slug": job.slug, "config": job.config, "visitor": job.visitor, "sweep": job.sweep}
     series = _delta(job, seen)
     seen.version, seen.busy = job.version, job.busy

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from pydoc import locate
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -31,7 +32,7 @@ from lib.worker import Worker, WorkerGoneError, answer
 LOG = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
 NICE = 5  # pages go first where both want a core
-END_SECONDS = 4.0  # that a process may take to write everything
+END_SECONDS = 30.0  # that a process may take to write everything: a large run to a slow database takes seconds
 LOST = (EOFError, ConnectionError, OSError)
 
 
@@ -141,13 +142,14 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICE)
     setup: Setup = pickle.load(sys.stdin.buffer)
-    listener = Listener(authkey=setup.key)
-    worker = begin_worker(setup, alone=True)
-    threading.Thread(target=_listen, args=(listener, worker), daemon=True).start()
-    print(listener.address, flush=True)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads on
-    sys.stdin.buffer.read()
-    worker.shutdown()
+    with TemporaryDirectory(prefix="unrolled-") as folder:  # the listener's own would stay
+        listener = Listener(str(Path(folder, "worker")), authkey=setup.key)
+        worker = begin_worker(setup, alone=True)
+        threading.Thread(target=_listen, args=(listener, worker), daemon=True).start()
+        print(listener.address, flush=True)
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads on
+        sys.stdin.buffer.read()
+        worker.shutdown()
     logging.shutdown()
     os._exit(0)  # what still trains or compiles is of no use to anybody
 
@@ -192,7 +194,7 @@ def _serve(connection: Connection, worker: Worker) -> None:
     with suppress(*LOST):
         while True:
             name, arguments, named = connection.recv()
-            connection.send_bytes(answer(worker, name, arguments, named))
+            connection.send_bytes(answer(lambda: worker, name, arguments, named))
 
 
 def new_key() -> bytes:

@@ -487,10 +487,10 @@ class Direct:
 
     def __init__(self, folder: Path, cores: float, gpus: float) -> None:
         self.name, self.cores, self.gpus = "here", cores, gpus
-        self._worker = Worker(Jobs(Store(folder), 1, build=build, config_of=config_of, alone=False))
+        self._worker = Worker(Jobs(folder, 1, build=build, config_of=config_of, alone=False))
 
     def call(self, name: str, *arguments: Any, **named: Any) -> Any:
-        good, result = pickle.loads(answer(self._worker, name, arguments, named))
+        good, result = pickle.loads(answer(lambda: self._worker, name, arguments, named))
         if not good:
             raise result
         return result
@@ -529,7 +529,10 @@ def test_with_a_full_disk_what_a_worker_has_in_memory_is_seen(tmp_path: Path) ->
         new_key(), tmp_path, "tests.quadratic.build", "tests.quadratic.config_of", Clearing(),
         begin="tests.quadratic.fill_the_disk",
     )  # fmt: skip
-    jobs = RemoteJobs(tmp_path, LocalFleet(setup), config_of=config_of)
+    fleet = LocalFleet(setup)
+    jobs = RemoteJobs(tmp_path, fleet, config_of=config_of)
+    address = Path(fleet._worker._address)
+    assert address.is_socket()
     found = [start(jobs, steps=20).id for _ in range(KEPT_IN_MEMORY + 5)]
     wait(lambda: "disk with the data folder is full" in jobs.trouble)
     wait(lambda: [record.state for record in jobs.runs_of("me", "quadratic", 50)] == ["finished"] * len(found))
@@ -540,3 +543,4 @@ def test_with_a_full_disk_what_a_worker_has_in_memory_is_seen(tmp_path: Path) ->
         assert_undisturbed(job, 20)
     assert {record.id for record in jobs.runs_of("me", "quadratic", 50)} == set(found)
     jobs.shutdown()
+    assert not address.parent.exists()

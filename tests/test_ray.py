@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import pickle
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from lib import ray_workers
 from lib.clearing import Clearing
 from lib.job import Job, State
 from lib.ray_workers import RayFleet
@@ -123,3 +125,18 @@ def test_twenty_runs_outlive_a_node_and_no_curve_has_a_gap(cluster: Cluster, job
     wait(lambda: all(job.state is State.FINISHED for job in found), seconds=120)
     for job in found:
         assert_undisturbed(job, 500)
+
+
+def test_why_a_worker_cannot_begin_reaches_the_one_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_workers, "_end_with", int)
+    worker = ray_workers.RayWorker(Setup(b"", Path(), "nothing.there", "tests.quadratic.config_of", Clearing()))
+    good, error = pickle.loads(worker.call("owner", (), {}))
+    assert not good and str(error) == "nothing.there is not a function."
+
+
+def test_a_cluster_is_told_no_secret_and_no_folder_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOST_CODE", "STORE", "HOME", "DEVICE"):
+        monkeypatch.setenv(f"UNROLLED_{name}", "x")
+    ours = [name for name in ray_workers._variables("postgresql://database/unrolled") if name.startswith("UNROLLED_")]
+    assert "UNROLLED_DEVICE" in ours and not {"UNROLLED_HOST_CODE", "UNROLLED_STORE", "UNROLLED_HOME"} & set(ours)
+    assert ray_workers._variables(Path("data"))["UNROLLED_HOME"] == "x"

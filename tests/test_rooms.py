@@ -299,8 +299,9 @@ def test_a_live_setting_that_left_the_conditions_for_a_while_does_not_count(room
 
 
 def test_a_challenge_ends_with_the_runs_as_they_are_then_not_as_they_were_saved(store: SafeStore) -> None:
-    def now(saved: Any) -> list[RunRecord]:
-        return [replace(record, summary={"loss": {"mean_last_100": 0.01}}, updated=time.time()) for record in saved]
+    def now(spans: Any) -> list[RunRecord]:
+        found = store.runs_in(spans)
+        return [replace(record, summary={"loss": {"mean_last_100": 0.01}}, updated=time.time()) for record in found]
 
     rooms = Rooms(store, config_of, now)
     room = rooms.open()
