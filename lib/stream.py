@@ -54,15 +54,21 @@ class _Series:
     def append(self, steps: np.ndarray, values: np.ndarray, capacity: int) -> None:
         self.recent = np.concatenate([self.recent, values])[-RECENT:]
         finite = np.isfinite(values)
-        self.best = float(self.better.reduce(values[finite], initial=self.best))
-        self.steps = np.concatenate([self.steps, steps[finite]])
-        self.values = np.concatenate([self.values, values[finite]])
-        if len(self.steps) > capacity:
-            kept = MinMaxDownsampler().downsample(self.steps, self.values, n_out=capacity // 2)
-            ends = [0, len(self.steps) - 1]
-            kept = np.union1d(kept.astype(np.int64), ends)
-            self.steps, self.values = self.steps[kept], self.values[kept]
-            self.generation += 1
+        steps, values = steps[finite], values[finite]
+        self.best = float(self.better.reduce(values, initial=self.best))
+        while len(steps):
+            room = capacity + 1 - len(self.steps)  # thinned at the same points, however many come at once
+            self.steps = np.concatenate([self.steps, steps[:room]])
+            self.values = np.concatenate([self.values, values[:room]])
+            steps, values = steps[room:], values[room:]
+            if len(self.steps) > capacity:
+                self._thin(capacity // 2)
+
+    def _thin(self, count: int) -> None:
+        kept = MinMaxDownsampler().downsample(self.steps, self.values, n_out=count)
+        kept = np.union1d(kept.astype(np.int64), [0, len(self.steps) - 1])
+        self.steps, self.values = self.steps[kept], self.values[kept]
+        self.generation += 1
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {

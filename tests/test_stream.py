@@ -75,6 +75,14 @@ def test_thinning_keeps_the_ends_and_the_extremes_and_an_even_density(piece: int
     assert np.diff(steps).max() < 20_000 / 100, "a part of the curve has lost its points"
 
 
+@pytest.mark.parametrize("piece", [1, 37, 5000])
+def test_a_curve_is_the_same_however_many_steps_a_turn_has(piece: int) -> None:
+    values = np.random.default_rng(0).normal(size=5000).astype(np.float32)
+    values[::97] = np.nan
+    one, other = (appended(values, size, capacity=256).curve("loss") for size in (piece, 250))
+    np.testing.assert_array_equal(one, other)
+
+
 def test_summary_is_of_the_values_before_thinning() -> None:
     values = np.random.default_rng(2).random(5000).astype(np.float32)
     summary = appended(values, 333, capacity=64).summary()["loss"]
