@@ -24,6 +24,7 @@ from lib.stream import Delta
 from lib.values import shown
 
 FORGET_READERS = 60.0  # seconds after they have asked last
+SELDOM_SECONDS = 1.0  # between two pieces of news of a job that nobody watches, while its state stays
 COMMANDS = ("pause", "resume", "step", "stop", "set_live", "set_speed")
 
 
@@ -36,6 +37,8 @@ class _Seen:
     """What a reader knows of a job, which `owner` has."""
 
     owner: str
+    state: State | None = None
+    told_at: float = 0.0
     version: int = -1
     snapshot_version: int = 0
     busy: bool = False
@@ -155,7 +158,8 @@ class Worker:
     def news(self, reader: str, watched: Sequence[str]) -> tuple[list[News], list[str], str]:
         """What a reader does not know yet, the ids of those that have left memory since, and `trouble`.
 
-        Of the jobs that are `watched` by people it gets the pictures as well. A reader asks one question at a time.
+        Of the jobs that are `watched` by people it gets the pictures as well, and of others only now and then how they go on. A
+        reader asks one question at a time.
         """
         known = self._reader(reader)
         with self.jobs.changed:
@@ -203,12 +207,15 @@ def _news(job: Job, reader: _Reader, watched: bool) -> News | None:
     pictures = watched and job.snapshot is not None and (seen is None or seen.snapshot_version != job.snapshot_version)
     if seen is not None and (seen.version, seen.busy) == (job.version, job.busy) and not pictures:
         return None
+    now = time.monotonic()
+    if seen is not None and not watched and seen.state is job.state and now - seen.told_at < SELDOM_SECONDS:
+        return None
     about = None
     if seen is None:
         seen = reader.jobs[job.id] = _Seen(job.owner)
         about = {"slug": job.slug, "config": job.config, "visitor": job.visitor, "sweep": job.sweep}
     series = _delta(job, seen)
-    seen.version, seen.busy = job.version, job.busy
+    seen.state, seen.told_at, seen.version, seen.busy = job.state, now, job.version, job.busy
     if pictures:
         seen.snapshot_version = job.snapshot_version
     values = {name: getattr(job, name) for name in PLAIN}

@@ -12,7 +12,7 @@ from lib.claims import FileClaims
 from lib.job import Job, State
 from lib.remote_jobs import RemoteJobs
 from lib.store import Store
-from lib.worker import WorkerGoneError
+from lib.worker import Worker, WorkerGoneError
 from tests.quadratic import QuadraticConfig, config_of
 from tests.test_jobs import Direct, Directs, assert_undisturbed, make, start, wait
 
@@ -245,4 +245,21 @@ def test_an_ended_run_is_read_once_and_by_nobody_with_the_lock(tmp_path: Path, m
     monkeypatch.setattr(jobs.store, "load", lambda run_id: (free(run_id), load(run_id))[1])
     again = jobs.get(job.id)
     assert again is not None and jobs.get(job.id) is again and len(read) == 2
+    jobs.shutdown()
+
+
+def test_of_a_run_that_nobody_watches_there_is_news_now_and_then_and_of_its_state_at_once(tmp_path: Path) -> None:
+    jobs = make(tmp_path)
+    worker, job = Worker(jobs), start(jobs, steps=10**6, nap=0.001)
+
+    def told(watched: bool) -> bool:
+        step = job.step
+        wait(lambda: job.step > step)
+        return bool(worker.news("reader", [job.id] if watched else [])[0])
+
+    assert told(False) and not told(False)
+    assert told(True) and not told(False)
+    jobs.pause(job.id)
+    news, _, _ = worker.news("reader", [])
+    assert [each.values["state"] for each in news] == [State.PAUSED]
     jobs.shutdown()
