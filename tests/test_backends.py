@@ -21,7 +21,8 @@ def test_networks_pictures_and_exports_of_a_run_in_another_process(tmp_path: Pat
     demo = get("gates")
     config = demo.config(hidden_units=4, training_steps=200)
     job = jobs.start("gates", config, "me")
-    wait(lambda: job.state is State.FINISHED and job.snapshot is not None, seconds=120)
+    # whoever looks gets the pictures
+    wait(lambda: jobs.get(job.id) is job and job.state is State.FINISHED and job.snapshot is not None, seconds=120)
     assert job.history.steps()[0] == 0 and job.history.steps()[-1] == job.steps
     before, after = job.network(0), job.network()
     assert before is not None and after is not None and (before[0], after[0]) == (0, job.steps)
