@@ -19,7 +19,7 @@ async def until(met: Callable[[], bool]) -> None:
 
 
 def test_two_attendees_start_watch_and_steer_runs_in_the_room_of_a_third(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(attendee, "PAUSE_SECONDS", (0.1, 0.3))
+    monkeypatch.setattr(attendee, "PAUSE_SECONDS", (0.4, 0.8))
     server = HostedServer(tmp_path)
     server.start()
     machine = load.Machine({"before": 500.0, "after": 520.0})
