@@ -2,6 +2,8 @@
 
 It does what the page's own scripts do (app/static/stream.js and status.js), with the same requests. What it saw is kept as
 numbers: how long actions took and, for each stretch of time in which a run was to train, when which step was seen.
+
+In a workshop they join its room before they go to their page, and follow the room's stream there. benchmarks/host.py opens it.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,8 +28,12 @@ Key = tuple[str, str]  # of a stream: the run, and the view of what goes on insi
 PAUSE_SECONDS = (2.0, 6.0)  # between two actions
 ACTION_SECONDS = 60.0  # after which an action counts as lost
 CALM_SECONDS, TELL_AGAIN_SECONDS, LONGEST_SECONDS = 0.12, 1.0, 60.0  # as in status.js
+PAUSING = ("Pause", "Step")
 MOVING = ("queued", "compiling", "running")
 OPENING, RELOAD, RATE = "open the page", "reload the page", "Learning rate"
+UNASKED = "a run had to be resumed that nobody had paused"
+STATIC = Path(__file__).parent.parent / "app" / "static"
+SCRIPTS = re.compile(r"/api/static/[^/]+/")
 LINKED = re.compile(r'(?:src|href)="\./(static/[^"]+)"')
 CONNECTIONS = 6  # of a browser to one server
 LIMITS = httpx.Limits(keepalive_expiry=2)  # sooner than the server closes an idle connection, which browsers try again
@@ -71,25 +78,42 @@ class Seen:
     troubles: Counter[str] = field(default_factory=Counter)
 
 
+class Door:
+    """Of a workshop's room: its code, once the host has opened it."""
+
+    def __init__(self) -> None:
+        self.code, self.open = "", asyncio.Event()
+
+
 class Attendee:
     """One person with one page. `hears` is told of each frame of the run that is shown; one who `stops` ends runs early."""
 
+    first, patience = "room", 1.0  # where one arrives who comes by a door; and in how many pauses one acts
+
     def __init__(
-        self, number: int, url: str, page: str, *, stops: bool = False, hears: Callable[[Frame], None] | None = None
-    ) -> None:
+        self, number: int, url: str, page: str, door: Door | None = None, *,
+        stops: bool = False, hears: Callable[[Frame], None] | None = None,
+    ) -> None:  # fmt: skip
         self.number, self.name, self.seen = number, page, Seen()
         self.paused_since: float | None = (
             None  # when they paused the run or had it make a step, and did nothing else since
         )
-        self._stops, self._hears = stops, hears
+        self._pause = [self.patience * seconds for seconds in PAUSE_SECONDS]
+        self._door, self._stops, self._hears = door, stops, hears
         self._random = random.Random(number)
         self._http = httpx.AsyncClient(base_url=url, verify=False, timeout=ACTION_SECONDS, limits=LIMITS)
         self._connections = asyncio.Semaphore(CONNECTIONS)
-        self._page = Page(url, page, self.trouble, self._drawn)
+        self._page = Page(url, self.first if door else page, self.trouble, self._drawn)
+        self._steered = ""  # what they did last with a run
         self._came, self._ready = time.monotonic(), asyncio.Event()
         self._streams: dict[Key, RunStream] = {}
         self._stretches: dict[str, Stretch] = {}  # that have not ended
         self._events: dict[str, str] = {}  # what each run's stream says that the page must follow
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        """All that were seen, those that have not ended too."""
+        return [*self.seen.stretches, *self._stretches.values()]
 
     def trouble(self, text: str) -> None:
         """Note what must not happen."""
@@ -98,6 +122,7 @@ class Attendee:
     async def attend(self, after: float = 0.0) -> None:
         """Come, after some seconds, and act until cancelled."""
         await asyncio.sleep(after)
+        await self._wait_outside()
         self._came = time.monotonic()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -138,7 +163,7 @@ class Attendee:
 
     async def _load(self) -> None:
         """The page with its visitor's cookie, what it links, and what its script asks for first."""
-        html = await self._get(f"/{self.name}", **{"accept": "text/html", "accept-encoding": "identity"})
+        html = await self._get(f"/{self._page.name}", **{"accept": "text/html", "accept-encoding": "identity"})
         linked = LINKED.findall(html.decode())
         await asyncio.gather(*(self._get(f"/{path}") for path in ("_stcore/health", "_stcore/host-config", *linked)))
 
@@ -158,17 +183,29 @@ class Attendee:
 
     # What a person does
 
+    async def _wait_outside(self) -> None:
+        if self._door:
+            await self._door.open.wait()
+
     async def _act(self) -> None:
         await self._ready.wait()
-        await self._try("Plotly's script", self._load_plotly())
+        if self._door:
+            await self._try("coming in", self._come_in(self._door))
+        await self._try("the page's scripts", self._load_scripts())
         while True:
-            await asyncio.sleep(self._random.uniform(*PAUSE_SECONDS))
+            await asyncio.sleep(self._random.uniform(*self._pause))
             await self._ready.wait()
             action, started = self._choose(), time.monotonic()
             self.paused_since = None
+            self._steer(action)
             if await self._try(action, self._do(action)) and action != RELOAD:
                 self.seen.actions.append((action, time.monotonic() - started))
-                self.paused_since = time.monotonic() if action in ("Pause", "Step") else None
+                self.paused_since = time.monotonic() if action in PAUSING else None
+
+    def _steer(self, action: str) -> None:
+        if action in ("Resume", "Step") and self._steered in ("Start", "Resume"):
+            self.trouble(UNASKED)
+        self._steered = self._steered if action == RATE else action
 
     async def _try(self, what: str, doing: Coroutine[Any, Any, None]) -> bool:
         """Whether it was done in time; otherwise it is noted."""
@@ -180,9 +217,21 @@ class Attendee:
             self.trouble(f"{what}: {_in_words(error)}")
             return False
 
-    async def _load_plotly(self) -> None:
-        for address in {data["plotly"] for _, data in self._page.components() if "plotly" in data}:
-            await self._get(address)
+    async def _come_in(self, door: Door) -> None:
+        """Join the room, and go to the page that one wants."""
+        self._page.fill("Code", door.code)
+        self._page.fill("Nickname", f"Ada {self.number}")
+        await self._page.click("Join")
+        await self._page.go(self.name)
+
+    async def _load_scripts(self) -> None:
+        """What the page's components import: our scripts, and Plotly's."""
+        wanted = set()
+        for component, data in self._page.components():
+            folders = SCRIPTS.findall(component.js_content)
+            wanted |= {folder + path.name for folder in folders for path in STATIC.glob("*.js")}
+            wanted |= {data["plotly"]} if "plotly" in data else set()
+        await asyncio.gather(*map(self._get, wanted))
 
     def _choose(self) -> str:
         """What to do next, as the buttons allow it."""
@@ -222,8 +271,11 @@ class Attendee:
         """A picture of what goes on inside, which nothing depends on."""
 
     def _hear(self, frame: Frame) -> None:
-        now, run, state, step = time.monotonic(), frame["run"], frame["state"], frame["step"]
+        run, state = frame["run"], frame["state"]
         self._events[run] = frame["event"]
+        if "step" not in frame:  # a room's
+            return
+        now, step = time.monotonic(), frame["step"]
         self.seen.runs.add(run)
         if state == "failed":
             self.trouble(f"a run of {self.name} failed: {frame['message']}")

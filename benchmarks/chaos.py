@@ -1,8 +1,9 @@
 """Faults on purpose, while people work: `make chaos` (also MINUTES=10, SEED=…). Exits with 1 when something was lost.
 
-Ten simulated attendees (benchmarks/attendee.py) use a server of their own, and every now and then something breaks: the
-process, the disk, the network. What the server had told them before must still hold afterwards (benchmarks/ledger.py), and
-each of them must be able to act again. The same seed draws the same faults.
+Ten simulated attendees (benchmarks/attendee.py) are in a room of a server of their own, which runs as `make host` does, and
+every now and then something breaks: a process, the disk, the network. What the server had told them before must still hold
+afterwards (benchmarks/ledger.py), and each of them must be able to act again. Only where the server itself has ended may runs
+wait paused; else they go on by themselves. The same seed draws the same faults.
 """
 
 import argparse
@@ -21,17 +22,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 
-from benchmarks.attendee import Attendee
+from benchmarks.attendee import UNASKED, Attendee
 from benchmarks.ledger import Ledger
-from benchmarks.load import PAGES, crowd, tracebacks
-from tests.conftest import Server
+from benchmarks.load import crowd, people, tracebacks
+from tests.conftest import HostedServer, Server
 
 ATTENDEES = 10
 CALM_SECONDS = (10.0, 25.0)  # between two faults
 BACK_SECONDS = 90.0  # until when everybody must be able to act again
 LONGEST_STOP = 5.0  # seconds from SIGTERM to the end of the process
 SETTLED_SECONDS = 2.0  # after a pause the step is the last one, also where the news of it is late
+SERVER_ENDS = ("kill", "terminate")
 FULL_SECONDS, LOCKED_SECONDS = 12.0, 3.0
 DISK = "256m"
 LOCK = f"""
@@ -63,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.minutes:g} minutes", flush=True)
     with tempfile.TemporaryDirectory() as folder, _disk(Path(folder) / "data") as small:
-        server = Server(Path(folder) / "data")
+        server = HostedServer(Path(folder) / "data")
         server.log = Path(folder) / "server.log"  # not on the disk that is filled
         server.start()
         room = Room(server, small, random.Random(options.seed))
@@ -98,8 +101,7 @@ def _disk(folder: Path) -> Iterator[bool]:
 
 async def _session(room: Room, seconds: float, faults: list[str]) -> None:
     """Attendees at work, and faults until the time is over; at the end a restart shows what is on the disk."""
-    for number in range(ATTENDEES):
-        room.attendees.append(Attendee(number, room.server.url, PAGES[number], stops=True, hears=room.ledger.hear))
+    room.attendees = people(room.server.url, ATTENDEES, stops=True, hears=room.ledger.hear)
     await crowd(room.attendees, _break_things(room, seconds, faults))
 
 
@@ -128,6 +130,8 @@ async def _suffer(room: Room, name: str) -> None:
         f"{time.strftime('%H:%M:%S')} {what}; the fault took {over - started:.1f} s, everyone had acted {back:.1f} s later"
     )
     shown = _troubles(room) - troubles
+    if name not in SERVER_ENDS and shown[UNASKED]:
+        room.wrong.append(f"{what}: {shown[UNASKED]} × {UNASKED}")
     logged = Counter(tracebacks(room.server.log.read_bytes()[size:].decode(errors="replace")))
     for title, counts in (("attendees saw", shown), ("the server's log has", logged)):
         for text, count in counts.most_common(6):
@@ -191,6 +195,16 @@ async def _terminate(room: Room) -> str:
     return f"ended with SIGTERM in {took:.1f} s and started again"
 
 
+async def _kill_worker(room: Room) -> str:
+    children = psutil.Process(room.server.process.pid).children()
+    trainers = [each for each in children if "lib.worker_process" in each.cmdline()]
+    for trainer in trainers:
+        trainer.kill()
+    if not trainers:
+        return "training killed: left out, because it has no process of its own"
+    return "the process that trains killed with SIGKILL"
+
+
 async def _fill_disk(room: Room) -> str:
     if not room.small_disk:
         return "disk full: left out, because it takes root to mount a small disk"
@@ -229,6 +243,7 @@ async def _lock(room: Room) -> str:
 FAULTS: dict[str, Callable[[Room], Awaitable[str]]] = {
     "kill": _kill,
     "terminate": _terminate,
+    "worker": _kill_worker,
     "full": _fill_disk,
     "drop": _drop,
     "lock": _lock,

@@ -42,6 +42,7 @@ class Ledger:
         told = self.told.get(run)
         if told is None:
             return
+        left_alone = left_alone and told.state == "paused"  # a step may still be waiting for its turn
         was = f"{told.state} at step {told.step:,}"
         if frame is None:
             self._lose(run, f"it was {was}, and is gone")

@@ -1,7 +1,7 @@
 """A room full of people on one server: `make load N=50` (also SECONDS=300). Exits with 1 when a target is missed.
 
-It starts a server of its own with an empty data folder. All attendees are simulated in this one process, apart from the
-server's (see benchmarks/attendee.py).
+It starts a server of its own as `make host` does, with an empty data folder. One of the attendees opens a room, and the others
+join it. All are simulated in this one process, apart from the server's (see benchmarks/attendee.py).
 """
 
 import argparse
@@ -16,11 +16,13 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from benchmarks.attendee import OPENING, Attendee, Stretch
-from tests.conftest import Server
+from benchmarks.attendee import OPENING, Attendee, Door, Stretch
+from benchmarks.host import Host
+from tests.conftest import HostedServer, Server
 
 # Of ten attendees. Most are where a workshop begins.
 PAGES = ("echo", "echo", "binary-rule", "echo", "gates", "echo", "echo", "story", "echo", "echo")
@@ -39,7 +41,7 @@ class Process:
     """What Linux tells of a process, and of those that it has begun."""
 
     def __init__(self, pid: int, *, alone: bool = False) -> None:
-        self._first, self._alone = psutil.Process(pid), alone
+        self.id, self._first, self._alone = pid, psutil.Process(pid), alone
 
     def _all(self) -> list[psutil.Process]:
         return [self._first, *([] if self._alone else self._first.children(recursive=True))]
@@ -63,7 +65,8 @@ class Machine:
     """What was measured beside the attendees: megabytes of the server, and shares of one core."""
 
     memory: dict[str, float] = field(default_factory=dict)
-    server_share: float = 0.0
+    web_share: float = 0.0
+    training_share: float = 0.0  # of the processes that train; with UNROLLED_BACKEND=threads it is in the web server's
     server_waits: float = 0.0  # for a core
     client_share: float = 0.0
     client_lag: float = 0.0  # the longest time in which this process did not listen
@@ -91,7 +94,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        server = Server(Path(home))
+        server = HostedServer(Path(home))
         server.start()
         try:
             attendees, machine = asyncio.run(run(server, options.attendees, options.seconds, options.after))
@@ -107,7 +110,7 @@ async def run(server: Server, count: int, seconds: float, after: Sequence[float]
     process, machine = Process(server.process.pid), Machine()
     await _quiet(process)
     machine.memory["before"] = process.megabytes()
-    attendees = [Attendee(i, server.url, PAGES[i % len(PAGES)]) for i in range(count)]
+    attendees = people(server.url, count)
     await crowd(attendees, _watch(process, machine, seconds))
     left = time.monotonic()
     for wait in after:
@@ -118,13 +121,19 @@ async def run(server: Server, count: int, seconds: float, after: Sequence[float]
     return attendees, machine
 
 
+def people(url: str, count: int, **habits: Any) -> list[Attendee]:
+    """A host, and those who join the host's room."""
+    door = Door()
+    return [Host(url, door), *(Attendee(i, url, PAGES[i % len(PAGES)], door, **habits) for i in range(1, count))]
+
+
 async def crowd(attendees: Sequence[Attendee], end: Awaitable[None]) -> None:
     """Let them come one after the other, and leave at the end."""
     async with asyncio.TaskGroup() as tasks:
-        people = [tasks.create_task(each.attend(i * ARRIVAL_SECONDS)) for i, each in enumerate(attendees)]
+        visits = [tasks.create_task(each.attend(i * ARRIVAL_SECONDS)) for i, each in enumerate(attendees)]
         await end
-        for person in people:
-            person.cancel()
+        for visit in visits:
+            visit.cancel()
 
 
 async def _quiet(process: Process) -> None:
@@ -139,8 +148,8 @@ async def _quiet(process: Process) -> None:
 
 async def _watch(process: Process, machine: Machine, seconds: float) -> None:
     """Look at the server and at this process for so many seconds."""
-    own = Process(os.getpid(), alone=True)
-    started, of_server, of_client = time.monotonic(), process.cpu_seconds(), own.cpu_seconds()
+    own, web = Process(os.getpid(), alone=True), Process(process.id, alone=True)
+    started, of_server, of_web, of_client = time.monotonic(), *(each.cpu_seconds() for each in (process, web, own))
     waited = process.waiting_seconds()
     peak = 0.0
     while time.monotonic() < started + seconds:
@@ -149,7 +158,8 @@ async def _watch(process: Process, machine: Machine, seconds: float) -> None:
         machine.client_lag = max(machine.client_lag, time.monotonic() - before - 0.1)
         peak = max(peak, process.megabytes())
     passed = time.monotonic() - started
-    machine.server_share = (process.cpu_seconds() - of_server) / passed
+    machine.web_share = (web.cpu_seconds() - of_web) / passed
+    machine.training_share = (process.cpu_seconds() - of_server) / passed - machine.web_share
     machine.server_waits = (process.waiting_seconds() - waited) / passed
     machine.client_share = (own.cpu_seconds() - of_client) / passed
     machine.load, machine.memory["at most"] = os.getloadavg()[0], peak
@@ -177,7 +187,8 @@ def table(attendees: Sequence[Attendee], machine: Machine, log: str) -> list[Row
 
 def _cpu(machine: Machine) -> dict[str, float]:
     shares = {
-        "server": machine.server_share,
+        "web server": machine.web_share,
+        "training": machine.training_share,
         "server waiting for a core": machine.server_waits,
         "this client": machine.client_share,
     }
@@ -206,15 +217,26 @@ def _acted(attendee: Attendee) -> list[float]:
 
 
 def tracebacks(log: str) -> list[str]:
-    """The last line of each traceback in a log: the exception and its message."""
-    lines, found, inside = log.splitlines(), [], False
-    for line in lines:
-        if "Traceback (most recent call last)" in line:
+    """The last line of each traceback in a log: the exception, and its message or, in a hosted server's, where it was raised."""
+    found, inside = [], False
+    for line in log.splitlines():
+        if line.startswith("{"):
+            found += _logged(line)
+        elif "Traceback (most recent call last)" in line:
             inside = True
         elif inside and line and not line.startswith((" ", "|", "+")):
             found.append(line)
             inside = False
     return found
+
+
+def _logged(line: str) -> list[str]:
+    """The exception in a line of JSON."""
+    try:
+        error = json.loads(line).get("error")
+    except ValueError:
+        return []
+    return [error.splitlines()[-1]] if error else []
 
 
 def _latency(acted: Sequence[float], actions: Sequence[tuple[Attendee, str, float]]) -> Row:

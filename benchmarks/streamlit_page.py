@@ -39,7 +39,8 @@ class Page:
         self._on_trouble, self._on_drawn = on_trouble, on_drawn
         self.socket: ClientConnection | None = None
         self.running = False
-        self._session = self._hash = self._query = self._run = ""
+        self._session = self._hash = self._query = self._run = self._tabs = ""
+        self._pages: dict[str, str] = {}  # the hash of each by its name
         self._drawn: dict[tuple[int, ...], Drawn] = {}
         self._values: dict[str, WidgetState] = {}
         self._kept: dict[str, tuple[Any, int]] = {}  # large elements by their hash, which are sent only once
@@ -105,6 +106,23 @@ class Page:
             raise LookupError(f"the page {self.name} has no button {label!r} that can be pressed")
         await self._act(WidgetState(id=button.id, trigger_value=True))
 
+    def fill(self, label: str, text: str) -> None:
+        """Type into a field. A form sends it with its button."""
+        field = self.widget("text_input", label)
+        if field is None:
+            raise LookupError(f"the page {self.name} has no field {label!r}")
+        self._values[field.id] = WidgetState(id=field.id, string_value=text)
+
+    async def turn_to(self, tab: str) -> None:
+        """Open one of the page's tabs, and wait until the script has run."""
+        self._values[self._tabs] = WidgetState(id=self._tabs, string_value=tab)
+        await self._act()
+
+    async def go(self, name: str) -> None:
+        """Go to another page by its link, and wait until the script has run."""
+        self.name, self._hash, self._query = name, self._pages[name], ""
+        await self._act()
+
     async def slide(self, label: str, by: int) -> None:
         """Move a slider of named stops, and wait until the script has run."""
         slider = self.widget("slider", label)
@@ -142,10 +160,12 @@ class Page:
         fragment = next(
             drawn.fragment for drawn in self._drawn.values() if drawn.element.bidi_component.id == component.id
         )
-        payload = json.dumps([{"event": event, "value": value}])
         self._told_at = time.monotonic()
-        name = f"$$STREAMLIT_INTERNAL_KEY_{component.id}__events"
-        await self._ask(WidgetState(id=name, json_trigger_value=payload), fragment=fragment)
+        await self._ask(_message(component, event, value), fragment=fragment)
+
+    async def press(self, component: Any, event: str, value: str) -> None:
+        """Press a button in a component that is in no fragment, and wait until the script has run."""
+        await self._act(_message(component, event, value))
 
     async def _ask(self, *triggers: WidgetState, fragment: str = "") -> None:
         """Ask for a run of the script."""
@@ -166,6 +186,8 @@ class Page:
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self._begin(message)
+        elif kind == "delta" and message.delta.add_block.tab_container.id:
+            self._tabs = message.delta.add_block.tab_container.id
         elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
             if message.metadata.cacheable:
                 self._kept[message.hash] = (message.delta, self._runs)
@@ -176,6 +198,7 @@ class Page:
             self._draw(delta, message.metadata)
         elif kind == "navigation":
             self._hash = message.navigation.page_script_hash
+            self._pages = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
         elif kind == "page_info_changed":
             self._query = message.page_info_changed.query_string
         elif kind == "page_not_found":
@@ -221,3 +244,8 @@ class Page:
                 if self._runs > before and not waiting.done():
                     waiting.set_result(None)
         self._on_drawn()
+
+
+def _message(component: Any, event: str, value: str) -> WidgetState:
+    name = f"$$STREAMLIT_INTERNAL_KEY_{component.id}__events"
+    return WidgetState(id=name, json_trigger_value=json.dumps([{"event": event, "value": value}]))

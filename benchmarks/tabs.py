@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.conftest import BROWSER_ARGUMENTS, Server
+from tests.conftest import BROWSER_ARGUMENTS, HostedServer
 from tests.install_browser import system_browser
 
 LOOK_SECONDS = 5.0
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
-        server = Server(Path(home))
+        server = HostedServer(Path(home))
         server.start()
         browser = playwright.chromium.launch(executable_path=system_browser(), args=BROWSER_ARGUMENTS)
         try:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,17 +35,27 @@ BROWSER_ARGUMENTS = [
 ]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Two workers share two cores, so a process computes in one thread; what no test needs is not compiled beforehand."""
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "UNROLLED_WARM_UP": "0"}
+    if "TF_XLA_FLAGS" not in os.environ:  # which the workers and all servers have from the first process
+        # What one process has compiled the others read, in this run of the tests only.
+        compiled = tempfile.TemporaryDirectory(prefix="unrolled-compiled-")
+        config.add_cleanup(compiled.cleanup)
+        os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={compiled.name}"
 
 
-LONG = ("browser", "lessons", "training", "uploads")
+LONGEST = (
+    "browser", "lessons", "browser_gates", "browser_ptb", "browser_story", "browser_from_scratch", "browser_cluster",
+    "resume", "ray", "pages", "device", "browser_room", "browser_hosting", "cli", "ptb_task", "uploads", "training",
+    "import_rules", "story_task", "jobs",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first: begun last, they would keep one core waiting for the other."""
-    items.sort(key=lambda item: not any(name in item.path.name for name in LONG))
+    places = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 class Server:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -55,8 +56,8 @@ class SharingServer(HostedServer):
 def servers(cluster: Cluster, database: str, tmp_path: Path) -> Iterator[list[SharingServer]]:
     store = cluster.address(database)
     servers = [SharingServer(tmp_path / name, store) for name in ("one", "two")]
-    for server in servers:
-        server.start()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(SharingServer.start, servers))
     yield servers
     for server in servers:
         if server.process.poll() is None:

@@ -25,14 +25,19 @@ from tests.test_jobs import assert_undisturbed, jobs, start, wait
 
 __all__ = ["backend", "jobs"]
 
-# The same tests as of threads and of a process.
-globals().update(
-    {
-        name: test
-        for name, test in vars(test_jobs).items()
-        if name.startswith("test_") and "jobs" in inspect.signature(test).parameters
-    }
-)
+# The same tests as of threads and of a process. Pace and turns are a worker's own, and are the same in a process.
+WORKERS_OWN = {
+    "test_a_job_that_is_paced_does_what_is_due",
+    "test_a_ramp_starts_slowly_and_gets_faster",
+    "test_ten_jobs_share_one_worker_fairly",
+}
+SHARED = {
+    name: test
+    for name, test in vars(test_jobs).items()
+    if name.startswith("test_") and "jobs" in inspect.signature(test).parameters
+}
+assert set(SHARED) >= WORKERS_OWN
+globals().update({name: test for name, test in SHARED.items() if name not in WORKERS_OWN})
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +118,7 @@ def test_a_sweep_fans_out_and_goes_on_with_another_server(home: Path, jobs: Remo
 
 
 def test_twenty_runs_outlive_a_node_and_no_curve_has_a_gap(cluster: Cluster, jobs: RemoteJobs) -> None:
-    found = [start(jobs, steps=500, nap=0.002) for _ in range(20)]
+    found = [start(jobs, steps=500, nap=0.001) for _ in range(20)]
     wait(lambda: all(job.step > 20 for job in found), seconds=60)
     assert len(owners(found)) == 2
     node = cluster.list_all_nodes()[-1]
