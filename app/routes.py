@@ -153,6 +153,7 @@ async def _inside_frames(job: Job, view: View, names: Sequence[str]) -> AsyncIte
             yield f"data: {frames.text(content)}\n\n"
         elif now - beat_at > BEAT_SECONDS:
             beat_at = now
+            job.touch()
             yield BEAT
         await asyncio.sleep(LOOK_SECONDS)
 

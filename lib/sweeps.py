@@ -198,6 +198,8 @@ class Sweeps:
         self._take_over_left()
         with self._changed:
             active = [sweep for sweep in self._sweeps.values() if sweep.state in ACTIVE]
+            for job in [job for sweep in active for job in sweep.under_way.values()]:
+                job.touch()  # or else it might leave memory while it is held on to
         for sweep in active:
             record = self._store.load_sweep(sweep.id)
             if record is not None and record.owner != self._jobs.owner:

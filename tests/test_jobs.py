@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -349,6 +350,39 @@ def test_a_run_survives_a_restart_and_gives_the_same_numbers(tmp_path: Path, kin
     wait(lambda: not again.active)
     assert_undisturbed(again, 3000)
     second.shutdown()
+
+
+def test_no_turn_waits_while_a_run_is_read_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = make(tmp_path)
+    run_id = start(first, paused=True).id
+    first.shutdown()
+    jobs, asked = make(tmp_path), set()
+
+    def is_free() -> bool:
+        free = jobs.changed.acquire(blocking=False)
+        if free:
+            jobs.changed.release()
+        return free
+
+    def watched(name: str) -> Callable[..., Any]:
+        ask = getattr(jobs.store, name)
+
+        def watch(*arguments: Any) -> Any:
+            asked.add(name)
+            with ThreadPoolExecutor(1) as another:
+                assert another.submit(is_free).result(), name
+            return ask(*arguments)
+
+        return watch
+
+    for name in ("load", "arrays", "take"):
+        monkeypatch.setattr(jobs.store, name, watched(name))
+    jobs.resume(run_id)
+    job = jobs.get(run_id)
+    assert job is not None and asked == {"load", "arrays", "take"}
+    wait(lambda: not job.active)
+    assert_undisturbed(job, 200)
+    jobs.shutdown()
 
 
 def test_after_a_crash_curve_and_state_agree(tmp_path: Path, monkeypatch) -> None:

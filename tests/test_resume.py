@@ -354,12 +354,14 @@ def test_a_server_that_ends_leaves_runs_elsewhere_as_they_are(tmp_path: Path) ->
     other.pause(theirs.id)
     wait(lambda: not (theirs.busy or theirs.unsettled))
     dashboard = quadratic_server(tmp_path)
+    assert dashboard._jobs == {}, "what others have is read when somebody looks at it"
     assert dashboard.get(theirs.id) is not None
     other.resume(theirs.id)
     wait(lambda: theirs.step > 500)
     other.shutdown()
     dashboard.shutdown()
     again = quadratic_server(tmp_path)
+    assert again._jobs == {}, "and so is what others have left"
     job = again.get(theirs.id)
     assert job is not None and job.step == theirs.step
     assert_undisturbed(job, theirs.step)
@@ -377,6 +379,7 @@ def test_a_command_line_lets_unfinished_runs_of_a_server_be(tmp_path: Path) -> N
     dashboard.shutdown()
 
 
+@pytest.mark.usefixtures("quick_look")
 def test_a_damaged_stream_of_another_process_is_no_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(tmp_path)
     owner = store.claim()
@@ -390,5 +393,10 @@ def test_a_damaged_stream_of_another_process_is_no_end(tmp_path: Path, caplog: p
     assert job is not None and job.elsewhere
     store.publish(replace(record, step=6), mine.stream.arrays())
     wait(lambda: job.step == 6 and len(job.stream.curve("loss")[0]) == 200)
+    job.seen_at -= 61.0
+    wait(lambda: "theirs" not in dashboard._jobs)
+    again = dashboard.get("theirs")
+    assert again is not None and again is not job
+    wait(lambda: again.step == 6)
     dashboard.shutdown()
     store.close()
