@@ -182,11 +182,11 @@ class Store:
         kind: type = type(record)
         self._change(upsert(kind, self._engine.dialect.name), row_of(record))
 
-    def arrays(self, run_id: str) -> dict[str, np.ndarray]:
-        """The run's arrays; empty when there are none or the file is broken."""
+    def arrays(self, run_id: str, *names: str) -> dict[str, np.ndarray]:
+        """The run's arrays, or those with these names; empty when there are none or the file is broken."""
         try:
             with self._files.open(run_id) as file, _READING, np.load(file, allow_pickle=False) as arrays:
-                return dict(arrays)
+                return {name: arrays[name] for name in names or arrays.files if name in arrays}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

@@ -57,6 +57,7 @@ def test_what_is_saved_is_found_after_a_restart(place: Path | str) -> None:
     found = second.arrays("a")
     assert set(found) == set(arrays)
     np.testing.assert_array_equal(found["stream:loss/value"], arrays["stream:loss/value"])
+    assert second.arrays("a", "carry:step", "carry:none") == {"carry:step": 10}
     second.close()
 
 
