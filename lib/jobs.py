@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -241,21 +241,32 @@ class Jobs(KnownJobs):
     def shutdown(self) -> None:
         """End all threads after their chunk, and write every active job's checkpoint.
 
-        What still trains or compiles after two seconds goes on to nobody's use until the process ends.
+        Those on which no thread works are written first, in case this process is killed. What still trains or compiles after two
+        seconds goes on to nobody's use until the process ends.
         """
+        deadline = time.monotonic() + END_SECONDS
         with self.changed:
             self._closing = True
             self._closed.set()
             self.changed.notify_all()
-        deadline = time.monotonic() + END_SECONDS
+            rest = {job for job in self._own() if not job.busy and job.state is not State.COMPILING}
+            for job in rest:
+                job.busy = True
+        self._save_all(rest)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         with self.changed:
             self._trainer.gone = True
-            left = [job for job in self._jobs.values() if job.active and job.owner == self.owner]
-        with ThreadPoolExecutor(SAVING_AT_ONCE) as pool:
-            list(pool.map(self._trainer.save_quietly, left))
+            left = set(self._own()) - rest
+        self._save_all(left)
         self.store.close()
+
+    def _own(self) -> list[Job]:
+        return [job for job in self._jobs.values() if job.active and job.owner == self.owner]
+
+    def _save_all(self, jobs: Iterable[Job]) -> None:
+        with ThreadPoolExecutor(SAVING_AT_ONCE) as pool:
+            list(pool.map(self._trainer.save_quietly, jobs))
 
     @contextmanager
     def _active(self, run_id: str) -> Iterator[Job | None]:

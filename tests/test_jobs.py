@@ -450,9 +450,17 @@ def test_shutdown_waits_for_no_long_step_and_no_compilation_and_keeps_what_went_
     job, compiles = start(jobs, steps=300), start(jobs, seeds=2)
     wait(lambda: blocked.is_set() and compiles.state is State.COMPILING)
     held = job.step
+    write, before = jobs._trainer.save_quietly, set()
+
+    def noted(each: Job) -> bool:
+        before.update([] if jobs._trainer.gone else [each])
+        return write(each)
+
+    jobs._trainer.save_quietly = noted  # type: ignore[method-assign]
     began = time.monotonic()
     jobs.shutdown()
     assert time.monotonic() - began < 5
+    assert before == set(others), "what rests is written before anything is waited for"
     released.set()  # too late: this is written nowhere
     wait(lambda: not any(thread.is_alive() for thread in jobs._threads))
     assert job.step == held > 0
