@@ -164,7 +164,7 @@ async def _room_frames(key: str) -> AsyncIterator[str]:
     while not stopping.is_set():
         now = time.monotonic()
         if now >= due:
-            content = await asyncio.to_thread(room_frames.frame, key)
+            content = room_frames.ready(key) or await asyncio.to_thread(room_frames.frame, key)
             due = now + room_frames.EVERY_SECONDS
             if content != sent:
                 sent, beat_at = content, now

@@ -191,6 +191,9 @@ class SafeStore:
     def publish(self, record: RunRecord, stream: Mapping[str, np.ndarray]) -> None:
         self._tend(lambda store: store.publish(record, stream))
 
+    def unpublish(self, run_id: str) -> None:
+        self._tend(lambda store: store.unpublish(run_id))
+
     def clear(self, now: float, clearing: Clearing) -> None:
         self._tend(lambda store: store.clear(now, clearing))
 
