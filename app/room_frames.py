@@ -1,5 +1,6 @@
 """What the stream tells of a room: one frame for all who are in it, and a fuller one for its host's wall."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -19,20 +20,25 @@ EVERY_SECONDS = 1.0
 
 
 class _Latest:
-    """What was made last for a key: however many look on, it is made at most once in `EVERY_SECONDS`."""
+    """The texts that were made last: however many look on, they are made at most once in `EVERY_SECONDS`."""
 
-    def __init__(self, make: Callable[[str], str]) -> None:
+    def __init__(self, make: Callable[[str], dict[str, str]]) -> None:
         self._make, self._lock = make, threading.Lock()
         self._made: dict[str, tuple[float, str]] = {}
 
+    def ready(self, key: str) -> str:
+        """The text of a key that nobody has to wait for; empty where it is to be made."""
+        when, made = self._made.get(key, (-math.inf, ""))
+        return made if time.monotonic() - when < EVERY_SECONDS or self._lock.locked() else ""
+
     def get(self, key: str) -> str:
+        """The text of a key. It is made together with those of others."""
         with self._lock:
-            when, made = self._made.get(key, (0.0, ""))
             now = time.monotonic()
-            if not made or now - when >= EVERY_SECONDS:
-                made = self._make(key)
-                self._made = {k: kept for k, kept in self._made.items() if now - kept[0] < 60} | {key: (now, made)}
-            return made
+            if now - self._made.get(key, (-math.inf, ""))[0] >= EVERY_SECONDS:
+                kept = {k: made for k, made in self._made.items() if now - made[0] < 60}
+                self._made = kept | {k: (now, made) for k, made in self._make(key).items()}
+            return self._made[key][1]
 
 
 def frame(key: str) -> str:
@@ -40,7 +46,13 @@ def frame(key: str) -> str:
     return _LATEST.get(key)
 
 
-def _made(key: str) -> str:
+def ready(key: str) -> str:
+    """The same where it is there already, or somebody makes a newer one just now; else empty. It takes no time."""
+    return _LATEST.ready(key)
+
+
+def _made(key: str) -> dict[str, str]:
+    """The frames of a room and of its wall, by their ids."""
     room = rooms().get(key)
     if room is None:
         raise KeyError(key)
@@ -58,9 +70,8 @@ def _made(key: str) -> str:
         "board": [asdict(place) for place in rooms().board(room.id, runs)],
         "figures": {"class_map": map_of(room, runs, names)} if room.map and not rooms().map_problem(room) else {},
     }
-    if key == room.wall:
-        content |= {"wall": _wall(room, runs, names), "machine": _machine()}
-    return frames.text(content)
+    wall = content | {"wall": _wall(room, runs, names), "machine": _machine()}
+    return {room.id: frames.text(content), room.wall: frames.text(wall)}
 
 
 _LATEST = _Latest(_made)

@@ -153,6 +153,7 @@ async def _inside_frames(job: Job, view: View, names: Sequence[str]) -> AsyncIte
             yield f"data: {frames.text(content)}\n\n"
         elif now - beat_at > BEAT_SECONDS:
             beat_at = now
+            job.touch()
             yield BEAT
         await asyncio.sleep(LOOK_SECONDS)
 
@@ -163,7 +164,7 @@ async def _room_frames(key: str) -> AsyncIterator[str]:
     while not stopping.is_set():
         now = time.monotonic()
         if now >= due:
-            content = await asyncio.to_thread(room_frames.frame, key)
+            content = room_frames.ready(key) or await asyncio.to_thread(room_frames.frame, key)
             due = now + room_frames.EVERY_SECONDS
             if content != sent:
                 sent, beat_at = content, now

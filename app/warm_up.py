@@ -4,6 +4,7 @@ Both happen where networks are trained. In this process the import keeps the int
 goes before it.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -41,6 +42,7 @@ def _warm_up() -> None:
             jobs().compute_everywhere(compile_defaults, demo.slug)
         except Exception:
             LOG.exception("%s could not be warmed up; its page will show the error", demo.slug)
+    gc.freeze()  # what is here by now stays, and lib.memory need not look at it again and again
     unready = ""
 
 

@@ -10,9 +10,9 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from lib.values import shown
 LOG = logging.getLogger(__name__)
 
 FOLLOW_EVERY, TIDY_EVERY, CLEAR_EVERY = 1.0, 30.0, 300.0  # seconds
+FOLLOWED_SECONDS = 60.0  # that a run of another process is followed after somebody has looked at it
 STOPPING = "Stopping after the step that is under way."
 STOP_SECONDS = 1.0  # that Stop waits for it
 END_SECONDS = 2.0  # that the process's end waits for threads
@@ -69,10 +70,10 @@ class Jobs(KnownJobs):
         self._trainer = Trainer(self.store, self.changed, self._steps_due, publishes=publishes)
         self._closing, self._closed = False, threading.Event()
         self._alone = alone
+        self._taking = threading.Lock()  # while a run changes hands
         if alone:
             self.store.clear(time.time(), clearing)
-            with self.changed:
-                self._adopt_unfinished()
+            self._adopt_unfinished()
         self._workers = workers or max(1, (os.cpu_count() or 2) // 2)
         self._devices: set[str] = set()
         lanes = [*[False] * COMPILING_AT_ONCE, True]
@@ -88,8 +89,10 @@ class Jobs(KnownJobs):
     def _adopt_unfinished(self) -> None:
         """Runs that a server before this one did not finish wait, paused, for their visitor."""
         for record in self.store.unfinished():
-            job = self._restore(record)
-            if job is None or job.elsewhere:
+            if record.owner and self.store.is_alive(record.owner):
+                continue
+            job = self._restored(record)
+            if job is None:
                 continue
             job.owner = ""  # nobody's, until somebody lets it go on: this server, or a command line
             if job.active:  # or else it was killed just before its record was written
@@ -128,19 +131,20 @@ class Jobs(KnownJobs):
 
     def get(self, run_id: str) -> Job | None:
         with self.changed:
-            job = self._jobs.get(run_id)
-            if job is None and (record := self.store.load(run_id)) is not None:
-                job = self._restore(record)
-            if job is None or job.deleted:
-                return None
-            job.touch()
-            return job
+            if (job := self._jobs.get(run_id)) is not None:
+                job.touch()
+        if job is None and (record := self.store.load(run_id)) is not None:
+            restored = self._restored(record)  # without the lock, which every turn needs
+            with self.changed:
+                if restored is not None:
+                    job = self._jobs.setdefault(run_id, restored)
+                    self._forget_oldest()
+        return job if job is not None and not job.deleted else None
 
     # Commands
 
     def pause(self, run_id: str) -> None:
-        with self.changed:
-            job = self._active(run_id)
+        with self._active(run_id) as job:
             if job is not None and job.target is State.RUNNING:
                 job.target = State.PAUSED
                 if job.state is State.RUNNING:
@@ -148,8 +152,7 @@ class Jobs(KnownJobs):
                     self._settle_soon(job)
 
     def resume(self, run_id: str, *, until: int | None = None) -> None:
-        with self.changed:
-            job = self._active(run_id)
+        with self._active(run_id) as job:
             if job is None or job.target is State.RUNNING:
                 return
             self._admit(job)
@@ -161,8 +164,7 @@ class Jobs(KnownJobs):
                 self._go_on(job, State.RUNNING)
 
     def step(self, run_id: str) -> None:
-        with self.changed:
-            job = self._active(run_id)
+        with self._active(run_id) as job:
             if job is not None and job.target is State.PAUSED:
                 self._admit(job)
                 job.single_steps += 1
@@ -170,8 +172,7 @@ class Jobs(KnownJobs):
                     self._go_on(job, State.PAUSED)
 
     def stop(self, run_id: str) -> None:
-        with self.changed:
-            job = self._active(run_id)
+        with self._active(run_id) as job:
             if job is None:
                 return
             job.ending = (State.STOPPED, "")
@@ -184,8 +185,7 @@ class Jobs(KnownJobs):
         self._take_turn(job)
 
     def set_live(self, run_id: str, **values: float) -> None:
-        with self.changed:
-            job = self._active(run_id)
+        with self._active(run_id) as job:
             if job is None:
                 return
             checked = replace(job.config, **(job.live | values))
@@ -198,8 +198,7 @@ class Jobs(KnownJobs):
                     job.version += 1
 
     def set_speed(self, run_id: str, speed: Speed) -> None:
-        with self.changed:
-            job = self._active(run_id)
+        with self._active(run_id) as job:
             if job is None:
                 return
             job.pace.speed = speed
@@ -237,47 +236,61 @@ class Jobs(KnownJobs):
     def shutdown(self) -> None:
         """End all threads after their chunk, and write every active job's checkpoint.
 
-        What still trains or compiles after two seconds goes on to nobody's use until the process ends.
+        Those on which no thread works are written first, in case this process is killed. What still trains or compiles after two
+        seconds goes on to nobody's use until the process ends.
         """
+        deadline = time.monotonic() + END_SECONDS
         with self.changed:
             self._closing = True
             self._closed.set()
             self.changed.notify_all()
-        deadline = time.monotonic() + END_SECONDS
+            rest = {job for job in self._own() if not job.busy and job.state is not State.COMPILING}
+            for job in rest:
+                job.busy = True
+        self._save_all(rest)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         with self.changed:
             self._trainer.gone = True
-            left = [job for job in self._jobs.values() if job.active and job.owner == self.owner]
-        with ThreadPoolExecutor(SAVING_AT_ONCE) as pool:
-            list(pool.map(self._trainer.save_quietly, left))
+            left = set(self._own()) - rest
+        self._save_all(left)
         self.store.close()
 
-    # Below, all is called with the lock held, unless it says that it has the job's turn.
+    def _own(self) -> list[Job]:
+        return [job for job in self._jobs.values() if job.active and job.owner == self.owner]
 
-    def _active(self, run_id: str) -> Job | None:
+    def _save_all(self, jobs: Iterable[Job]) -> None:
+        with ThreadPoolExecutor(SAVING_AT_ONCE) as pool:
+            list(pool.map(self._trainer.save_quietly, jobs))
+
+    @contextmanager
+    def _active(self, run_id: str) -> Iterator[Job | None]:
+        """An active job of this process, or one that becomes so. The lock is held in here, but not while the store is asked."""
         job = self.get(run_id)
-        return job if job is not None and job.active and not job.ending and self._takes(job) else None
+        mine = job is not None and job.active and self._takes(job)
+        with self.changed:
+            yield job if mine and job is not None and job.active and not job.ending else None
 
-    def _admit(self, job: Job) -> None:
-        """Raises LimitError where a job that is to be built again would be one too many."""
-        if job.state is State.PAUSED and job.engine is None and not job.sweep:
-            self.check_limits(job.visitor, job.limits, besides=job.id)
+    # Runs of the store. The lock is not held.
 
     def _takes(self, job: Job) -> bool:
         """Whether a run is this process's own, or becomes so now because no process has it."""
         if job.owner == self.owner:
             return True
-        record = self.store.load(job.id)
-        if record is not None and record.owner != job.owner:
-            self._renew(job, record)
-        if job.elsewhere or not job.active or not self.store.take(job.id, job.owner, self.owner):
-            return False
-        job.owner = self.owner
-        job.version += 1
-        return True
+        with self._taking:
+            if job.owner == self.owner:  # somebody was quicker
+                return True
+            record = self.store.load(job.id)
+            if record is not None and record.owner != job.owner:
+                self._renew(job, record)
+            if job.elsewhere or not job.active or not self.store.take(job.id, job.owner, self.owner):
+                return False
+            with self.changed:
+                job.owner = self.owner
+                job.version += 1
+            return True
 
-    def _restore(self, record: RunRecord) -> Job | None:
+    def _restored(self, record: RunRecord) -> Job | None:
         """A job from the store. A record whose settings are no longer valid is not shown."""
         try:
             config = self._config_of(record.slug)(**record.config)
@@ -297,62 +310,65 @@ class Jobs(KnownJobs):
                 job.state = State.PAUSED
                 if record.owner:
                     job.message = f"Its process has ended, at step {job.step:,}."
-        self._jobs[job.id] = job
-        self._forget_oldest()
-        self.changed.notify_all()
         return job
-
-    def take_up(self, run_id: str) -> Job:
-        with self.changed:
-            job = self.get(run_id)
-            if job is None:
-                raise ValueError(f"The run {shown(run_id)} is not in {self.store.name}: check the id.")
-            if not job.active:
-                raise ValueError(f"The run {shown(run_id)} has ended ({job.state}): start a new one.")
-            if not self._takes(job):
-                raise ValueError(f"The run {shown(run_id)} is being trained by another process: stop that first.")
-            return job
-
-    # Runs of other processes
-
-    def _follow_loop(self) -> None:
-        """Keep what is known of other processes' runs up to date, and notice when one takes up a run that was left."""
-        while not self._closing:
-            with self.changed:
-                others = [job for job in self._jobs.values() if job.active and job.owner != self.owner]
-                if not others and not self._closing:
-                    self.changed.wait()
-            try:
-                owners = self.store.owners() if others else {}
-                for job in others:
-                    if job.elsewhere or owners.get(job.id, job.owner) != job.owner:
-                        self._follow(job)
-            except Exception:  # a full disk, say: the next look may be luckier
-                LOG.exception("the runs of other processes cannot be followed")
-            if others:
-                self._closed.wait(FOLLOW_EVERY)
-
-    def _follow(self, job: Job) -> None:
-        owner = job.owner
-        alive, record = self.store.is_alive(owner), self.store.load(job.id)
-        if record is None:
-            return
-        goes_on = alive and record.owner == owner and record.state in ACTIVE
-        stream = self.store.published(job.id) if goes_on else {}
-        with self.changed:
-            if job.owner == self.owner:  # taken up meanwhile
-                return
-            if goes_on:
-                job.follow(record, MetricStream.from_arrays(stream) if stream else job.stream)
-            else:
-                self._renew(job, record)
 
     def _renew(self, job: Job, record: RunRecord) -> None:
         """Read a run from the store again, which has all of it when another process has ended it or left it."""
-        self._jobs.pop(job.id, None)
-        if (stored := self._restore(record)) is not None:
+        stored = self._restored(record)
+        with self.changed:
+            if stored is None:
+                self._jobs.pop(job.id, None)
+                return
             job.renew(stored)
             self._jobs[job.id] = job
+
+    def take_up(self, run_id: str) -> Job:
+        job = self.get(run_id)
+        if job is None:
+            raise ValueError(f"The run {shown(run_id)} is not in {self.store.name}: check the id.")
+        if not job.active:
+            raise ValueError(f"The run {shown(run_id)} has ended ({job.state}): start a new one.")
+        if not self._takes(job):
+            raise ValueError(f"The run {shown(run_id)} is being trained by another process: stop that first.")
+        return job
+
+    def _follow_loop(self) -> None:
+        """Keep what is known of other processes' runs up to date, and notice when one takes up a run that was left.
+
+        They are forgotten when nobody looks at them any more.
+        """
+        while not self._closed.wait(FOLLOW_EVERY):
+            since = time.monotonic() - FOLLOWED_SECONDS
+            with self.changed:
+                others = [job for job in self._jobs.values() if job.active and job.owner != self.owner]
+                for job in [job for job in others if job.seen_at < since]:
+                    del self._jobs[job.id]
+            try:
+                owners = self.store.owners() if others else {}
+                for job in others:
+                    if job.seen_at >= since and (job.elsewhere or owners.get(job.id, job.owner) != job.owner):
+                        self._follow(job)
+            except Exception:  # a full disk, say: the next look may be luckier
+                LOG.exception("the runs of other processes cannot be followed")
+
+    def _follow(self, job: Job) -> None:
+        with self._taking:
+            alive, record = self.store.is_alive(job.owner), self.store.load(job.id)
+            if record is None or job.owner == self.owner:
+                return
+            if not (alive and record.owner == job.owner and record.state in ACTIVE):
+                self._renew(job, record)
+                return
+            stream = self.store.published(job.id)
+            with self.changed:
+                job.follow(record, MetricStream.from_arrays(stream) if stream else job.stream)
+
+    # Below, all is called with the lock held, unless it says that it has the job's turn.
+
+    def _admit(self, job: Job) -> None:
+        """Raises LimitError where a job that is to be built again would be one too many."""
+        if job.state is State.PAUSED and job.engine is None and not job.sweep:
+            self.check_limits(job.visitor, job.limits, besides=job.id)
 
     def _clear_loop(self) -> None:
         cleared = time.monotonic()

@@ -7,12 +7,13 @@ import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 import numpy as np
 
-from lib.job import Job, State, weights_in
+from lib.job import ACTIVE, Job, State, weights_in
 from lib.limits import Limits
 from lib.pace import Speed
 from lib.records import RunRecord
@@ -23,6 +24,7 @@ from lib.stream import CAPACITY
 from lib.values import shown
 
 KEPT_IN_MEMORY = 16  # ended jobs
+CURVES_IN_MEMORY = 512  # of others
 NO_LIMITS = Limits()
 Span = tuple[str, float, float]  # a visitor, from when to when
 Found = TypeVar("Found")
@@ -57,6 +59,7 @@ class KnownJobs(ABC):
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self.sweeps: dict[str, str] = {}  # the sweeps that are under way, and whose they are
         self.changed = threading.Condition(threading.RLock())
+        self._stored_curve = lru_cache(CURVES_IN_MEMORY)(self._read_curve)
 
     @property
     def trouble(self) -> str:
@@ -193,12 +196,23 @@ class KnownJobs(ABC):
 
     def curve(self, run_id: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         """The points of one of a run's series: steps [n] and values [n]."""
+        with self.changed:
+            known = run_id in self._jobs
+        record = None if known or self.trouble else self.store.load(run_id)
+        if record is not None and record.state not in ACTIVE:
+            return self._stored_curve(run_id, name, record.updated)  # all else stays on the disk
         job = self.get(run_id)
         return job.stream.curve(name) if job is not None else (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
     def weights(self, job: Job) -> Mapping[str, np.ndarray] | None:
         """A job's networks as they are now, or, where another process trains it, as that has saved them last."""
         return weights_in(self.store.arrays(job.id)) if job.elsewhere else job.weights()
+
+    def _read_curve(self, run_id: str, name: str, updated: float) -> tuple[np.ndarray, np.ndarray]:
+        """What `curve` gives for a run that has ended, as it was when it was `updated`."""
+        at, points = (f"stream:{name}/{part}" for part in ("step", "value"))
+        arrays = self.store.arrays(run_id, at, points)
+        return arrays.get(at, np.zeros(0, np.int64)), arrays.get(points, np.zeros(0, np.float32))
 
     def delete(self, run_id: str) -> None:
         """Stop a run and put it away; for a day `restore` brings it back."""

@@ -25,22 +25,22 @@ SETTINGS = {
     "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
     "-c tcp_user_timeout=20000 -c lock_timeout=5000",
 }
-CONNECTIONS = 5  # that a process has at most, besides that of its claim
+CONNECTIONS = 5  # that a process has at most, besides those of its claim and for texts (lib.texts)
 _VERSION = sa.Table("version", sa.MetaData(), sa.Column("number", sa.Integer))
 
 
 class PostgresStore(Store):
     """Runs in a database, named as in `postgresql://user@host/database`. Every method may be called from any thread."""
 
-    def __init__(self, address: str) -> None:
-        self._url = _url(address)
+    def __init__(self, address: str, connections: int = CONNECTIONS) -> None:
+        self._url, self._connections = _url(address), connections
         self.name = name_of(address)
         self._lock = nullcontext()
         self._engine = self._connected()
         self._files, self._claims = ArrayTable(self._connect), SessionClaims(self._connect)
 
     def _connected(self) -> sa.Engine:
-        engine = _engine(self._url)
+        engine = _engine(self._url, self._connections)
         try:
             with engine.execution_options(isolation_level="READ COMMITTED").begin() as database:  # all of it or nothing
                 # Two servers that start at once would make the same tables.
@@ -86,10 +86,10 @@ def _url(address: str) -> sa.URL:
     return url.set(drivername="postgresql+psycopg").update_query_dict(SETTINGS | dict(url.query))
 
 
-def _engine(url: sa.URL) -> sa.Engine:
+def _engine(url: sa.URL, connections: int) -> sa.Engine:
     try:
         return sa.create_engine(
-            url, isolation_level="AUTOCOMMIT", pool_size=CONNECTIONS, max_overflow=0, hide_parameters=True
+            url, isolation_level="AUTOCOMMIT", pool_size=connections, max_overflow=0, hide_parameters=True
         )
     except ImportError as error:
         what = f"UNROLLED_STORE names a PostgreSQL database, and psycopg cannot be loaded ({error})"

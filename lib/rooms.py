@@ -131,15 +131,19 @@ class Rooms:
 
     def close_idle(self, now: float) -> None:
         """Close the rooms in which nothing has happened for half a day."""
-        with self._alone():
-            for room in [room for room in self._rooms.values() if not room.closed]:
-                moments = [room.created, *(m.created for m in self.members(room.id).values())]
-                moments += [*(push["at"] for push in room.pushes), *(each["opened"] for each in room.challenges)]
-                # As they were saved: a run as it stands now counts as changed just now.
-                if now - max(moments) > IDLE_SECONDS:
-                    saved = self._store.runs_in(self._spans(room.id))
-                    if all(now - run.updated > IDLE_SECONDS for run in saved):
-                        self.close(room.id)
+        for room in [room for room in self.all() if self._is_idle(room, now)]:
+            with self._alone():
+                if self._is_idle(self._rooms[room.id], now):  # or else somebody has just come
+                    self.close(room.id)
+
+    def _is_idle(self, room: RoomRecord, now: float) -> bool:
+        """Whether it is open, and nothing has happened in it for half a day."""
+        moments = [room.created, *(m.created for m in self.members(room.id).values())]
+        moments += [*(push["at"] for push in room.pushes), *(each["opened"] for each in room.challenges)]
+        if room.closed or now - max(moments) <= IDLE_SECONDS:
+            return False
+        # As they were saved: a run as it stands now counts as changed just now.
+        return all(now - run.updated > IDLE_SECONDS for run in self._store.runs_in(self._spans(room.id)))
 
     def set_rules(self, room_id: str, **rules: Any) -> None:
         """`runs` under way of one person and `steps` of one run (0: no limit), `demos` that are open (none: all), and
@@ -345,13 +349,18 @@ class Rooms:
 
     def _keep(self, room: RoomRecord) -> RoomRecord:
         self._rooms[room.id] = room
-        self._store.keep(room)
+        self._write(room)
         return room
 
     def _keep_member(self, member: MemberRecord) -> MemberRecord:
         self._known[member.id] = member
-        self._store.keep(member)
+        self._write(member)
         return member
+
+    def _write(self, record: RoomRecord | MemberRecord) -> None:
+        self._store.keep(record)
+        if self._seen is not None and not self._store.trouble:
+            self._seen += 1  # or else everything would be read again for what is known here
 
 
 def _new_code() -> str:

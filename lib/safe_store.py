@@ -196,6 +196,9 @@ class SafeStore:
     def publish(self, record: RunRecord, stream: Mapping[str, np.ndarray]) -> None:
         self._tend(lambda store: store.publish(record, stream))
 
+    def unpublish(self, run_id: str) -> None:
+        self._tend(lambda store: store.unpublish(run_id))
+
     def clear(self, now: float, clearing: Clearing) -> None:
         self._tend(lambda store: store.clear(now, clearing))
 
@@ -246,34 +249,42 @@ class SafeStore:
             self._notice(error)
             return otherwise
 
+    def _kept_back(self, name: str, read: Callable[[Store], T]) -> T | None:
+        """What memory has of a run or sweep that the disk lacks; None where that is nothing."""
+        return read(self._memory) if name in self._unsaved else None
+
+    def _either(self, name: str, read: Callable[[Store], T], otherwise: T) -> T:
+        """What memory has of it, or else the disk."""
+        return self._kept_back(name, read) or self._read(read, otherwise)
+
     def _all(self, read: Callable[[Store], list[Any]], limit: int = -1) -> list[Any]:
         """The records of memory and of the disk, the newest first."""
         with self._lock:
-            found, ids = read(self._memory), set(self._unsaved)
+            found, ids = read(self._memory) if self._unsaved else [], set(self._unsaved)
         nothing: list[Any] = []
         found += [record for record in self._read(read, nothing) if record.id not in ids]
         found.sort(key=lambda record: record.created, reverse=True)
         return found if limit < 0 else found[:limit]
 
     def load(self, run_id: str) -> RunRecord | None:
-        run = self._memory.load(run_id, deleted=True)
+        run = self._kept_back(run_id, lambda store: store.load(run_id, deleted=True))
         if run is not None:
             return None if run.deleted else run
         return self._read(lambda store: store.load(run_id), None)
 
-    def arrays(self, run_id: str) -> dict[str, np.ndarray]:
-        return self._memory.arrays(run_id) or self._read(lambda store: store.arrays(run_id), {})
+    def arrays(self, run_id: str, *names: str) -> dict[str, np.ndarray]:
+        return self._either(run_id, lambda store: store.arrays(run_id, *names), {})
 
     def published(self, run_id: str) -> dict[str, np.ndarray]:
         return self._read(lambda store: store.published(run_id), {})
 
     def network(self, run_id: str, step: int) -> dict[str, np.ndarray]:
-        return self._memory.network(run_id, step) or self._read(lambda store: store.network(run_id, step), {})
+        return self._either(run_id, lambda store: store.network(run_id, step), {})
 
     def network_steps(self, run_id: str) -> list[int]:
         nothing: list[int] = []
         there = self._read(lambda store: store.network_steps(run_id), nothing)
-        return sorted({*there, *self._memory.network_steps(run_id)})
+        return sorted({*there, *(self._kept_back(run_id, lambda store: store.network_steps(run_id)) or ())})
 
     def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
         return self._all(lambda store: store.runs_of(visitor, slug, limit, cells=cells), limit)
@@ -285,7 +296,7 @@ class SafeStore:
         return self._all(lambda store: store.unfinished())
 
     def load_sweep(self, sweep_id: str) -> SweepRecord | None:
-        return self._memory.load_sweep(sweep_id) or self._read(lambda store: store.load_sweep(sweep_id), None)
+        return self._either(sweep_id, lambda store: store.load_sweep(sweep_id), None)
 
     def sweeps_of(self, visitor: str, slug: str, limit: int) -> list[SweepRecord]:
         return self._all(lambda store: store.sweeps_of(visitor, slug, limit), limit)

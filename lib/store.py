@@ -12,8 +12,9 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,6 +39,7 @@ LOCK_SECONDS = 1.0  # to wait for another process that writes
 # (SystemError: AST constructor recursion depth mismatch).
 _READING = threading.Lock()
 UNFINISHED = ("queued", "compiling", "running", "paused")
+MOST_DECODED = 5000  # records of runs that stay in memory for rooms, which ask for all of theirs every second
 _ALL = 2**62  # rows: SQLite and PostgreSQL have no number in common that is none
 
 
@@ -62,16 +64,30 @@ _LISTS = {
     for one_demo in (False, True)
     for cells in (False, True)
 }
-_CELLS = newest(RunRecord, RUNS.sweep == sa.bindparam("sweep"))
-_BEGUN = newest(
-    RunRecord,
-    RUNS.visitor.in_(sa.bindparam("visitors", expanding=True)),
-    RUNS.created >= sa.bindparam("begins"),
-    RUNS.created < sa.bindparam("ends"),
-    _SHOWN,
-    # Or else SQLite would go through everybody's runs by the sweep that they are not of.
-    RUNS.sweep.concat("") == "",
+_BEYOND = (
+    sa.select(RUNS.id, RUNS.state)
+    .where(_OF, RUNS.slug == sa.bindparam("slug"), _SHOWN, _NO_CELL)
+    .order_by(RUNS.created.desc(), RUNS.id.desc())
+    .offset(sa.bindparam("kept", type_=sa.BigInteger))
 )
+_GOING = newest(RunRecord, RUNS.state.in_(UNFINISHED), _SHOWN)
+_SWEEPS = newest(SweepRecord, SWEEPS.visitor == sa.bindparam("visitor"), SWEEPS.slug == sa.bindparam("slug"))
+_GOING_SWEEPS = newest(SweepRecord, SWEEPS.state.in_(UNFINISHED))
+_CELLS = newest(RunRecord, RUNS.sweep == sa.bindparam("sweep"))
+_CHANGED = RUNS.id, RUNS.updated, RUNS.owner, RUNS.name  # what is another one whenever a run's record is
+_BEGUN = (
+    sa.select(*_CHANGED, RUNS.visitor, RUNS.created)
+    .where(
+        RUNS.visitor.in_(sa.bindparam("visitors", expanding=True)),
+        RUNS.created >= sa.bindparam("begins"),
+        RUNS.created < sa.bindparam("ends"),
+        _SHOWN,
+        # Or else SQLite would go through everybody's runs by the sweep that they are not of.
+        RUNS.sweep.concat("") == "",
+    )
+    .order_by(RUNS.created.desc(), RUNS.id.desc())
+)
+_THESE = newest(RunRecord, RUNS.id.in_(sa.bindparam("ids", expanding=True)))
 _OWNERS = sa.select(RUNS.id, RUNS.owner).where(RUNS.state.in_(UNFINISHED))
 _WRITTEN = [sa.select(sa.func.sum(TABLES[kind].c.written)).scalar_subquery() for kind in (RoomRecord, MemberRecord)]
 _CHANGES = sa.select(*[sa.cast(sa.func.coalesce(written, 0), sa.BigInteger) for written in _WRITTEN])
@@ -86,6 +102,7 @@ class Store:
 
     _files: ArrayFiles | ArraysInMemory | ArrayTable
     _claims: FileClaims | SessionClaims
+    _decoded: Mapping[tuple[Any, ...], RunRecord] = MappingProxyType({})  # by `_CHANGED`
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
@@ -182,11 +199,11 @@ class Store:
         kind: type = type(record)
         self._change(upsert(kind, self._engine.dialect.name), row_of(record))
 
-    def arrays(self, run_id: str) -> dict[str, np.ndarray]:
-        """The run's arrays; empty when there are none or the file is broken."""
+    def arrays(self, run_id: str, *names: str) -> dict[str, np.ndarray]:
+        """The run's arrays, or those with these names; empty when there are none or the file is broken."""
         try:
             with self._files.open(run_id) as file, _READING, np.load(file, allow_pickle=False) as arrays:
-                return dict(arrays)
+                return {name: arrays[name] for name in names or arrays.files if name in arrays}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -197,6 +214,10 @@ class Store:
         """Write how far a run is, and its curves, for other processes to show: often, and without its checkpoint."""
         self._files.write(f"{record.id}~", stream)
         self._write(record)
+
+    def unpublish(self, run_id: str) -> None:
+        """Forget them."""
+        self._files.delete(f"{run_id}~")
 
     def published(self, run_id: str) -> dict[str, np.ndarray]:
         """The curves that were published last."""
@@ -238,7 +259,7 @@ class Store:
 
     def unfinished(self) -> list[RunRecord]:
         """The runs that were going on, or paused, when their server ended."""
-        return self._records(RunRecord, newest(RunRecord, RUNS.state.in_(UNFINISHED), _SHOWN))
+        return self._records(RunRecord, _GOING)
 
     def _one(self, kind: type, name: str) -> Any:
         return next(iter(self._records(kind, _NAMED[kind], 1, id=name)), None)
@@ -294,9 +315,9 @@ class Store:
 
     def prune(self, visitor: str, slug: str) -> None:
         """Delete what is older than the visitor's newest runs of a demo and has ended."""
-        for record in self.runs_of(visitor, slug, -1)[KEPT_PER_VISITOR:]:
-            if record.state not in UNFINISHED:
-                self.delete(record.id)
+        for run_id, state in self._rows(_BEYOND, visitor=visitor, slug=slug, kept=KEPT_PER_VISITOR):
+            if state not in UNFINISHED:
+                self.delete(run_id)
 
     def delete(self, run_id: str) -> None:
         """Forget a run."""
@@ -322,11 +343,11 @@ class Store:
 
     def sweeps_of(self, visitor: str, slug: str, limit: int) -> list[SweepRecord]:
         """The visitor's sweeps of a demo, the newest first."""
-        return self._records(SweepRecord, newest(SweepRecord, SWEEPS.visitor == visitor, SWEEPS.slug == slug), limit)
+        return self._records(SweepRecord, _SWEEPS, limit, visitor=visitor, slug=slug)
 
     def unfinished_sweeps(self) -> list[SweepRecord]:
         """The sweeps that were going on, or paused, when their server ended."""
-        return self._records(SweepRecord, newest(SweepRecord, SWEEPS.state.in_(UNFINISHED)))
+        return self._records(SweepRecord, _GOING_SWEEPS)
 
     def prune_sweeps(self, visitor: str, slug: str) -> None:
         """Delete what is older than the visitor's newest sweeps of a demo and has ended, with its runs."""
@@ -371,10 +392,16 @@ class Store:
         if not stays:
             return []
         first, last = min(begins for _, begins, _ in spans), max(ends for _, _, ends in spans)
-        rows = self._rows(_BEGUN, visitors=list(stays), begins=first, ends=last, most=_ALL)
+        rows = self._rows(_BEGUN, visitors=list(stays), begins=first, ends=last)
         inside = (row for row in rows if any(begins <= row.created < ends for begins, ends in stays[row.visitor]))
-        found = (record for row in inside if (record := record_of(RunRecord, row)) is not None)
-        return list(islice(found, limit if limit >= 0 else None))
+        wanted = [tuple(row[: len(_CHANGED)]) for row in inside][: limit if limit >= 0 else None]
+        fresh = [each[0] for each in wanted if each not in self._decoded]
+        read = {record.id: record for record in self._records(RunRecord, _THESE, ids=fresh)} if fresh else {}
+        both = {each: self._decoded.get(each) or read.get(each[0]) for each in wanted}
+        found = {each: record for each, record in both.items() if record is not None}
+        others = [each for each in self._decoded.items() if each[0] not in found]
+        self._decoded = dict([*others, *found.items()][-MOST_DECODED:])
+        return list(found.values())
 
 
 class MemoryStore(Store):

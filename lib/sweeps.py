@@ -3,6 +3,9 @@
 What a sweep has come to is always read from its cells' records, so a restart needs nothing special: the cells that have
 ended stay, and the others go on or begin. Of several servers on one store each looks after its own, and takes over those of
 one that has ended.
+
+Only the thread of the sweeps tells the jobs anything, and then it holds no lock: a worker that is away may take seconds to
+answer, and pages do not wait for that.
 """
 
 import hashlib
@@ -12,13 +15,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 from lib.job import ACTIVE, Job, State
 from lib.known_jobs import KnownJobs
 from lib.records import SweepRecord
 from lib.settings import Config
 from lib.sweep import Axis, Plan, Result
+from lib.worker import WorkerGoneError
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.02
@@ -71,8 +74,8 @@ class Sweeps:
         self._changed = threading.Condition(threading.RLock())
         self._closing = False
         self._launched: dict[str, float] = {}  # visitor -> when a cell of theirs was begun last
-        with self._changed:
-            self._take_over_left()
+        self._orders: dict[str, Callable[[str], None]] = {}  # what the cells of these ids are to be told yet
+        self._take_over_left()
         self._thread = threading.Thread(target=self._loop, name="sweeps", daemon=True)
         self._thread.start()
 
@@ -95,9 +98,12 @@ class Sweeps:
         """The sweep with this id, from memory or from the store."""
         with self._changed:
             sweep = self._sweeps.get(sweep_id)
-            if sweep is None and (record := self._store.load_sweep(sweep_id)) is not None:
-                sweep = self._restored(record)
-            return sweep
+        if sweep is None and (record := self._store.load_sweep(sweep_id)) is not None:
+            restored = self._restored(record)
+            if restored is not None:
+                with self._changed:
+                    sweep = self._sweeps.setdefault(sweep_id, restored)
+        return sweep
 
     def latest(self, visitor: str, slug: str, limit: int = 10) -> list[SweepRecord]:
         """The visitor's sweeps of a demo, the newest first."""
@@ -126,78 +132,7 @@ class Sweeps:
                 if sweep.state in ACTIVE and self._is_mine(sweep):
                     self._store.save_sweep(sweep.record())
 
-    # Below, all is called with the lock held.
-
-    def _is_mine(self, sweep: Sweep) -> bool:
-        return sweep.owner == self._jobs.owner
-
-    def _takes(self, sweep: Sweep) -> bool:
-        """Whether a sweep is this server's own, or becomes so because its visitor wants something of it here."""
-        if not self._is_mine(sweep) and self._store.take_sweep(sweep.id, sweep.owner, self._jobs.owner):
-            self._renew(sweep)
-        return self._is_mine(sweep)
-
-    def _renew(self, sweep: Sweep) -> None:
-        """Read a sweep from the store again; whoever holds it sees it come on."""
-        record = self._store.load_sweep(sweep.id)
-        if record is not None and (stored := self._restored(record)) is not None:
-            vars(sweep).update(vars(stored) | {"version": sweep.version + 1})
-            self._sweeps[sweep.id] = sweep
-            self._count(sweep)
-
-    def _take_over_left(self) -> None:
-        """Take over the sweeps whose server has ended. Where their cells have ended with it they wait for their visitor."""
-        for record in self._store.unfinished_sweeps():
-            if record.owner == self._jobs.owner or self._store.is_alive(record.owner):
-                continue
-            if not self._store.take_sweep(record.id, record.owner, self._jobs.owner):
-                continue
-            sweep = self._sweeps.get(record.id) or self._restored(record)
-            if sweep is None:
-                continue
-            self._renew(sweep)
-            if not self._jobs.outlives:
-                sweep.state = State.PAUSED
-                sweep.message = "The server was restarted. Resume goes on where it was."
-            self._store.save_sweep(sweep.record())
-            self._count(sweep)
-
-    def _look_around(self) -> None:
-        """See what other servers have done: to their sweeps that are shown here, and to those of this one."""
-        self._take_over_left()
-        for sweep in [sweep for sweep in self._sweeps.values() if sweep.state in ACTIVE]:
-            record = self._store.load_sweep(sweep.id)
-            if record is not None and record.owner != self._jobs.owner:
-                self._renew(sweep)
-
-    def _become(self, sweep_id: str, when: set[State], state: State, command: Callable[[str], Any]) -> None:
-        with self._changed:
-            sweep = self.get(sweep_id)
-            if sweep is None or not (sweep.state in ACTIVE and self._takes(sweep) and sweep.state in when):
-                return
-            sweep.state, sweep.message = state, ""
-            for job in sweep.under_way.values():
-                command(job.id)
-            self._publish(sweep)
-            self._changed.notify_all()
-
-    def _forget_oldest(self) -> None:
-        """Sweeps that have ended are dropped from memory, except the latest; the store has them."""
-        ended = [sweep.id for sweep in self._sweeps.values() if not (sweep.state in ACTIVE or sweep.under_way)]
-        for sweep_id in ended[:-KEPT_IN_MEMORY]:
-            del self._sweeps[sweep_id]
-
-    def _count(self, sweep: Sweep) -> None:
-        """Have it count among its visitor's runs while it is under way in this process."""
-        if sweep.state in ACTIVE and self._is_mine(sweep):
-            self._jobs.sweeps[sweep.id] = sweep.visitor
-        else:
-            self._jobs.sweeps.pop(sweep.id, None)
-
-    def _publish(self, sweep: Sweep) -> None:
-        sweep.version += 1
-        self._count(sweep)
-        self._store.save_sweep(sweep.record())
+    # Sweeps of several servers. The lock is not held.
 
     def _restored(self, record: SweepRecord) -> Sweep | None:
         """A sweep from the store. One whose settings are no longer valid is not shown."""
@@ -217,53 +152,93 @@ class Sweeps:
                 sweep.results[index] = Result(cell.state, tuple(cell.final_by_seed))
             elif cell is not None and (job := self._jobs.get(cell.id)) is not None:
                 sweep.under_way[index] = job
-        self._sweeps[sweep.id] = sweep
         return sweep
 
-    def _loop(self) -> None:
-        looked = around = time.monotonic()
+    def _is_mine(self, sweep: Sweep) -> bool:
+        return sweep.owner == self._jobs.owner
+
+    def _takes(self, sweep: Sweep) -> bool:
+        """Whether a sweep is this server's own, or becomes so because its visitor wants something of it here."""
+        if not self._is_mine(sweep) and self._store.take_sweep(sweep.id, sweep.owner, self._jobs.owner):
+            self._renew(sweep)
+        return self._is_mine(sweep)
+
+    def _renew(self, sweep: Sweep) -> None:
+        """Read a sweep from the store again; whoever holds it sees it come on."""
         while True:
+            version, record = sweep.version, self._store.load_sweep(sweep.id)
+            if record is None or (stored := self._restored(record)) is None:
+                return
             with self._changed:
-                if self._closing:
+                if sweep.version == version:  # or else it has changed meanwhile
+                    vars(sweep).update(vars(stored) | {"version": version + 1})
+                    self._sweeps[sweep.id] = sweep
+                    self._count(sweep)
                     return
-                now = time.monotonic()
-                if now - around > LOOK_AROUND_SECONDS:
-                    self._tried(self._look_around)
-                    around = now
-                mine = [sweep for sweep in self._sweeps.values() if self._is_mine(sweep)]
-                running = [sweep for sweep in mine if sweep.state is State.RUNNING]
-                settling = [sweep for sweep in mine if sweep.under_way]
-                if not running and not settling:
-                    self._changed.wait(LOOK_AROUND_SECONDS)
-                    looked = time.monotonic()
-                    continue
-                for sweep in running:
-                    sweep.seconds += now - looked
-                looked = now
-                for sweep in {id(sweep): sweep for sweep in [*settling, *running]}.values():
-                    self._guarded(sweep, self._collect)
-                while (next_sweep := self._next(running)) is not None:
-                    self._guarded(next_sweep, self._begin)
-                self._changed.wait(LOOK_SECONDS)
 
-    def _tried(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception:  # the next time may be luckier
-            LOG.exception("the sweeps of other servers cannot be looked at")
+    def _take_over_left(self) -> None:
+        """Take over the sweeps whose server has ended. Where their cells have ended with it they wait for their visitor."""
+        for record in self._store.unfinished_sweeps():
+            if record.owner == self._jobs.owner or self._store.is_alive(record.owner):
+                continue
+            if not self._store.take_sweep(record.id, record.owner, self._jobs.owner):
+                continue
+            sweep = self.get(record.id)
+            if sweep is None:
+                continue
+            self._renew(sweep)
+            with self._changed:
+                if not self._jobs.outlives:
+                    sweep.state = State.PAUSED
+                    sweep.message = "The server was restarted. Resume goes on where it was."
+                self._publish(sweep)
 
-    def _guarded(self, sweep: Sweep, act: Callable[[Sweep], None]) -> None:
-        """A full disk, or whatever else goes wrong with one sweep, ends that one and no other."""
-        try:
-            act(sweep)
-        except Exception as error:
-            LOG.exception("sweep %s failed", sweep.id)
-            sweep.state, sweep.message = State.FAILED, f"{type(error).__name__}: {error}"
-            sweep.version += 1
-            self._count(sweep)
-            for job in sweep.under_way.values():
-                self._jobs.stop(job.id)
-            sweep.under_way.clear()
+    def _look_around(self) -> None:
+        """See what other servers have done: to their sweeps that are shown here, and to those of this one."""
+        self._take_over_left()
+        with self._changed:
+            active = [sweep for sweep in self._sweeps.values() if sweep.state in ACTIVE]
+            for job in [job for sweep in active for job in sweep.under_way.values()]:
+                job.touch()  # or else it might leave memory while it is held on to
+        for sweep in active:
+            record = self._store.load_sweep(sweep.id)
+            if record is not None and record.owner != self._jobs.owner:
+                self._renew(sweep)
+
+    def _become(self, sweep_id: str, when: set[State], state: State, command: Callable[[str], None]) -> None:
+        sweep = self.get(sweep_id)
+        if sweep is None or sweep.state not in ACTIVE or not self._takes(sweep):
+            return
+        with self._changed:
+            if sweep.state in when:
+                sweep.state, sweep.message = state, ""
+                self._order(sweep, command)
+                self._publish(sweep)
+                self._changed.notify_all()
+
+    # With the lock held
+
+    def _order(self, sweep: Sweep, command: Callable[[str], None]) -> None:
+        """Have the cells under way told something soon."""
+        self._orders |= dict.fromkeys((job.id for job in sweep.under_way.values()), command)
+
+    def _forget_oldest(self) -> None:
+        """Sweeps that have ended are dropped from memory, except the latest; the store has them."""
+        ended = [sweep.id for sweep in self._sweeps.values() if not (sweep.state in ACTIVE or sweep.under_way)]
+        for sweep_id in ended[:-KEPT_IN_MEMORY]:
+            del self._sweeps[sweep_id]
+
+    def _count(self, sweep: Sweep) -> None:
+        """Have it count among its visitor's runs while it is under way in this process."""
+        if sweep.state in ACTIVE and self._is_mine(sweep):
+            self._jobs.sweeps[sweep.id] = sweep.visitor
+        else:
+            self._jobs.sweeps.pop(sweep.id, None)
+
+    def _publish(self, sweep: Sweep) -> None:
+        sweep.version += 1
+        self._count(sweep)
+        self._store.save_sweep(sweep.record())
 
     def _collect(self, sweep: Sweep) -> None:
         """Take in the cells that have ended."""
@@ -287,10 +262,88 @@ class Sweeps:
             return None
         return min(waiting, key=lambda s: (under_way[s.visitor], self._launched.get(s.visitor, 0.0), len(s.under_way)))
 
+    # The thread. The lock is not held.
+
+    def _loop(self) -> None:
+        looked = around = time.monotonic()
+        while True:
+            self._obey()
+            now = time.monotonic()
+            if now - around > LOOK_AROUND_SECONDS:
+                self._tried(self._look_around)
+                around = now
+            with self._changed:
+                if self._closing:
+                    return
+                mine = [sweep for sweep in self._sweeps.values() if self._is_mine(sweep)]
+                running = [sweep for sweep in mine if sweep.state is State.RUNNING]
+                settling = [sweep for sweep in mine if sweep.under_way]
+                if not (running or settling or self._orders):
+                    self._changed.wait(LOOK_AROUND_SECONDS)
+                    looked = time.monotonic()
+                    continue
+                for sweep in running:
+                    sweep.seconds += now - looked
+                looked = now
+                for sweep in {id(sweep): sweep for sweep in [*settling, *running]}.values():
+                    self._guarded(sweep, self._collect)
+            while self._begin_next(running):
+                pass
+            with self._changed:
+                self._changed.wait(LOOK_SECONDS)
+
+    def _tried(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception:  # the next time may be luckier
+            LOG.exception("the sweeps cannot be looked after")
+
+    def _guarded(self, sweep: Sweep, act: Callable[[Sweep], None]) -> bool:
+        """A full disk, or whatever else goes wrong with one sweep, ends that one and no other: whether nothing went wrong."""
+        try:
+            act(sweep)
+            return True
+        except WorkerGoneError as error:  # the next look may be luckier
+            LOG.warning("sweep %s waits: %s", sweep.id, error)
+        except Exception as error:
+            LOG.exception("sweep %s failed", sweep.id)
+            with self._changed:
+                sweep.state, sweep.message = State.FAILED, f"{type(error).__name__}: {error}"
+                self._order(sweep, self._jobs.stop)
+                sweep.under_way.clear()
+                self._tried(lambda: self._publish(sweep))
+        return False
+
+    def _obey(self) -> None:
+        """Tell cells what was asked of their sweeps; one whose worker is away hears of it when that is back."""
+        with self._changed:
+            orders = dict(self._orders)
+        for run_id, command in orders.items():
+            try:
+                command(run_id)
+            except WorkerGoneError as error:
+                LOG.warning("cell %s waits: %s", run_id, error)
+                continue
+            except Exception:
+                LOG.exception("cell %s cannot be told", run_id)
+            with self._changed:
+                if self._orders[run_id] is command:  # or else somebody has thought better of it
+                    del self._orders[run_id]
+
+    def _begin_next(self, running: list[Sweep]) -> bool:
+        """Begin the cell whose turn it is: whether there was one, and that went well."""
+        with self._changed:
+            sweep = None if self._closing else self._next(running)
+        return sweep is not None and self._guarded(sweep, self._begin)
+
     def _begin(self, sweep: Sweep) -> None:
         """Begin the next cell."""
         self._launched[sweep.visitor] = time.monotonic()
         index = next(i for i in range(len(sweep.cells)) if i not in sweep.results and i not in sweep.under_way)
-        sweep.under_way[index] = self._jobs.start(
+        job = self._jobs.start(
             sweep.slug, sweep.cells[index], sweep.visitor, sweep=sweep.id, run_id=sweep.cell_id(index)
         )
+        with self._changed:
+            sweep.under_way[index] = job
+            if sweep.state is not State.RUNNING:  # somebody was quick
+                self._orders[job.id] = self._jobs.pause if sweep.state is State.PAUSED else self._jobs.stop

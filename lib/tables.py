@@ -55,7 +55,11 @@ def _written() -> sa.Column[int]:
 
 TABLES: dict[type, sa.Table] = {
     RunRecord: _table(
-        "runs", RunRecord, sa.Index("by_visitor", "visitor", "slug", "created"), sa.Index("by_sweep", "sweep")
+        "runs",
+        RunRecord,
+        sa.Index("by_visitor", "visitor", "slug", "created"),
+        sa.Index("by_sweep", "sweep"),
+        sa.Index("by_state", "state"),
     ),
     SweepRecord: _table("sweeps", SweepRecord),
     RoomRecord: _table("rooms", RoomRecord, _written()),

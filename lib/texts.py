@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 
 from lib.faults import FAULTS, in_one_line
+from lib.postgres import PostgresStore
 from lib.store import Store, data_folder
-from lib.stores import open_store, place_name, store_place
+from lib.stores import place_name, store_place
 
 LOG = logging.getLogger(__name__)
 LONGEST = 1_000_000  # characters
@@ -56,14 +57,18 @@ def keep(text: str) -> str:
     """Keep a cleaned text; returns its id."""
     content = text.encode()
     text_id = hashlib.sha256(content).hexdigest()[:16]
-    path = _path(text_id)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{secrets.token_hex(4)}.new")
-        fresh.write_bytes(content)
-        fresh.replace(path)
+    if not _path(text_id).exists():
+        _write(text_id, content)
         _share(text_id, content)
     return text_id
+
+
+def _write(text_id: str, content: bytes) -> None:
+    path = _path(text_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{secrets.token_hex(4)}.new")
+    fresh.write_bytes(content)
+    fresh.replace(path)
 
 
 def is_kept(text_id: str) -> bool:
@@ -79,9 +84,8 @@ def load(text_id: str) -> str:
         content = _shared(text_id)
     if content is None:
         raise TextError(f"The text {text_id} is not on this server: bring it again.")
-    text = content.decode()
-    keep(text)
-    return text
+    _write(text_id, content)
+    return content.decode()
 
 
 def _share(text_id: str, content: bytes) -> None:
@@ -105,8 +109,8 @@ def _shared(text_id: str) -> bytes | None:
 
 @cache
 def _store(place: Path | str) -> Store | None:
-    """The store that machines share; None where it is this machine's folder."""
-    return open_store(place) if isinstance(place, str) else None
+    """The store that machines share, by a connection of its own; None where it is this machine's folder."""
+    return PostgresStore(place, connections=1) if isinstance(place, str) else None
 
 
 def _path(text_id: str) -> Path:

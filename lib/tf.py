@@ -3,6 +3,7 @@
 The import takes three to five seconds and 600 MB, so only what trains imports this module, and never a page.
 """
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notes are not for our users
@@ -19,5 +20,6 @@ from tensorflow.core.protobuf.config_pb2 import CallableOptions  # which tf does
 from lib import keras_guard
 
 keras_guard.guard()
+gc.freeze()  # its 300,000 objects stay, and looking at all of them stops every thread for a fifth of a second or more
 
 __all__ = ["CallableOptions", "tf"]

@@ -20,7 +20,7 @@ from lib.stream import finite_steps
 LOG = logging.getLogger(__name__)
 
 DRAW_EVERY, SAVE_EVERY, PUBLISH_EVERY = 0.1, 10.0, 1.0  # seconds
-DRAWN_TOGETHER = 50.0  # pictures a second of all jobs
+DRAWN_TOGETHER, PUBLISHED_TOGETHER = 50.0, 10.0  # pictures and curves a second of all jobs
 MOST_SAVING = 0.02  # of a run's time may pass with writing it
 MOST_DRAWING = 0.1  # and so much with looking at what a wide network does
 MEASURING = "Measuring on text that it does not learn from."
@@ -60,7 +60,8 @@ class Trainer:
         rests = job.ending is not None or job.state is not State.RUNNING
         self._draw(job, unsettled or rests)
         now = time.monotonic()
-        if self._publishes and now - job.published_at >= PUBLISH_EVERY and not job.ending:
+        every = max(PUBLISH_EVERY, job.people / PUBLISHED_TOGETHER)
+        if self._publishes and not job.sweep and now - job.published_at >= every and not job.ending:
             job.published_at = now  # the last record comes when all of the run is written, or a reader would miss some
             self._store.publish(job.record(), job.stream.arrays())
         if job.ending:
@@ -174,6 +175,8 @@ class Trainer:
                 job.checkpoint = job.carry.weights()
             job.engine = job.carry = None
         self.save(job)
+        if self._publishes:
+            self._store.unpublish(job.id)
         self._show_ended(job)
 
     def _show_ended(self, job: Job) -> None:

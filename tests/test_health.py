@@ -1,5 +1,6 @@
 """What containers, proxies and monitors are told: alive, ready, and the figures."""
 
+import gc
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +92,7 @@ def test_where_networks_are_trained_everything_is_compiled_that_can_be(
     monkeypatch.setattr(warm_up, "unready", "")
     warm_up._warm_up()
     assert asked == [(import_tensorflow,), *((compile_defaults, demo.slug) for demo in DEMOS)]
+    assert gc.get_freeze_count() > 10_000, "what is there is not looked at for ever"
     told = [record.getMessage() for record in caplog.records if record.name == warm_up.LOG.name]
     assert told == ["gates could not be warmed up; its page will show the error"]
     assert ask("/readyz").status_code == 200

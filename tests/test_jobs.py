@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -351,6 +352,39 @@ def test_a_run_survives_a_restart_and_gives_the_same_numbers(tmp_path: Path, kin
     second.shutdown()
 
 
+def test_no_turn_waits_while_a_run_is_read_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = make(tmp_path)
+    run_id = start(first, paused=True).id
+    first.shutdown()
+    jobs, asked = make(tmp_path), set()
+
+    def is_free() -> bool:
+        free = jobs.changed.acquire(blocking=False)
+        if free:
+            jobs.changed.release()
+        return free
+
+    def watched(name: str) -> Callable[..., Any]:
+        ask = getattr(jobs.store, name)
+
+        def watch(*arguments: Any) -> Any:
+            asked.add(name)
+            with ThreadPoolExecutor(1) as another:
+                assert another.submit(is_free).result(), name
+            return ask(*arguments)
+
+        return watch
+
+    for name in ("load", "arrays", "take"):
+        monkeypatch.setattr(jobs.store, name, watched(name))
+    jobs.resume(run_id)
+    job = jobs.get(run_id)
+    assert job is not None and asked == {"load", "arrays", "take"}
+    wait(lambda: not job.active)
+    assert_undisturbed(job, 200)
+    jobs.shutdown()
+
+
 def test_after_a_crash_curve_and_state_agree(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("lib.trainer.SAVE_EVERY", 0.05)
     jobs = make(tmp_path / "one")
@@ -378,7 +412,12 @@ def test_ended_jobs_are_dropped_from_memory_but_not_lost(jobs: KnownJobs) -> Non
     assert first is not None
     assert first.engine is None
     assert_undisturbed(first, 20)
-    assert len(jobs.curve(found[1], "loss")[0]) == 20
+    other = next(run_id for run_id in found if run_id not in jobs._jobs)
+    steps, values = jobs.curve(other, "loss")
+    np.testing.assert_array_equal(steps, np.arange(20))
+    np.testing.assert_array_equal(values, alone(20))
+    assert other not in jobs._jobs, "its network was not read for that"
+    assert len(jobs.curve(other, "accuracy")[0]) == len(jobs.curve("nobody", "loss")[0]) == 0
 
 
 def test_shutdown_does_not_wait_for_the_end_of_runs(tmp_path: Path) -> None:
@@ -412,9 +451,17 @@ def test_shutdown_waits_for_no_long_step_and_no_compilation_and_keeps_what_went_
     job, compiles = start(jobs, steps=300), start(jobs, seeds=2)
     wait(lambda: blocked.is_set() and compiles.state is State.COMPILING)
     held = job.step
+    write, before = jobs._trainer.save_quietly, set()
+
+    def noted(each: Job) -> bool:
+        before.update([] if jobs._trainer.gone else [each])
+        return write(each)
+
+    jobs._trainer.save_quietly = noted  # type: ignore[method-assign]
     began = time.monotonic()
     jobs.shutdown()
     assert time.monotonic() - began < 5
+    assert before == set(others), "what rests is written before anything is waited for"
     released.set()  # too late: this is written nowhere
     wait(lambda: not any(thread.is_alive() for thread in jobs._threads))
     assert job.step == held > 0

@@ -56,7 +56,9 @@ def test_without_keras_there_is_nothing_to_guard(monkeypatch: pytest.MonkeyPatch
 def test_a_whole_script_run_leaves_the_real_keras_alone() -> None:
     code = """
 import keras
+import gc
 import lib.tf
+assert gc.get_freeze_count() > 100_000, "each collection looks at all of TensorFlow"
 from streamlit.testing.v1 import AppTest
 keras.backend.get_uid("probe")
 page = AppTest.from_string("import streamlit as st; st.title('hello')", default_timeout=30).run()

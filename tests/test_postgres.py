@@ -335,7 +335,9 @@ def test_a_text_that_one_machine_was_given_is_there_on_another(
     text_id = texts.keep("Once upon a time, é.")
     monkeypatch.setenv("UNROLLED_HOME", str(tmp_path / "two"))
     assert texts.is_kept(text_id)
-    assert texts.load(text_id) == "Once upon a time, é."
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(texts, "_share", lambda *_: pytest.fail("it came from there"))
+        assert texts.load(text_id) == "Once upon a time, é."
     monkeypatch.delenv("UNROLLED_STORE")  # by now it is on this one too
     assert texts.load(text_id) == "Once upon a time, é."
     with pytest.raises(texts.TextError):

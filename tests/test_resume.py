@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -295,6 +296,7 @@ def test_a_server_follows_a_run_elsewhere_to_its_end(tmp_path: Path) -> None:
     wait(lambda: ended(theirs))
     wait(lambda: not job.elsewhere)
     assert job.state is State.FINISHED and dashboard.get(job.id) is job
+    assert dashboard.store.published(job.id) == {}, "all of it is in the run's own file now"
     assert_undisturbed(job, 3000)
     assert job.weights() is not None
     other.shutdown()
@@ -354,16 +356,35 @@ def test_a_server_that_ends_leaves_runs_elsewhere_as_they_are(tmp_path: Path) ->
     other.pause(theirs.id)
     wait(lambda: not (theirs.busy or theirs.unsettled))
     dashboard = quadratic_server(tmp_path)
+    assert dashboard._jobs == {}, "what others have is read when somebody looks at it"
     assert dashboard.get(theirs.id) is not None
     other.resume(theirs.id)
     wait(lambda: theirs.step > 500)
     other.shutdown()
     dashboard.shutdown()
     again = quadratic_server(tmp_path)
+    assert again._jobs == {}, "and so is what others have left"
     job = again.get(theirs.id)
     assert job is not None and job.step == theirs.step
     assert_undisturbed(job, theirs.step)
     again.shutdown()
+
+
+def test_runs_of_a_crowd_are_published_less_often_and_cells_of_sweeps_never(tmp_path: Path) -> None:
+    other, published = command_line(tmp_path), []
+    other.store.publish = lambda record, stream: published.append(record.id)  # type: ignore[method-assign]
+    job, cell = (
+        other.start("quadratic", QuadraticConfig(steps=10**6), "me", sweep=sweep, paused=True) for sweep in ("", "s")
+    )
+    wait(lambda: all(each.state is State.PAUSED and not each.busy and not each.waiting for each in (job, cell)))
+    assert set(published) == {job.id}
+    published.clear()
+    for seconds, people in ((2.0, 50), (6.0, 50), (1.5, 1), (0.5, 1)):
+        job.published_at, job.people = time.monotonic() - seconds, people
+        other._trainer.turn(job)
+        published.append("")
+    assert published == ["", job.id, "", job.id, "", ""]
+    other.shutdown()
 
 
 def test_a_command_line_lets_unfinished_runs_of_a_server_be(tmp_path: Path) -> None:
@@ -377,6 +398,7 @@ def test_a_command_line_lets_unfinished_runs_of_a_server_be(tmp_path: Path) -> N
     dashboard.shutdown()
 
 
+@pytest.mark.usefixtures("quick_look")
 def test_a_damaged_stream_of_another_process_is_no_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(tmp_path)
     owner = store.claim()
@@ -390,5 +412,10 @@ def test_a_damaged_stream_of_another_process_is_no_end(tmp_path: Path, caplog: p
     assert job is not None and job.elsewhere
     store.publish(replace(record, step=6), mine.stream.arrays())
     wait(lambda: job.step == 6 and len(job.stream.curve("loss")[0]) == 200)
+    job.seen_at -= 61.0
+    wait(lambda: "theirs" not in dashboard._jobs)
+    again = dashboard.get("theirs")
+    assert again is not None and again is not job
+    wait(lambda: again.step == 6)
     dashboard.shutdown()
     store.close()

@@ -148,11 +148,14 @@ def test_the_wall_has_everyones_latest_run_and_no_one_elses(rooms: Rooms) -> Non
     plain = frame(room.id)
     assert "wall" not in plain and "machine" not in plain
     with pytest.raises(KeyError):
-        room_frames._made("nobody")
+        room_frames.frame("nobody")
+    assert room_frames.ready(room.id) == ""
+    text = room_frames.frame(room.id)
+    assert room_frames.ready(room.id) == text and "wall" in room_frames.ready(room.wall)
 
 
 def frame(key: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(room_frames._made(key))
+    found: dict[str, Any] = json.loads(room_frames._made(key)[key])
     return found
 
 

@@ -190,6 +190,9 @@ def test_an_idle_room_is_closed_and_one_in_which_something_happened_is_not(rooms
     rooms.join(busy.code, "ada", "Ada")
     run(store, "ada", updated=later - 100)
     run(store, "ada", "begun later, and over", created=time.time() + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rooms, "_alone", lambda: pytest.fail("nobody waits where none is idle"))
+        rooms.close_idle(time.time())
     rooms.close_idle(later)
     assert [bool(found.closed) for found in (rooms.get(idle.id), rooms.get(busy.id)) if found] == [True, False]
 
@@ -389,6 +392,20 @@ def test_a_room_of_one_server_is_joined_on_another(servers: list[Rooms]) -> None
     second.close(room.id)
     with pytest.raises(RoomError, match="There is no open room"):
         first.join(room.code, "eve", "Eve")
+
+
+def test_what_a_server_has_changed_itself_it_does_not_read_again(servers: list[Rooms]) -> None:
+    first, second = servers
+    room = first.open()
+    first.of("nobody")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(first, "_read", lambda: pytest.fail("it knows what it has written"))
+        for name in ("ada", "bob", "eve"):
+            first.join(room.code, name, name)
+        first.join(room.code, "eve", "Eva"), first.leave("bob"), first.show(room.id, "a run")
+    second.join(room.code, "dan", "Dan")
+    first.set_rules(room.id, runs=2)
+    assert {m.nickname for m in first.members(room.id).values()} == {"ada", "Eva", "Dan"}
 
 
 def test_two_servers_never_give_out_the_same_code(servers: list[Rooms], monkeypatch: pytest.MonkeyPatch) -> None:

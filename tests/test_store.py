@@ -57,6 +57,7 @@ def test_what_is_saved_is_found_after_a_restart(place: Path | str) -> None:
     found = second.arrays("a")
     assert set(found) == set(arrays)
     np.testing.assert_array_equal(found["stream:loss/value"], arrays["stream:loss/value"])
+    assert second.arrays("a", "carry:step", "carry:none") == {"carry:step": 10}
     second.close()
 
 
@@ -248,6 +249,9 @@ def test_networks_are_kept_by_their_steps_and_go_with_their_run(store: Store) ->
     assert found["layers/layer_0/bias"].tolist() == [500, 500]
     assert store.network("a", 8) == {} and store.network_steps("nobody") == []
     assert set(store.published("a")) == {"loss/value"} and store.arrays("a")["x"].tolist() == [1, 1, 1]
+    store.unpublish("a")
+    assert store.published("a") == {}
+    store.publish(RECORD, {"loss/value": np.ones(4, np.float32)})
     store.delete("a")
     assert sorted(store._files.sizes()) == ["ab", "ab@3"]
     assert store.network_steps("a") == [] and store.published("a") == {}
@@ -356,6 +360,11 @@ def test_the_runs_of_a_room_are_those_of_its_peoples_stays(store: Store) -> None
     names = ["me9", "me8", "me7", "you4", "me3", "me2"]
     assert [run.id for run in store.runs_in(spans)] == names
     assert [run.id for run in store.runs_in(spans, 2)] == names[:2]
+    store.save(replace(RECORD, id="me8", visitor="me", created=8.0, state="stopped", updated=9.0))
+    store.rename("you4", "mine"), store.put_away("me3", 5.0)
+    now = {run.id: run for run in store.runs_in(spans)}
+    assert list(now) == [name for name in names if name != "me3"]
+    assert (now["me8"].state, now["you4"].name) == ("stopped", "mine") and now["me9"] is store.runs_in(spans)[0]
     assert store.runs_in([]) == [] and store.runs_in([("nobody", 0.0, math.inf)]) == []
 
 

@@ -1,5 +1,6 @@
 """Background sweeps with the small engine of the jobs' tests: states, fairness, restarts."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from lib.jobs import Jobs
 from lib.known_jobs import KnownJobs
 from lib.sweep import Plan, plan
 from lib.sweeps import Sweep, Sweeps
+from lib.worker import WorkerGoneError
 from tests.quadratic import QuadraticConfig
 from tests.test_jobs import alone, make, wait
 
@@ -185,6 +187,43 @@ def test_what_goes_wrong_with_one_sweep_ends_no_other(process: Process, monkeypa
     wait(ended(other))
     assert unlucky.state is State.FAILED
     assert unlucky.message == "OSError: disk full"
+    saved = process.jobs.store.load_sweep(unlucky.id)
+    assert saved is not None and saved.state == "failed"
+
+
+def test_a_worker_that_is_away_holds_up_no_page_and_ends_no_sweep(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away, asked, answers = (threading.Event() for _ in range(3))
+
+    def perhaps_away(command: Callable[..., Any]) -> Callable[..., Any]:
+        def tell(*args: Any, **options: Any) -> Any:
+            if away.is_set():
+                asked.set()
+                assert answers.wait(10)
+                raise WorkerGoneError("No training process can be reached just now.")
+            return command(*args, **options)
+
+        return tell
+
+    for name in ("start", "pause", "resume"):
+        monkeypatch.setattr(process.jobs, name, perhaps_away(getattr(process.jobs, name)))
+    away.set()
+    sweep = process.start(small("0.01, 0.02", nap=0.001, steps=300))
+    assert asked.wait(10)
+    for held, command in ((True, process.sweeps.pause), (False, process.sweeps.resume)):
+        command(sweep.id)
+        assert process.sweeps.get(sweep.id) is sweep and (sweep.state is State.PAUSED) == held
+    away.clear(), answers.set()
+    wait(lambda: any(job.step > 0 for job in sweep.under_way.values()))
+    away.set(), asked.clear(), answers.clear()
+    process.sweeps.pause(sweep.id)
+    assert asked.wait(10) and sweep.state is State.PAUSED
+    away.clear(), answers.set()
+    wait(lambda: all(job.state is State.PAUSED and not job.busy for job in sweep.under_way.values()))
+    process.sweeps.resume(sweep.id)
+    wait(ended(sweep))
+    assert {result.state for result in sweep.results.values()} == {"finished"}
 
 
 def test_stop_after_a_restart_keeps_what_the_cells_under_way_have_learned(tmp_path: Path) -> None:
