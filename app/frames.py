@@ -36,10 +36,11 @@ def frame(job: Job, demo: Demo, have: Have, drawn: int, names: Sequence[str] | N
     `have` gives for each series the (generation, count of points) that the reader has, `drawn` the version of the last
     pictures that it got. With `names` it gets these series only.
     """
+    at = job.version  # first: what comes while this frame is made is news for the next
     delta = job.stream.delta(have, names)
     have = have | {name: (part["generation"], part["start"] + len(part["step"])) for name, part in delta.items()}
     version, snapshot = job.snapshot_version, job.snapshot
-    content = {"version": job.version} | status(job, demo) | {"series": {n: pack(part) for n, part in delta.items()}}
+    content = {"version": at} | status(job, demo) | {"series": {n: pack(part) for n, part in delta.items()}}
     if snapshot is not None and version != drawn:
         content["figures"] = _tried(demo, "live_figures", demo.figures.live_figures, job.config, snapshot) or {}
         drawn = version

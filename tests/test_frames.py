@@ -87,6 +87,22 @@ def test_only_the_series_that_are_asked_for_are_sent() -> None:
     assert frames.frame(job, DEMO, {}, -1, [])[0]["series"] == {}
 
 
+def test_points_that_come_while_a_frame_is_made_are_news_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = new_job()
+    train(job, [0.7])
+    delta = job.stream.delta
+
+    def late(*arguments: Any) -> Any:
+        found = delta(*arguments)
+        train(job, [0.6])
+        return found
+
+    monkeypatch.setattr(job.stream, "delta", late)
+    content, have, _ = frames.frame(job, DEMO, {}, -1)
+    assert have["loss"][1] == 1
+    assert content["version"] < job.version, "or the stream would not look again"
+
+
 def test_a_frame_in_python_values_is_told_as_it_is() -> None:
     content = {"a": [1, 2.5, None, "x\ny"], "b": {"c": True}}
     assert json.loads(frames.text(content)) == content
