@@ -147,7 +147,7 @@ def _follow_live_settings(job: Any, config: Config | None, visitor: str) -> None
         return
     changed = {name: value for name, value in live_values(config).items() if job.live.get(name) != value}
     if changed:
-        jobs().set_live(job.id, **changed)
+        run_bar.or_say(jobs().set_live, job.id, **changed)
 
 
 def _is_replay(job: Any) -> bool:

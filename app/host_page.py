@@ -147,26 +147,34 @@ def _pause_all(room: RoomRecord) -> None:
     going = [run.id for run in rooms().runs(room.id) if run.state in (*frames.WAITING, "running")]
     swept = [sweep.id for sweep in rooms().sweeps(room.id) if sweep.state == "running"]
     rooms().hold(room.id, [*going, *swept])
-    for run_id in going:
-        jobs().pause(run_id)
-    for sweep_id in swept:
-        sweeps().pause(sweep_id)
+    _say(_each(going, jobs().pause) | _each(swept, sweeps().pause), "{} could not be paused:")
 
 
 def _resume_all(room: RoomRecord) -> None:
     """What may not go on now stays held, to be resumed later."""
-    refused: dict[str, str] = {}
     held = (rooms().get(room.id) or room).held
-    for each in held:
+    refused = _each(held, jobs().resume, sweeps().resume)
+    rooms().let_go(room.id, [each for each in held if each not in refused])
+    stay = f"{{}} of {len(held)} stay paused, to be tried again with *Resume all*. Their owners would be told:"
+    _say(refused, stay)
+
+
+def _each(ids: list[str], *acts: Callable[[str], None]) -> dict[str, str]:
+    """Do it to each: an id is of a run or of a sweep, and what concerns the other does nothing. Why it was refused, by id."""
+    refused: dict[str, str] = {}
+    for each in ids:
         try:
-            jobs().resume(each)
-            sweeps().resume(each)  # the id is of the one or of the other
+            for act in acts:
+                act(each)
         except LimitError as error:
             refused[each] = str(error)
-    rooms().let_go(room.id, [each for each in held if each not in refused])
+    return refused
+
+
+def _say(refused: dict[str, str], words: str) -> None:
+    """Each reason once, after the words with the count of those that it is for."""
     for reason, count in Counter(refused.values()).items():
-        said = f"{count} of {len(held)} stay paused, to be tried again with *Resume all*. Their owners would be told:"
-        st.toast(f"{said} {reason}", icon=":material/error:", duration="long")
+        st.toast(f"{words.format(count)} {reason}", icon=":material/error:", duration="long")
 
 
 # What everyone does
@@ -188,8 +196,7 @@ def _act(room: RoomRecord, wish: str) -> None:
     """What a button on the wall wishes: what, and for which run or sweep."""
     what, _, run_id = wish.partition(" ")
     if what == "stop":
-        jobs().stop(run_id)
-        sweeps().stop(run_id)  # the id is of the one or of the other
+        _say(_each([run_id], jobs().stop, sweeps().stop), "{} could not be stopped:")
     elif what == "show":
         rooms().show(room.id, run_id)
 

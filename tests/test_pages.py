@@ -17,6 +17,7 @@ from lib.limits import Limits
 from lib.rooms import Rooms
 from lib.store import Store
 from lib.sweeps import Sweeps
+from lib.worker import WorkerGoneError
 
 ENTRY = """
 from app import demo_page
@@ -201,6 +202,28 @@ def test_a_live_setting_reaches_the_running_job(jobs: Jobs) -> None:
     wait_until(lambda: bool(job.changes))
     assert job.changes[-1][1:] == ["learning_rate", 0.1]
     assert job_of(page, jobs) is job, "no new network"
+    jobs.stop(job.id)
+
+
+def test_buttons_say_that_no_training_process_can_be_reached(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = "No training process can be reached just now: try again in a moment."
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise WorkerGoneError(away)
+
+    for name in ("pause", "resume", "stop", "set_speed", "set_live"):
+        monkeypatch.setattr(jobs, name, gone)
+    page = press(echo(epochs="1000"), "echo/Start")
+    job = job_of(page, jobs)
+
+    def said(page: AppTest) -> bool:
+        return not page.exception and [toast.value for toast in page.toast] == [away]
+
+    assert said(press(page, "echo/Pause"))
+    assert said(press(page, "echo/Stop"))
+    assert said(page.select_slider(key="speed.0").set_value("5 steps/s").run())
+    assert said(control(page, "learning_rate").set_value(0.1).run())
+    monkeypatch.undo()
     jobs.stop(job.id)
 
 

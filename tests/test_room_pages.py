@@ -197,6 +197,27 @@ def test_what_may_not_go_on_stays_held_and_the_host_is_told(rooms: Rooms, monkey
     server.stop(one.id), server.stop(other.id)
 
 
+def test_a_run_that_cannot_be_paused_keeps_no_other_from_it(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, server = rooms.open(), service.jobs()
+    rooms.join(room.code, "ada", "Ada")
+    runs = [server.start("echo", EchoConfig(epochs=100), "ada") for _ in range(2)]
+    first, second = (run.id for run in rooms.runs(room.id))
+    real, away = server.pause, "No training process can be reached just now: try again in a moment."
+
+    def pause(run_id: str) -> None:
+        if run_id == first:
+            raise LimitError(away)
+        real(run_id)
+
+    monkeypatch.setattr(server, "pause", pause)
+    host = signed_in(rooms)
+    button(host, "Pause all").click().run()
+    assert {run.id: str(run.target) for run in runs} == {first: "running", second: "paused"}
+    assert not host.exception and host.toast[0].value == f"1 could not be paused: {away}"
+    for run in runs:
+        server.stop(run.id)
+
+
 def rooms_held(rooms: Rooms, room_id: str) -> list[str]:
     room = rooms.get(room_id)
     assert room is not None
