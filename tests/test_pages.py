@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import runs_page, service, sweep_panel
+from app import controls, runs_page, service, sweep_panel
 from demos.echo.config import EchoConfig
 from demos.registry import DEMOS, get
 from lib.jobs import Jobs
@@ -96,6 +96,18 @@ def test_controls_come_from_the_configs_fields(jobs: Jobs) -> None:
     for name, value in get("echo").config().model_dump().items():
         assert settings_of(page)[name] == value
         assert control(page, name).help
+
+
+def test_the_settings_are_read_once_for_all_controls(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, read, calls = echo(), controls.values, []
+
+    def counted(demo: Any) -> dict[str, Any]:
+        calls.append(demo)
+        return read(demo)
+
+    monkeypatch.setattr(controls, "values", counted)
+    assert not page.run().exception
+    assert len(calls) < 4
 
 
 def test_start_trains_to_the_end_and_the_coach_and_the_table_follow(jobs: Jobs) -> None:
