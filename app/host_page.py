@@ -28,6 +28,7 @@ from lib.values import as_text
 _WALL = component("wall")
 TABS = ["Everyone's runs", "Large", "Try this now", "Class map", "Challenge", "Limits", "Export"]
 MOST_CONDITIONS = 3
+LATELY, LATELY_SECONDS = "host/lately", 10.0
 NOTHING = "(none)"
 KEPT: Any = {"persist_state": "session"}  # what is chosen and typed, also while another tab is open
 EVERYTHING = "as it is set on its page in this tab"
@@ -62,6 +63,14 @@ def is_host(visitor: str) -> bool:
     return any(host_code.proven(visitor, record.proof) for record in jobs().store.kept(HostRecord, visitor))
 
 
+def has_been_host(visitor: str) -> bool:
+    """The same for this session, at most some seconds old: only for the link to this page, which every script run draws."""
+    asked, known = st.session_state.get(LATELY, (0.0, False))
+    if not asked or time.monotonic() - asked > LATELY_SECONDS:
+        asked, known = st.session_state[LATELY] = time.monotonic(), is_host(visitor)
+    return known
+
+
 def _sign_in(visitor: str) -> None:
     st.title(":material/co_present: Host", anchor=False)
     st.markdown("Open a room for a workshop, see everyone's runs, and give everyone something to try.")
@@ -78,11 +87,13 @@ def _sign_in(visitor: str) -> None:
                 st.error("This is not the host code: ask whoever started this server for it.", icon=":material/error:")
                 return
             jobs().store.keep(HostRecord(visitor, host_code.proof(visitor), time.time()))
+            st.session_state.pop(LATELY, None)
             st.rerun()
 
 
 def _sign_out(visitor: str) -> None:
     jobs().store.keep(HostRecord(visitor, "", time.time()))
+    st.session_state.pop(LATELY, None)
 
 
 # The room and its door

@@ -64,6 +64,19 @@ def signed_in(rooms: Rooms) -> AppTest:
     return page(HOST, "the host")
 
 
+def test_who_is_host_is_not_asked_of_the_store_at_every_script_run(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(host_page, "is_host", lambda visitor: not asked.append(visitor))
+    look = "import streamlit as st\nfrom app import host_page\nst.text(host_page.has_been_host('the host'))"
+    shown = page(look, "the host").run()
+    assert (shown.text[0].value, asked) == ("True", ["the host"])
+    monkeypatch.setattr(host_page, "LATELY_SECONDS", -1.0)
+    shown.run()
+    assert len(asked) == 2
+
+
 def test_the_hosts_page_opens_with_the_code_alone_and_stays_open(rooms: Rooms) -> None:
     shown = page(HOST, "the host")
     assert [each.label for each in shown.button] == ["Sign in"] and not shown.tabs
