@@ -103,8 +103,10 @@ def settings_panel(demo: Demo, fixed: Mapping[str, Any]) -> tuple[Config | None,
 
     What is `fixed` has this value, and its control cannot be moved.
     """
-    if any(values(demo)[name] != value for name, value in fixed.items()):
+    now = values(demo)
+    if any(now[name] != value for name, value in fixed.items()):
         apply(demo, fixed)
+        now = values(demo)
     _preset_menu(demo)
     groups: dict[str, list[Setting]] = {}
     for field in settings_of(demo.config).values():
@@ -113,11 +115,12 @@ def settings_panel(demo: Demo, fixed: Mapping[str, Any]) -> tuple[Config | None,
         with st.expander(group, expanded=True):
             for field in fields:
                 # What does not matter here keeps its value for when it does.
-                if field.matters(values(demo)):
-                    _control(demo, field, fixed=field.name in fixed)
-    _keep(demo, values(demo))
+                if field.matters(now):
+                    _control(demo, field, now, fixed=field.name in fixed)
+    now = values(demo)
+    _keep(demo, now)
     try:
-        return parse(demo.config, values(demo)), None
+        return parse(demo.config, now), None
     except SettingError as error:
         return None, error
 
@@ -142,7 +145,7 @@ def _preset_menu(demo: Demo) -> None:
     )
 
 
-def _start_value(demo: Demo, field: Setting) -> Any:
+def _start_value(demo: Demo, field: Setting, now: Mapping[str, Any]) -> Any:
     """What a control begins with, the same at every run as long as it is drawn.
 
     It is not put into the session's state: from there it is sent only once, and is lost when that run is overtaken by
@@ -150,13 +153,13 @@ def _start_value(demo: Demo, field: Setting) -> Any:
     """
     starts, key = st.session_state.setdefault(f"{demo.slug}/starts", {}), key_of(demo, field.name)
     if key not in st.session_state or field.name not in starts:
-        starts[field.name] = values(demo)[field.name]
+        starts[field.name] = now[field.name]
     return starts[field.name]
 
 
-def _control(demo: Demo, field: Setting, *, fixed: bool) -> None:
+def _control(demo: Demo, field: Setting, now: Mapping[str, Any], *, fixed: bool) -> None:
     label = field.label if not field.unit or field.unit in field.label.lower() else f"{field.label} ({field.unit})"
-    value = _start_value(demo, field)
+    value = _start_value(demo, field, now)
     look: dict[str, Any] = {
         "key": key_of(demo, field.name),
         "help": FIXED if fixed else field.help + (" Takes effect at once." if field.live else ""),
@@ -165,14 +168,14 @@ def _control(demo: Demo, field: Setting, *, fixed: bool) -> None:
     low, high, step = (field.type(bound or 0) for bound in (field.minimum, field.maximum, field.step or 1))
     if field.text:
         if not fixed:
-            own_text.control(demo, field, values(demo) | {field.name: value}, apply)
+            own_text.control(demo, field, {**now, field.name: value}, apply)
     elif field.options:
         options = field.options
         follow = partial(_set_others, demo, field) if field.sets else None
         place = list(options).index(value)
         st.selectbox(label, list(options), place, format_func=options.__getitem__, on_change=follow, **look)
     elif field.scale == "log":
-        grid = log_grid(field, value, values(demo)[field.name])
+        grid = log_grid(field, value, now[field.name])
         st.select_slider(label, grid, value, format_func=lambda stop: f"{stop:g}", **look)
     elif field.type is bool:
         st.toggle(label, value, **look)
@@ -180,7 +183,7 @@ def _control(demo: Demo, field: Setting, *, fixed: bool) -> None:
         st.slider(label, low, high, value, step, **look)
     else:
         st.number_input(label, low, high, value, step, **look)
-    corpus_panel.draw(demo, field, values(demo))
+    corpus_panel.draw(demo, field, now)
 
 
 def _set_others(demo: Demo, field: Setting) -> None:

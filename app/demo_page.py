@@ -69,21 +69,22 @@ def show(slug: str) -> None:
     shown = _config_of(demo, job) or config or demo.config()
     _origin(job)
     loss, *others = demo.figures.CURVES
+    earlier = runs_panel.earlier(demo, job, visitor)
     left, right = st.columns([5, 2])
     with left:
-        _curve(demo, loss, shown, job, visitor, **_loss_choices(demo, loss))
+        _curve(demo, loss, shown, job, earlier, **_loss_choices(demo, loss))
     beside, others = [c for c in others if c.beside], [c for c in others if not c.beside]
     with right:
         lessons_panel.experiment_result(demo, job)
         _coach(demo, job, visitor)
         for curve in beside:
             st.subheader(curve.title, anchor=False)
-            _curve(demo, curve, shown, job, visitor)
+            _curve(demo, curve, shown, job, earlier)
     for column, curve in zip(st.columns(len(others)) if others else (), others, strict=True):
         with column:
             st.subheader(curve.title, anchor=False)
             st.caption(curve.caption)
-            _curve(demo, curve, shown, job, visitor)
+            _curve(demo, curve, shown, job, earlier)
     if demo.lessons.PICTURES:
         _pictures(demo, shown, job)
     elif demo.inside:
@@ -147,7 +148,7 @@ def _follow_live_settings(job: Any, config: Config | None, visitor: str) -> None
         return
     changed = {name: value for name, value in live_values(config).items() if job.live.get(name) != value}
     if changed:
-        jobs().set_live(job.id, **changed)
+        run_bar.or_say(jobs().set_live, job.id, **changed)
 
 
 def _is_replay(job: Any) -> bool:
@@ -271,9 +272,9 @@ def _loss_choices(demo: Demo, curve: Curve) -> dict[str, str]:
     return {"smooth": smooth or "off", "scale": scale or demo.figures.SCALE}
 
 
-def _curve(demo: Demo, curve: Curve, shown: Config, job: Any, visitor: str, **choices: str) -> None:
+def _curve(demo: Demo, curve: Curve, shown: Config, job: Any, earlier: list[Any], **choices: str) -> None:
     """A metric against the step, with the earlier runs behind it."""
-    ghosts = runs_panel.ghosts(demo, job, visitor, curve.metric) if curve.metric else []
+    ghosts = runs_panel.ghosts(demo, job, earlier, curve.metric) if curve.metric else []
     figure = curve.figure(shown, ghosts=ghosts, **choices)
     live_chart(
         curve.name, job.id if job else None, figure, key=f"{demo.slug}/{curve.name}", height=figure["layout"]["height"]

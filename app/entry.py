@@ -34,7 +34,7 @@ host = st.Page(
     title="Host",
     icon=":material/co_present:",
     url_path="host",
-    visibility="visible" if configured and host_page.is_host(visitor) else "hidden",
+    visibility="visible" if configured and host_page.has_been_host(visitor) else "hidden",
 )
 st.session_state["pages"] = pages | {"runs": runs, "inside": inside, "room": room}  # for links from page to page
 hosts = [host] if configured else []

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from demos.registry import Demo
 from lib.inside import Inside, View
 from lib.inside_figures import FIGURES
 from lib.job import Job
-from lib.settings import replace
+from lib.settings import Config, replace
 from lib.sweep_figure import sweep_figures
 from lib.sweeps import Sweep
 
@@ -23,6 +24,13 @@ LOG = logging.getLogger(__name__)
 WAITING = ("queued", "compiling")
 Json = dict[str, Any]
 Have = dict[str, tuple[int, int]]
+
+
+class Ready(str):
+    """A part of a frame that is JSON already."""
+
+
+_DRAWN: WeakKeyDictionary[Job, tuple[Mapping[str, Any], Ready]] = WeakKeyDictionary()
 
 
 def event_of(job: Job | None, demo: Demo) -> str:
@@ -36,14 +44,25 @@ def frame(job: Job, demo: Demo, have: Have, drawn: int, names: Sequence[str] | N
     `have` gives for each series the (generation, count of points) that the reader has, `drawn` the version of the last
     pictures that it got. With `names` it gets these series only.
     """
+    at = job.version  # first: what comes while this frame is made is news for the next
     delta = job.stream.delta(have, names)
     have = have | {name: (part["generation"], part["start"] + len(part["step"])) for name, part in delta.items()}
     version, snapshot = job.snapshot_version, job.snapshot
-    content = {"version": job.version} | status(job, demo) | {"series": {n: pack(part) for n, part in delta.items()}}
+    content: Json = {"version": at} | status(job, demo) | {"series": {n: pack(part) for n, part in delta.items()}}
     if snapshot is not None and version != drawn:
-        content["figures"] = _tried(demo, "live_figures", demo.figures.live_figures, job.config, snapshot) or {}
+        content["figures"] = _pictures(job, demo, snapshot)
         drawn = version
     return content, have, drawn
+
+
+def _pictures(job: Job, demo: Demo, snapshot: Mapping[str, Any]) -> Ready:
+    """A run's pictures, made once for all who watch it."""
+    of, ready = _DRAWN.get(job, (None, Ready()))
+    if of is not snapshot:
+        figures = _tried(demo, "live_figures", demo.figures.live_figures, job.config, snapshot) or {}
+        ready = Ready(text(figures))
+        _DRAWN[job] = snapshot, ready
+    return ready
 
 
 def inside_frame(job: Job, demo: Demo, view: View, names: Sequence[str]) -> Json:
@@ -67,7 +86,7 @@ def inside_of(job: Job, demo: Demo, view: View, at: int | None = None) -> Inside
     if found is None or demo.inside is None:
         return None
     step, network = found
-    return Inside(demo.inside, replace(job.config, **job.live), network, step, view)
+    return Inside(demo.inside, _as_trained(job.config, tuple(job.live.items())), network, step, view)
 
 
 def sweep_frame(sweep: Sweep, demo: Demo, drawn: int) -> tuple[Json, int]:
@@ -129,6 +148,9 @@ def status(job: Job, demo: Demo) -> Json:
 
 def text(content: Json) -> str:
     """A frame as one line of strict JSON. What is not finite becomes null, and a NumPy value what it stands for."""
+    if isinstance(figures := content.get("figures"), Ready):
+        rest = text({name: part for name, part in content.items() if name != "figures"})
+        return f'{rest[:-1]},"figures":{figures}}}'
     try:
         return json.dumps(content, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError):
@@ -159,9 +181,16 @@ def pack(delta: Mapping[str, Any]) -> Json:
 
 
 def _event(job: Job, demo: Demo, summary: Mapping[str, Any]) -> str:
-    advice = _tried(demo, "advise", demo.lessons.advise, replace(job.config, **job.live), job.step, summary)
+    config = _as_trained(job.config, tuple(job.live.items()))
+    advice = _tried(demo, "advise", demo.lessons.advise, config, job.step, summary)
     state = "waiting" if job.state in WAITING else job.state  # a page looks the same in both, but for its strip
     return f"{state}:{job.target}:{len(job.diary)}:{advice.id if advice else ''}"
+
+
+@lru_cache(maxsize=1024)
+def _as_trained(config: Config, live: tuple[tuple[str, float], ...]) -> Config:
+    """A run's settings with the live ones as they are now, checked once and not for each frame and reader."""
+    return replace(config, **dict(live))
 
 
 def _tried(demo: Demo, name: str, function: Any, *arguments: Any) -> Any:

@@ -3,14 +3,18 @@
 import asyncio
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from app import routes, warm_up
+from app import routes, service, warm_up
 from app.service import jobs
-from lib.store import data_folder
+from lib.stores import store_place
+
+ENDED = "A training thread has ended: restart the server."
+AWAY = "No training process answers: another is being started."
 
 
 async def healthz(request: Request) -> Response:
@@ -34,9 +38,14 @@ def _reasons() -> Iterator[str]:
     if warm_up.unready:
         yield warm_up.unready
     if not jobs().alive():
-        yield "A training thread has ended: restart the server."
+        yield ENDED if service.backend() == "threads" else AWAY
+    if trouble := jobs().trouble:
+        yield trouble
+    place = store_place()
+    if not isinstance(place, Path):
+        return
     try:
-        with tempfile.TemporaryFile(dir=data_folder()) as file:  # buffered: a full disk is noticed when it is closed
+        with tempfile.TemporaryFile(dir=place) as file:  # buffered: a full disk is noticed when it is closed
             file.write(bytes(4096))
     except OSError as error:
         yield f"The data folder cannot be written: {error.strerror}."

@@ -19,4 +19,6 @@ def show() -> None:
                 st.markdown(demo.summary)
                 st.markdown(f"**You will see:** {demo.see}")
                 st.caption(f":material/schedule: about {demo.minutes} minutes")
-                st.link_button(f"Open {demo.title}", f"/{demo.slug}", type="primary", icon=":material/play_arrow:")
+                # A link button would load all of the page again, in another tab.
+                if st.button(f"Open {demo.title}", type="primary", icon=":material/play_arrow:"):
+                    st.switch_page(st.session_state["pages"][demo.slug])

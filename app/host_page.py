@@ -28,6 +28,7 @@ from lib.values import as_text
 _WALL = component("wall")
 TABS = ["Everyone's runs", "Large", "Try this now", "Class map", "Challenge", "Limits", "Export"]
 MOST_CONDITIONS = 3
+LATELY, LATELY_SECONDS = "host/lately", 10.0
 NOTHING = "(none)"
 KEPT: Any = {"persist_state": "session"}  # what is chosen and typed, also while another tab is open
 EVERYTHING = "as it is set on its page in this tab"
@@ -62,6 +63,14 @@ def is_host(visitor: str) -> bool:
     return any(host_code.proven(visitor, record.proof) for record in jobs().store.kept(HostRecord, visitor))
 
 
+def has_been_host(visitor: str) -> bool:
+    """The same for this session, at most some seconds old: only for the link to this page, which every script run draws."""
+    asked, known = st.session_state.get(LATELY, (0.0, False))
+    if not asked or time.monotonic() - asked > LATELY_SECONDS:
+        asked, known = st.session_state[LATELY] = time.monotonic(), is_host(visitor)
+    return known
+
+
 def _sign_in(visitor: str) -> None:
     st.title(":material/co_present: Host", anchor=False)
     st.markdown("Open a room for a workshop, see everyone's runs, and give everyone something to try.")
@@ -78,11 +87,13 @@ def _sign_in(visitor: str) -> None:
                 st.error("This is not the host code: ask whoever started this server for it.", icon=":material/error:")
                 return
             jobs().store.keep(HostRecord(visitor, host_code.proof(visitor), time.time()))
+            st.session_state.pop(LATELY, None)
             st.rerun()
 
 
 def _sign_out(visitor: str) -> None:
     jobs().store.keep(HostRecord(visitor, "", time.time()))
+    st.session_state.pop(LATELY, None)
 
 
 # The room and its door
@@ -147,26 +158,34 @@ def _pause_all(room: RoomRecord) -> None:
     going = [run.id for run in rooms().runs(room.id) if run.state in (*frames.WAITING, "running")]
     swept = [sweep.id for sweep in rooms().sweeps(room.id) if sweep.state == "running"]
     rooms().hold(room.id, [*going, *swept])
-    for run_id in going:
-        jobs().pause(run_id)
-    for sweep_id in swept:
-        sweeps().pause(sweep_id)
+    _say(_each(going, jobs().pause) | _each(swept, sweeps().pause), "{} could not be paused:")
 
 
 def _resume_all(room: RoomRecord) -> None:
     """What may not go on now stays held, to be resumed later."""
-    refused: dict[str, str] = {}
     held = (rooms().get(room.id) or room).held
-    for each in held:
+    refused = _each(held, jobs().resume, sweeps().resume)
+    rooms().let_go(room.id, [each for each in held if each not in refused])
+    stay = f"{{}} of {len(held)} stay paused, to be tried again with *Resume all*. Their owners would be told:"
+    _say(refused, stay)
+
+
+def _each(ids: list[str], *acts: Callable[[str], None]) -> dict[str, str]:
+    """Do it to each: an id is of a run or of a sweep, and what concerns the other does nothing. Why it was refused, by id."""
+    refused: dict[str, str] = {}
+    for each in ids:
         try:
-            jobs().resume(each)
-            sweeps().resume(each)  # the id is of the one or of the other
+            for act in acts:
+                act(each)
         except LimitError as error:
             refused[each] = str(error)
-    rooms().let_go(room.id, [each for each in held if each not in refused])
+    return refused
+
+
+def _say(refused: dict[str, str], words: str) -> None:
+    """Each reason once, after the words with the count of those that it is for."""
     for reason, count in Counter(refused.values()).items():
-        said = f"{count} of {len(held)} stay paused, to be tried again with *Resume all*. Their owners would be told:"
-        st.toast(f"{said} {reason}", icon=":material/error:", duration="long")
+        st.toast(f"{words.format(count)} {reason}", icon=":material/error:", duration="long")
 
 
 # What everyone does
@@ -188,8 +207,7 @@ def _act(room: RoomRecord, wish: str) -> None:
     """What a button on the wall wishes: what, and for which run or sweep."""
     what, _, run_id = wish.partition(" ")
     if what == "stop":
-        jobs().stop(run_id)
-        sweeps().stop(run_id)  # the id is of the one or of the other
+        _say(_each([run_id], jobs().stop, sweeps().stop), "{} could not be stopped:")
     elif what == "show":
         rooms().show(room.id, run_id)
 

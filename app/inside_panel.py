@@ -118,7 +118,7 @@ def _fork(demo: Demo, job: Job, step: int | None, config: Config, visitor: str, 
         st.session_state[key(demo, "fork_error")] = str(error)
         return
     if run_bar.may_steer(job, visitor):
-        jobs().pause(job.id)
+        run_bar.or_say(jobs().pause, job.id)
     run_bar.show_new(demo, new)
     st.session_state[key(demo, "forked")] = True
 

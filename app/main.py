@@ -19,6 +19,7 @@ from app.bounds import Bounds  # noqa: E402
 from app.flush import flush_in_few_turns, send_without_delay  # noqa: E402
 from app.headers import SecurityHeaders  # noqa: E402
 from app.hosting import hosted  # noqa: E402
+from app.packed import PackedFiles  # noqa: E402
 from app.traffic import Traffic  # noqa: E402
 from app.visitor import VisitorCookie  # noqa: E402
 from lib.backends import BackendError  # noqa: E402
@@ -59,6 +60,6 @@ app = st.App(
     "entry.py",
     routes=[*routes.ROUTES, *health.ROUTES, *metrics.ROUTES],
     # The first is outermost.
-    middleware=[Middleware(part) for part in (Traffic, SecurityHeaders, Bounds, VisitorCookie)],
+    middleware=[Middleware(part) for part in (Traffic, SecurityHeaders, PackedFiles, Bounds, VisitorCookie)],
     lifespan=lifespan,
 )

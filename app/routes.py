@@ -20,17 +20,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from app import frames, room_frames, traffic
+from app import frames, room_frames
 from app.bounds import StreamLimit
 from app.service import jobs, rooms, sweeps
 from demos.registry import get
 from lib.inside import View
-from lib.job import Job
+from lib.job import ACTIVE, Job, State
 from lib.sweeps import Sweep
 
 STATIC = Path(__file__).resolve().parent / "static"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
-FRAME_SECONDS, LOOK_SECONDS, BEAT_SECONDS, INSIDE_SECONDS = 0.1, 0.02, 10.0, 0.5
+FRAME_SECONDS, LOOK_SECONDS, REST_SECONDS, BEAT_SECONDS, INSIDE_SECONDS = 0.1, 0.02, 0.2, 10.0, 0.5
 FEW_STREAMS = 12
 # A page tells a quiet stream from a dead one by it, and it cannot see comments.
 BEAT = "event: beat\ndata: 1\n\n"
@@ -39,6 +39,7 @@ NEVER = {"cache-control": "no-store"}
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 stopping = threading.Event()
+_moving: set[object] = set()  # the open streams whose run trains now
 
 
 async def events(request: Request) -> Response:
@@ -120,21 +121,24 @@ def _frame(
 async def _frames(source: Job | Sweep, names: Sequence[str] | None = None) -> AsyncIterator[str]:
     """The first frame has all that there is, each later one what is new. The end of a run does not end it: beats follow."""
     have, drawn, seen, state, sent_at = frames.Have(), -1, -1, None, 0.0
-    while not stopping.is_set():
-        passed = time.monotonic() - sent_at
-        crowd = max(
-            1.0, traffic.streams.total() / FEW_STREAMS
-        )  # many get their news less often, or nobody would in time
-        if source.state != state or (source.version != seen and passed >= crowd * FRAME_SECONDS):
-            content, have, drawn = _frame(source, have, drawn, names)
-            seen, state, sent_at = content["version"], content["state"], time.monotonic()
-            yield f"data: {frames.text(content)}\n\n"
-        elif passed > BEAT_SECONDS:
-            sent_at = time.monotonic()
-            if isinstance(source, Job):
-                source.touch()
-            yield BEAT
-        await asyncio.sleep(crowd * LOOK_SECONDS)
+    me = object()
+    try:
+        while not stopping.is_set():
+            passed = time.monotonic() - sent_at
+            (_moving.add if source.state is State.RUNNING else _moving.discard)(me)
+            crowd = max(1.0, len(_moving) / FEW_STREAMS)  # many get their news less often, or nobody would in time
+            if source.state != state or (source.version != seen and passed >= crowd * FRAME_SECONDS):
+                content, have, drawn = _frame(source, have, drawn, names)
+                seen, state, sent_at = content["version"], content["state"], time.monotonic()
+                yield f"data: {frames.text(content)}\n\n"
+            elif passed > BEAT_SECONDS:
+                sent_at = time.monotonic()
+                if isinstance(source, Job):
+                    source.touch()
+                yield BEAT
+            await asyncio.sleep(crowd * LOOK_SECONDS if source.state in ACTIVE else REST_SECONDS)
+    finally:
+        _moving.discard(me)
 
 
 async def _inside_frames(job: Job, view: View, names: Sequence[str]) -> AsyncIterator[str]:

@@ -154,8 +154,12 @@ def resume(run_id: str) -> None:
     """Go on. Where the pace was one step at a time, it becomes the usual one."""
     if speed() == 0:
         st.session_state["speed_round"] += 1
+    or_say(_go_on, run_id)
+
+
+def _go_on(run_id: str) -> None:
     jobs().set_speed(run_id, speed())
-    or_say(jobs().resume, run_id)
+    jobs().resume(run_id)
 
 
 def rewind(demo: Demo, run_id: str) -> None:
@@ -165,10 +169,10 @@ def rewind(demo: Demo, run_id: str) -> None:
         show_new(demo, job)
 
 
-def or_say(act: Callable[[str], Any], run_id: str) -> Any:
-    """Do it; where the server's limits forbid it, say so."""
+def or_say(act: Callable[..., Any], run_id: str, *arguments: Any, **named: Any) -> Any:
+    """Do it; where the server's limits forbid it, or nobody is there to do it, say so."""
     try:
-        return act(run_id)
+        return act(run_id, *arguments, **named)
     except LimitError as error:
         st.toast(str(error), icon=":material/error:")
 
@@ -180,14 +184,14 @@ def take_advice(demo: Demo, visitor: str, change: dict[str, Any]) -> None:
     run_id = st.session_state.get(_run_key(demo))
     job = jobs().get(run_id) if run_id else None
     if job is not None and job.active and may_steer(job, visitor) and all(fields[name].live for name in change):
-        jobs().set_live(job.id, **change)
+        or_say(jobs().set_live, job.id, **change)
     else:
         start(demo, visitor)
 
 
 def _set_speed(run_id: str | None) -> None:
     if run_id is not None:
-        jobs().set_speed(run_id, speed())
+        or_say(jobs().set_speed, run_id, speed())
 
 
 def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
@@ -211,8 +215,8 @@ def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
             demo,
             "Pause",
             ":material/pause:",
-            jobs().pause,
-            (run_id,),
+            or_say,
+            (jobs().pause, run_id),
             enabled=moving,
             shortcut="Space" if moving else None,
             help="Hold the run after the current step.",
@@ -240,8 +244,8 @@ def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
             demo,
             "Stop",
             ":material/stop:",
-            jobs().stop,
-            (run_id,),
+            or_say,
+            (jobs().stop, run_id),
             enabled=moving or paused,
             help="End the run. It is kept, but does not go on.",
         )

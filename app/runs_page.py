@@ -184,13 +184,13 @@ def _rename(run_id: str, key: str) -> None:
 
 def _delete(run_ids: list[str]) -> None:
     for run_id in run_ids:
-        jobs().delete(run_id)
+        run_bar.or_say(jobs().delete, run_id)
     st.session_state["runs/deleted"] = run_ids
 
 
 def _restore(run_ids: list[str]) -> None:
     for run_id in run_ids:
-        jobs().restore(run_id)
+        run_bar.or_say(jobs().restore, run_id)
     del st.session_state["runs/deleted"]
 
 

@@ -16,7 +16,7 @@ from lib.style import Ghost
 KEPT = 5
 
 
-def _earlier(demo: Demo, job: Any, visitor: str) -> list[Any]:
+def earlier(demo: Demo, job: Any, visitor: str) -> list[Any]:
     """The last five runs besides the one that is shown, the oldest first, those without a step left out."""
     records = jobs().runs_of(visitor, demo.slug, 3 * KEPT)
     others = [record for record in records if record.step > 0 and (job is None or record.id != job.id)]
@@ -43,10 +43,10 @@ def _label(demo: Demo, record: Any, job: Any) -> str:
     return ", ".join(shown) + (" …" if len(differing) > 2 else "")
 
 
-def ghosts(demo: Demo, job: Any, visitor: str, metric: str) -> list[Ghost]:
-    """The earlier runs' curves of a metric."""
+def ghosts(demo: Demo, job: Any, records: list[Any], metric: str) -> list[Ghost]:
+    """The curves of a metric of `earlier` runs."""
     found = []
-    for record in _earlier(demo, job, visitor):
+    for record in records:
         steps, values = jobs().curve(record.id, metric)
         if len(steps):
             found.append(Ghost(_label(demo, record, job), steps, values))
@@ -55,7 +55,7 @@ def ghosts(demo: Demo, job: Any, visitor: str, metric: str) -> list[Ghost]:
 
 def table(demo: Demo, job: Any, visitor: str) -> None:
     """The run that is shown and the last five before it: only the settings that differ, best and last loss."""
-    records = [*_earlier(demo, job, visitor)[::-1]]
+    records = [*earlier(demo, job, visitor)[::-1]]
     if job is not None and job.step > 0:
         records.insert(0, job)
     if not records:

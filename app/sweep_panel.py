@@ -234,7 +234,14 @@ def _buttons(demo: Demo, sweep: Sweep) -> None:
             ("Resume", ":material/resume:", sweeps().resume, state == "paused"),
             ("Stop", ":material/stop:", sweeps().stop, state in ("running", "paused")),
         ):
-            st.button(label, key=_key(demo, label), icon=icon, on_click=act, args=(sweep.id,), disabled=not enabled)
+            st.button(
+                label,
+                key=_key(demo, label),
+                icon=icon,
+                on_click=run_bar.or_say,
+                args=(act, sweep.id),
+                disabled=not enabled,
+            )
         for kind, make in (("CSV", as_csv), ("JSON", as_json)):
             st.download_button(
                 kind,

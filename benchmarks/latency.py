@@ -28,7 +28,7 @@ def main() -> None:
         started = time.perf_counter()
         server.start()
         page.goto(server.url)
-        page.get_by_role("link", name="Open Echo").wait_for(timeout=60_000)
+        page.get_by_role("button", name="Open Echo").wait_for(timeout=60_000)
         print(f"server started to home page usable: {time.perf_counter() - started:.2f} s")
         try:
             _echo(page, server.url)

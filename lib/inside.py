@@ -158,7 +158,7 @@ class Inside:
     @cached_property
     def unit_order(self) -> np.ndarray:
         """The units as they are drawn, the first on top [H]."""
-        if self.view.order in self.correlations:
+        if self.view.order in self.held_out.factors:  # the correlations need a reading of all held-out sequences
             return np.argsort(-self.correlations[self.view.order], kind="stable")
         return np.arange(self.units)
 

@@ -55,7 +55,8 @@ def wait_for_draws(page: Page, more: int) -> None:
 def test_home_has_a_card_for_each_demo(page: Page, server: Server) -> None:
     page.goto(server.url)
     expect(page.get_by_role("heading", name="Unrolled")).to_be_visible(timeout=30_000)
-    page.get_by_role("link", name="Open Echo").click()
+    button(page, "Open Echo").click()
+    page.wait_for_url("**/echo*")
     expect(page.get_by_role("heading", name="Echo")).to_be_visible(timeout=30_000)
 
 

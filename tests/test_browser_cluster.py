@@ -74,7 +74,7 @@ def proxy(servers: list[SharingServer], tmp_path: Path) -> Iterator[str]:
     settings = re.sub(r"server \{\s+listen 80;.*?\n\}\n", "", settings, flags=re.DOTALL)
     settings = re.sub(r"listen (443|\[::\]:443) ssl http2;", "", settings)
     settings = re.sub(r"ssl_\w+ [^;]+;|server_name [^;]+;", "", settings)
-    settings = settings.replace("/var/log/nginx", str(tmp_path))
+    settings = settings.replace("/var/log/nginx", str(tmp_path)).replace("/var/cache", str(tmp_path))
     listed = "".join(f"server 127.0.0.1:{server.port} max_fails=2 fail_timeout=5s;" for server in servers)
     settings = re.sub(r"server 127\.0\.0\.1:8501[^;]*;", listed, settings)
     settings = settings.replace("access_log", f"listen 127.0.0.1:{port};\n    access_log", 1)

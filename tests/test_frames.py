@@ -87,6 +87,22 @@ def test_only_the_series_that_are_asked_for_are_sent() -> None:
     assert frames.frame(job, DEMO, {}, -1, [])[0]["series"] == {}
 
 
+def test_points_that_come_while_a_frame_is_made_are_news_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = new_job()
+    train(job, [0.7])
+    delta = job.stream.delta
+
+    def late(*arguments: Any) -> Any:
+        found = delta(*arguments)
+        train(job, [0.6])
+        return found
+
+    monkeypatch.setattr(job.stream, "delta", late)
+    content, have, _ = frames.frame(job, DEMO, {}, -1)
+    assert have["loss"][1] == 1
+    assert content["version"] < job.version, "or the stream would not look again"
+
+
 def test_a_frame_in_python_values_is_told_as_it_is() -> None:
     content = {"a": [1, 2.5, None, "x\ny"], "b": {"c": True}}
     assert json.loads(frames.text(content)) == content
@@ -117,9 +133,36 @@ def test_a_demo_that_fails_costs_its_pictures_and_advice_but_not_the_curves(capl
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
             content, _, drawn = frames.frame(job, demo, {}, -1)
-    assert (content["figures"], drawn, content["event"]) == ({}, 1, "running:running:0:")
+    assert (content["figures"], drawn, content["event"]) == ("{}", 1, "running:running:0:")
     assert set(content["series"]) >= {"loss"}
     assert len(caplog.records) == 2, "each complaint is logged once"
+
+
+def test_pictures_are_made_once_for_all_who_watch() -> None:
+    asked: list[int] = []
+
+    def live_figures(config: Any, snapshot: Any) -> Any:
+        asked.append(snapshot["n"])
+        return {"bars": {"y": np.array([snapshot["n"], np.nan])}}
+
+    demo: Any = SimpleNamespace(slug="echo", lessons=DEMO.lessons, figures=SimpleNamespace(live_figures=live_figures))
+    job = new_job()
+    for n in (1, 2):
+        job.snapshot, job.snapshot_version = {"n": n}, n
+        told = [json.loads(frames.text(frames.frame(job, demo, {}, n - 1)[0])) for _ in range(3)]
+        assert all(each["figures"] == {"bars": {"y": [n, None]}} and each["run"] == job.id for each in told)
+    assert asked == [1, 2]
+
+
+def test_the_coach_sees_live_settings_as_they_are_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(DEMO.lessons, "advise", lambda config, step, summary: seen.append(config))
+    job = new_job()
+    frames.event_of(job, DEMO), frames.event_of(job, DEMO)
+    job.live["learning_rate"] = 0.125
+    frames.event_of(job, DEMO)
+    assert seen[0] is seen[1], "checked once"
+    assert [config.learning_rate for config in seen[1:]] == [DEMO.config().learning_rate, 0.125]
 
 
 def test_the_status_says_what_the_strip_shows() -> None:

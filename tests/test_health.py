@@ -126,7 +126,25 @@ def test_with_a_data_folder_that_cannot_be_written_it_is_not_ready(
 
 def test_when_the_training_threads_have_ended_it_is_not_ready(jobs: Jobs) -> None:
     jobs.shutdown()
-    assert "training thread has ended" in reasons()
+    assert "training thread has ended: restart the server" in reasons()
+
+
+def test_while_a_training_process_is_replaced_nobody_is_told_to_restart(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNROLLED_BACKEND", "process")
+    monkeypatch.setattr(jobs, "alive", lambda: False)
+    assert reasons() == "No training process answers: another is being started."
+
+
+def test_with_a_database_it_is_that_which_counts_and_not_the_folder(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UNROLLED_STORE", "postgresql://nobody@nowhere/nothing")
+    monkeypatch.setenv("UNROLLED_HOME", str(tmp_path / "not yet"))
+    assert ask("/readyz").status_code == 200
+    monkeypatch.setattr(type(jobs), "trouble", "The database is away.")
+    assert reasons() == "The database is away."
 
 
 def test_the_figures_tell_of_jobs_people_and_the_process(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import runs_page, service, sweep_panel
+from app import controls, runs_page, service, sweep_panel
 from demos.echo.config import EchoConfig
 from demos.registry import DEMOS, get
 from lib.jobs import Jobs
@@ -17,6 +17,7 @@ from lib.limits import Limits
 from lib.rooms import Rooms
 from lib.store import Store
 from lib.sweeps import Sweeps
+from lib.worker import WorkerGoneError
 
 ENTRY = """
 from app import demo_page
@@ -95,6 +96,18 @@ def test_controls_come_from_the_configs_fields(jobs: Jobs) -> None:
     for name, value in get("echo").config().model_dump().items():
         assert settings_of(page)[name] == value
         assert control(page, name).help
+
+
+def test_the_settings_are_read_once_for_all_controls(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, read, calls = echo(), controls.values, []
+
+    def counted(demo: Any) -> dict[str, Any]:
+        calls.append(demo)
+        return read(demo)
+
+    monkeypatch.setattr(controls, "values", counted)
+    assert not page.run().exception
+    assert len(calls) < 4
 
 
 def test_start_trains_to_the_end_and_the_coach_and_the_table_follow(jobs: Jobs) -> None:
@@ -201,6 +214,28 @@ def test_a_live_setting_reaches_the_running_job(jobs: Jobs) -> None:
     wait_until(lambda: bool(job.changes))
     assert job.changes[-1][1:] == ["learning_rate", 0.1]
     assert job_of(page, jobs) is job, "no new network"
+    jobs.stop(job.id)
+
+
+def test_buttons_say_that_no_training_process_can_be_reached(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = "No training process can be reached just now: try again in a moment."
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise WorkerGoneError(away)
+
+    for name in ("pause", "resume", "stop", "set_speed", "set_live"):
+        monkeypatch.setattr(jobs, name, gone)
+    page = press(echo(epochs="1000"), "echo/Start")
+    job = job_of(page, jobs)
+
+    def said(page: AppTest) -> bool:
+        return not page.exception and [toast.value for toast in page.toast] == [away]
+
+    assert said(press(page, "echo/Pause"))
+    assert said(press(page, "echo/Stop"))
+    assert said(page.select_slider(key="speed.0").set_value("5 steps/s").run())
+    assert said(control(page, "learning_rate").set_value(0.1).run())
+    monkeypatch.undo()
     jobs.stop(job.id)
 
 

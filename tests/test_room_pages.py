@@ -64,6 +64,19 @@ def signed_in(rooms: Rooms) -> AppTest:
     return page(HOST, "the host")
 
 
+def test_who_is_host_is_not_asked_of_the_store_at_every_script_run(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(host_page, "is_host", lambda visitor: not asked.append(visitor))
+    look = "import streamlit as st\nfrom app import host_page\nst.text(host_page.has_been_host('the host'))"
+    shown = page(look, "the host").run()
+    assert (shown.text[0].value, asked) == ("True", ["the host"])
+    monkeypatch.setattr(host_page, "LATELY_SECONDS", -1.0)
+    shown.run()
+    assert len(asked) == 2
+
+
 def test_the_hosts_page_opens_with_the_code_alone_and_stays_open(rooms: Rooms) -> None:
     shown = page(HOST, "the host")
     assert [each.label for each in shown.button] == ["Sign in"] and not shown.tabs
@@ -198,6 +211,27 @@ def test_what_may_not_go_on_stays_held_and_the_host_is_told(rooms: Rooms, monkey
     real(other.id), server.pause(other.id)
     assert rooms_held(rooms, room.id) == [other.id]
     server.stop(one.id), server.stop(other.id)
+
+
+def test_a_run_that_cannot_be_paused_keeps_no_other_from_it(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, server = rooms.open(), service.jobs()
+    rooms.join(room.code, "ada", "Ada")
+    runs = [server.start("echo", EchoConfig(epochs=100), "ada") for _ in range(2)]
+    first, second = (run.id for run in rooms.runs(room.id))
+    real, away = server.pause, "No training process can be reached just now: try again in a moment."
+
+    def pause(run_id: str) -> None:
+        if run_id == first:
+            raise LimitError(away)
+        real(run_id)
+
+    monkeypatch.setattr(server, "pause", pause)
+    host = signed_in(rooms)
+    button(host, "Pause all").click().run()
+    assert {run.id: str(run.target) for run in runs} == {first: "running", second: "paused"}
+    assert not host.exception and host.toast[0].value == f"1 could not be paused: {away}"
+    for run in runs:
+        server.stop(run.id)
 
 
 def rooms_held(rooms: Rooms, room_id: str) -> list[str]:

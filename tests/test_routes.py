@@ -120,6 +120,25 @@ def test_at_most_ten_frames_a_second(job: Job) -> None:
     assert 3 <= anyio.run(read) <= 9
 
 
+def test_only_streams_of_runs_that_train_slow_each_other_down(job: Job) -> None:
+    rests = Job("echo", DEMO.config(), "visitor")
+    rests.state = State.PAUSED
+
+    async def read() -> list[int]:
+        streams = [routes._frames(each) for each in (job, job, rests)]
+        for stream in streams:
+            await anext(stream)
+        found = [len(routes._moving)]
+        job.state = State.FINISHED
+        await anext(streams[0])
+        found.append(len(routes._moving))
+        for stream in streams:
+            await stream.aclose()
+        return [*found, len(routes._moving)]
+
+    assert anyio.run(read) == [2, 1, 0]
+
+
 def test_one_frame_of_a_run_and_none_of_another(job: Job) -> None:
     frame = ask("/api/runs/the-run").json()
     assert (frame["run"], frame["state"], frame["step"]) == ("the-run", "running", 3)

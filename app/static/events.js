@@ -3,7 +3,7 @@
 const CALM_MS = 120
 const FIRST_PAUSE_MS = 1000 // before the script is told again of what it did not take up
 const LONGEST_PAUSE_MS = 60_000
-const IN_VAIN = 2 // times that a part of the page was told
+const IN_VAIN = 3 // times that a part of the page was told, in seven seconds: a server that is only slow has taken it up by then
 
 /** Let the script of the whole page run; app/live.py puts a component on each page that sets it. */
 export const page = { run: null }
