@@ -41,6 +41,6 @@ hosts = [host] if configured else []
 page = st.navigation([home, *pages.values(), runs, inside, room, *hosts], position="top")
 if trouble := service.trouble():
     st.warning(trouble, title="Runs are not being saved", icon=":material/warning:")
-room_strip.draw(visitor)
+room_strip.draw(visitor, follows_all=page == room)
 page.run()
 live.page_rerun()

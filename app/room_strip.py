@@ -16,26 +16,37 @@ _ROOM = component("room")
 _BOARD = component("board")
 
 
-def draw(visitor: str) -> None:
-    """The strip, if this visitor is in a room. It comes before the page."""
-    if slug := st.session_state.pop("room/open", None):
+def draw(visitor: str, *, follows_all: bool) -> None:
+    """The strip, if this visitor is in a room, above a page that `follows_all` that the host does, or only its rules."""
+    if slug := st.session_state.pop("room/open", ""):
         st.switch_page(st.session_state["pages"][slug])
     found = rooms().of(visitor)
-    if found is None:
-        return
-    room, member = found
+    if found is not None:
+        room, member = found
+        _strip(visitor, room, member.nickname, follows_all, _followed(room, follows_all))
+
+
+@st.fragment
+def _strip(visitor: str, room: RoomRecord, nickname: str, follows_all: bool, drawn: str) -> None:
+    """Which room this is, who is in it and what its host asks, live.
+
+    After each word of the host this runs again, and all of the page's script only where the word concerns the page: with a room
+    full of people each such run is seconds of work.
+    """
+    room = rooms().get(room.id) or room
+    if "room/open" in st.session_state or _followed(room, follows_all) != drawn:
+        st.rerun()
     with st.container(border=True, key="room/strip"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            live_room(room, member.nickname)
+            data = {"run": room.id, "event": rooms().event(room.id), "code": room.code, "nickname": nickname}
+            _ROOM(data=strict(data), key="room/live", on_event_change=lambda: None, width="stretch")
             st.page_link(st.session_state["pages"]["room"], label="The room", icon=":material/groups:")
         _asked(room, visitor)
 
 
-@st.fragment
-def live_room(room: RoomRecord, nickname: str) -> None:
-    """Which room this is and who is in it, live. After each word of the host all of the page's script runs again."""
-    data = {"run": room.id, "event": rooms().event(room.id), "code": room.code, "nickname": nickname}
-    _ROOM(data=strict(data), key="room/live", on_event_change=st.rerun, width="stretch")
+def _followed(room: RoomRecord, follows_all: bool) -> str:
+    """What all of a page must follow: its limits and fixed settings, and on the room's own page every word of the host."""
+    return rooms().event(room.id) if follows_all else f"{room.rules}:{bool(room.closed)}"
 
 
 def live_board(room: RoomRecord, nickname: str) -> None:
@@ -77,6 +88,7 @@ def _try(push: dict[str, Any], config: Config, visitor: str) -> None:
     """Set the demo's controls to it, start, and go there."""
     demo = get(push["slug"])
     controls.apply(demo, config.model_dump())
+    st.session_state["room/open"] = ""  # the page's controls are others now
     if run_bar.start(demo, visitor) is not None:
         _answer(push)
         st.session_state["room/open"] = demo.slug
