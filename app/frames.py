@@ -1,7 +1,6 @@
 """What the stream tells a page about a job: one frame, as plain JSON."""
 
 import base64
-import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import orjson
 
 from demos.registry import Demo
 from lib.inside import Inside, View
@@ -26,11 +26,7 @@ Json = dict[str, Any]
 Have = dict[str, tuple[int, int]]
 
 
-class Ready(str):
-    """A part of a frame that is JSON already."""
-
-
-_DRAWN: WeakKeyDictionary[Job, tuple[Mapping[str, Any], Ready]] = WeakKeyDictionary()
+_DRAWN: WeakKeyDictionary[Job, tuple[Mapping[str, Any], orjson.Fragment]] = WeakKeyDictionary()
 
 
 def event_of(job: Job | None, demo: Demo) -> str:
@@ -55,14 +51,12 @@ def frame(job: Job, demo: Demo, have: Have, drawn: int, names: Sequence[str] | N
     return content, have, drawn
 
 
-def _pictures(job: Job, demo: Demo, snapshot: Mapping[str, Any]) -> Ready:
-    """A run's pictures, made once for all who watch it."""
-    of, ready = _DRAWN.get(job, (None, Ready()))
-    if of is not snapshot:
+def _pictures(job: Job, demo: Demo, snapshot: Mapping[str, Any]) -> orjson.Fragment:
+    """A run's pictures as JSON, made once for all who watch it."""
+    if job not in _DRAWN or _DRAWN[job][0] is not snapshot:
         figures = _tried(demo, "live_figures", demo.figures.live_figures, job.config, snapshot) or {}
-        ready = Ready(text(figures))
-        _DRAWN[job] = snapshot, ready
-    return ready
+        _DRAWN[job] = snapshot, orjson.Fragment(_packed(figures))
+    return _DRAWN[job][1]
 
 
 def inside_frame(job: Job, demo: Demo, view: View, names: Sequence[str]) -> Json:
@@ -148,24 +142,27 @@ def status(job: Job, demo: Demo) -> Json:
 
 def text(content: Json) -> str:
     """A frame as one line of strict JSON. What is not finite becomes null, and a NumPy value what it stands for."""
-    if isinstance(figures := content.get("figures"), Ready):
-        rest = text({name: part for name, part in content.items() if name != "figures"})
-        return f'{rest[:-1]},"figures":{figures}}}'
-    try:
-        return json.dumps(content, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError):
-        return json.dumps(plain(content), allow_nan=False, separators=(",", ":"))
+    return _packed(content).decode()
 
 
 def plain(value: Any) -> Any:
     """The same in plain Python values that JSON can hold."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+    return orjson.loads(_packed(value))
+
+
+def _packed(value: Any) -> bytes:
+    return orjson.dumps(value, _simpler, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+
+
+def _simpler(value: Any) -> Any:
+    """What orjson cannot write itself, as something that it can."""
     if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return finite(value) if isinstance(value, float) else value
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no place in a frame")
 
 
 def finite(value: float | None) -> float | None:

@@ -133,7 +133,7 @@ def test_a_demo_that_fails_costs_its_pictures_and_advice_but_not_the_curves(capl
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
             content, _, drawn = frames.frame(job, demo, {}, -1)
-    assert (content["figures"], drawn, content["event"]) == ("{}", 1, "running:running:0:")
+    assert (json.loads(frames.text(content))["figures"], drawn, content["event"]) == ({}, 1, "running:running:0:")
     assert set(content["series"]) >= {"loss"}
     assert len(caplog.records) == 2, "each complaint is logged once"
 
