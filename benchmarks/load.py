@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,11 @@ class Process:
 
     def waiting_seconds(self) -> float:
         """How long their threads of now were ready to run while all cores had other work."""
-        tasks = [task for process in self._all() for task in Path(f"/proc/{process.pid}/task").iterdir()]
-        return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
+        waited = 0
+        for task in (task for process in self._all() for task in Path(f"/proc/{process.pid}/task").iterdir()):
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                waited += int((task / "schedstat").read_text().split()[1])
+        return waited / 1e9
 
 
 @dataclass
