@@ -186,6 +186,20 @@ def _control(demo: Demo, field: Setting, now: Mapping[str, Any], *, fixed: bool)
     corpus_panel.draw(demo, field, now)
 
 
+def typed(label: str, value: str = "", *, key: str, **look: Any) -> str:
+    """A text field that keeps what was typed also while it is not drawn.
+
+    Streamlit's `persist_state` sends that to the browser once, when the field comes back, and it is lost for good when that run
+    is overtaken by another. Here it is what the field begins with, at every run.
+    """
+    last, starts = st.session_state.setdefault("typed", ({}, {}))
+    if key not in st.session_state or key not in starts:
+        starts[key] = last.get(key, value)
+    text: str = st.text_input(label, starts[key], key=key, **look)
+    last[key] = text
+    return text
+
+
 def _set_others(demo: Demo, field: Setting) -> None:
     """Set what an option sets beside itself."""
     chosen = st.session_state[key_of(demo, field.name)]

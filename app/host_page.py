@@ -355,7 +355,7 @@ def _condition(demo: Demo, i: int, column: Any) -> tuple[str, str, str] | None:
         words = {sign: said for sign, (said, _) in OPERATORS.items()}
         sign = st.selectbox("must be", list(words), format_func=words.__getitem__, key=f"{key}/sign", **KEPT)
         label = f"Value ({fields[name].limits})"
-        value = st.text_input(label, as_text(fields[name].default), key=f"{key}/{name}", max_chars=40, **KEPT)
+        value = controls.typed(label, as_text(fields[name].default), key=f"{key}/{name}", max_chars=40)
         return name, sign or "<=", value
 
 

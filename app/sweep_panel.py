@@ -126,14 +126,14 @@ def _axis(demo: Demo, offer: str, at: int) -> tuple[str, str]:
         key=_key(demo, f"{offer}/name_{at}"),
         persist_state="session",
     )
-    text = right.text_input(
-        "Values",
-        values,
-        key=_key(demo, f"{offer}/values_{at}"),
-        persist_state="session",
-        help="Such as 1:12, or 1:12:2 by twos, or 2, 4, 8, 16. With a logarithmic slider 0.001:1 goes by factors of 10.",
-        disabled=chosen == NONE,
-    )
+    with right:
+        text = controls.typed(
+            "Values",
+            values,
+            key=_key(demo, f"{offer}/values_{at}"),
+            help="Such as 1:12, or 1:12:2 by twos, or 2, 4, 8, 16. With a logarithmic slider 0.001:1 goes by factors of 10.",
+            disabled=chosen == NONE,
+        )
     return chosen, text
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import streamlit as st
 
+from app import controls
 from app.chips import chips
 from app.live import live_chart
 from app.markdown import escaped
@@ -76,14 +77,13 @@ def _what_it_reads(demo: Demo, words: Any, job: Job) -> Any:
             help=f"One of the {count:,} sentences of the test text, which it never learns from.",
         )  # fmt: skip
     with right:
-        typed = st.text_input(
+        typed = controls.typed(
             "Or type your own",
             key=key(demo, "typed"),
-            persist_state="session",
             max_chars=words.LONGEST_TYPED,
             placeholder="Any sentence. Empty shows the unseen one.",
         )
-    if not (typed or "").strip():
+    if not typed.strip():
         return words.of_test(name, text, int(number))
     try:
         sentence = words.typed(name, text, typed)

@@ -77,16 +77,21 @@ class _Follower:
             )
         self.trouble, self.gone = "", False
         self._jobs, self._name = jobs, secrets.token_hex(8)
-        self._asking = threading.Lock()
+        self._asking, self._asked_at = threading.Lock(), 0.0  # when the last question began that was answered
         self._thread = threading.Thread(target=self._loop, name="news", daemon=True)
         self.ask()
         self._thread.start()
 
     def ask(self) -> None:
-        """Take in all news that there is by now."""
+        """Take in all news that there is by now. Of those who ask at the same time one asks for all."""
+        came = time.monotonic()
         with self._asking:
+            if self._asked_at > came:
+                return
+            began = time.monotonic()
             news, gone, self.trouble = self.link.call("news", self._name, self._jobs.watched())
             self._jobs.take(self, news, gone)
+            self._asked_at = began
 
     def _loop(self) -> None:
         while not self._jobs.closed.wait(BUSY_SECONDS if self._jobs.is_busy(self.owner) else IDLE_SECONDS):

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
+from app import frames as made
 from app import routes, startup_check
 from app.frames import event_of, frame
 from app.routes import ROUTES, address
@@ -79,7 +80,7 @@ def test_pictures_are_sent_once_for_each_snapshot() -> None:
     }  # fmt: skip
     job.snapshot_version = 3
     content, _, drawn = frame(job, DEMO, {}, 0)
-    assert set(content["figures"]) == {"batch", "hidden_state"}
+    assert set(json.loads(made.text(content))["figures"]) == {"batch", "hidden_state"}
     assert drawn == 3
     assert "figures" not in frame(job, DEMO, {}, drawn)[0]
 
