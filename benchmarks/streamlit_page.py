@@ -240,9 +240,10 @@ class Page:
             del self._drawn[path]
         if not of_part and run.script_run_id == self._run:
             self._kept = {name: kept for name, kept in self._kept.items() if kept[1] >= self._runs - KEPT_RUNS}
-            for waiting, before in self._waiting.items():
-                if self._runs > before and not waiting.done():
-                    waiting.set_result(None)
+        # Where a fragment's run follows at once, Streamlit does not say that the whole script's has ended.
+        for waiting, before in self._waiting.items():
+            if self._runs > before and not waiting.done():
+                waiting.set_result(None)
         self._on_drawn()
 
 
