@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import demo_page, home_page, host_code, host_page, inside_page, live, room_page, room_strip, runs_page, service
+from app.turns import turn
 from app.visitor import visitor_id
 from demos.registry import DEMOS
 
@@ -42,5 +43,6 @@ page = st.navigation([home, *pages.values(), runs, inside, room, *hosts], positi
 if trouble := service.trouble():
     st.warning(trouble, title="Runs are not being saved", icon=":material/warning:")
 room_strip.draw(visitor, follows_all=page == room)
-page.run()
+with turn():
+    page.run()
 live.page_rerun()
