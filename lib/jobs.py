@@ -291,19 +291,14 @@ class Jobs(KnownJobs):
             return True
 
     def _restored(self, record: RunRecord) -> Job | None:
-        """A job from the store. A record whose settings are no longer valid is not shown."""
-        try:
-            config = self._config_of(record.slug)(**record.config)
-            job = Job.restored(record, config, self.store.arrays(record.id))
-        except (ValueError, LookupError, KeyError) as error:
-            LOG.error("run %s cannot be restored: %s", record.id, error)
+        job = super()._restored(record)
+        if job is None:
             return None
         if job.checkpoint is not None:
             job.step = int(job.checkpoint["step"])
         elif job.step:
             job.step, job.stream, job.diary, job.changes = 0, MetricStream(job.stream.capacity), [], []
         job.target = State.PAUSED
-        job.owner, job.limits = record.owner, self._limits
         if job.active and record.owner != self.owner:
             job.elsewhere = self.store.is_alive(record.owner)
             if not job.elsewhere:

@@ -2,6 +2,7 @@
 (lib.remote_jobs)."""
 
 import dataclasses
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -22,6 +23,8 @@ from lib.settings import Config, SettingError, replace
 from lib.store import Store
 from lib.stream import CAPACITY
 from lib.values import shown
+
+LOG = logging.getLogger(__name__)
 
 KEPT_IN_MEMORY = 16  # ended jobs
 CURVES_IN_MEMORY = 512  # of others
@@ -46,6 +49,7 @@ class KnownJobs(ABC):
     Jobs change under the lock `changed`, whole steps at a time.
     """
 
+    kind: type[Job] = Job
     cells_at_once = 2  # of all sweeps together: while one trains, the next compiles
     outlives = False  # whether jobs go on when this process ends
 
@@ -249,7 +253,18 @@ class KnownJobs(ABC):
 
     def _new(self, *about: Any, **more: Any) -> Job:
         """A job of the kind that is kept here."""
-        return Job(*about, **more)
+        return self.kind(*about, **more)
+
+    def _restored(self, record: RunRecord) -> Job | None:
+        """A job as the store has it. A record whose settings are no longer valid is not shown."""
+        try:
+            config = self._config_of(record.slug)(**record.config)
+            job = self.kind.restored(record, config, self.store.arrays(record.id))
+        except (ValueError, LookupError) as error:
+            LOG.error("run %s cannot be restored: %s", record.id, error)
+            return None
+        job.owner, job.limits = record.owner, self._limits
+        return job
 
     @abstractmethod
     def _enter(self, job: Job) -> None:

@@ -108,6 +108,8 @@ class _Follower:
 class RemoteJobs(KnownJobs):
     """Jobs that the workers of a fleet train."""
 
+    kind = RemoteJob
+
     def __init__(
         self,
         store: Store | Path | str,
@@ -224,7 +226,7 @@ class RemoteJobs(KnownJobs):
         job = RemoteJob(*about, **more)
         job.owner, job.limits = self.owner, self._limits  # until a worker has it
         job.seen_at = 0.0  # nobody has looked at it yet
-        job.ask = lambda what, *arguments: self._ask(job, what, *arguments)
+        self._lets_ask(job)
         return job
 
     def _ask(self, job: Job, what: str, *arguments: Any) -> Any:
@@ -318,17 +320,14 @@ class RemoteJobs(KnownJobs):
         for job in read[:-KEPT_IN_MEMORY]:
             del self._jobs[job.id]
 
-    def _restored(self, record: RunRecord) -> RemoteJob | None:
-        """A job as the store has it. A record whose settings are no longer valid is not shown."""
-        try:
-            config = self._config_of(record.slug)(**record.config)
-            job = RemoteJob.restored(record, config, self.store.arrays(record.id))
-        except (ValueError, LookupError, KeyError) as error:
-            LOG.error("run %s cannot be restored: %s", record.id, error)
-            return None
-        job.owner, job.limits = record.owner, self._limits
-        job.ask = lambda what, *arguments: self._ask(job, what, *arguments)
+    def _restored(self, record: RunRecord) -> Job | None:
+        job = super()._restored(record)
+        if isinstance(job, RemoteJob):
+            self._lets_ask(job)
         return job
+
+    def _lets_ask(self, job: RemoteJob) -> None:
+        job.ask = lambda what, *arguments: self._ask(job, what, *arguments)
 
     def _counts(self, job: Job) -> bool:
         return not job.elsewhere and (job.owner in self._followers or job.owner == self.owner)

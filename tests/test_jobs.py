@@ -32,10 +32,16 @@ def make(folder: Path, workers: int = 1) -> Jobs:
     return Jobs(Store(folder), workers, build=build, config_of=config_of)
 
 
+def fleet_of(folder: Path, begin: str = "") -> LocalFleet:
+    """A process that trains; `begin` is what of tests/quadratic.py it calls first."""
+    begin = begin and f"tests.quadratic.{begin}"
+    quadratic = ("tests.quadratic.build", "tests.quadratic.config_of")
+    return LocalFleet(Setup(new_key(), folder, *quadratic, Clearing(), workers=1, begin=begin))
+
+
 def begin_workers(folder: Path) -> RemoteJobs:
     """Jobs in a process of their own."""
-    setup = Setup(new_key(), folder, "tests.quadratic.build", "tests.quadratic.config_of", Clearing(), workers=1)
-    return RemoteJobs(folder, LocalFleet(setup), config_of=config_of)
+    return RemoteJobs(folder, fleet_of(folder), config_of=config_of)
 
 
 BACKENDS: dict[str, Callable[[Path], KnownJobs]] = {"threads": make, "process": begin_workers}
@@ -499,11 +505,7 @@ def test_with_several_seeds_there_is_a_band(jobs: KnownJobs) -> None:
 
 
 def test_a_worker_that_is_killed_costs_nothing_after_its_last_checkpoint(tmp_path: Path) -> None:
-    setup = Setup(
-        new_key(), tmp_path, "tests.quadratic.build", "tests.quadratic.config_of", Clearing(),
-        begin="tests.quadratic.write_often",
-    )  # fmt: skip
-    fleet = LocalFleet(setup)
+    fleet = fleet_of(tmp_path, "write_often")
     jobs = RemoteJobs(tmp_path, fleet, config_of=config_of)
     found = [start(jobs, steps=1500, nap=0.001, speed=speed) for speed in (None, 1000.0, "ramp")]
     rests = start(jobs, paused=True)
@@ -572,11 +574,7 @@ def test_a_run_goes_where_there_is_what_it_asks_for_and_fewest_of_its_person(tmp
 
 
 def test_with_a_full_disk_what_a_worker_has_in_memory_is_seen(tmp_path: Path) -> None:
-    setup = Setup(
-        new_key(), tmp_path, "tests.quadratic.build", "tests.quadratic.config_of", Clearing(),
-        begin="tests.quadratic.fill_the_disk",
-    )  # fmt: skip
-    fleet = LocalFleet(setup)
+    fleet = fleet_of(tmp_path, "fill_the_disk")
     jobs = RemoteJobs(tmp_path, fleet, config_of=config_of)
     address = Path(fleet._worker._address)
     assert address.is_socket()
