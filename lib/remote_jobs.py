@@ -35,6 +35,7 @@ NOTICE = "What trained it went away at step {step:,}; it goes on from its last c
 TEND_SECONDS = 5.0
 PATIENCE_SECONDS = 15.0  # that somebody who presses a button waits for a worker to be replaced
 BUSY_SECONDS, IDLE_SECONDS = 0.1, 0.5  # between two questions for news
+LEAVE_SECONDS = 2.0  # that a question which is under way may take while this process ends
 WATCHED_SECONDS = 15.0  # that a job's pictures are sent for after somebody has looked
 
 
@@ -78,9 +79,9 @@ class _Follower:
         self.trouble, self.gone = "", False
         self._jobs, self._name = jobs, secrets.token_hex(8)
         self._asking, self._asked_at = threading.Lock(), 0.0  # when the last question began that was answered
-        self._thread = threading.Thread(target=self._loop, name="news", daemon=True)
+        self.thread = threading.Thread(target=self._loop, name="news", daemon=True)
         self.ask()
-        self._thread.start()
+        self.thread.start()
 
     def ask(self) -> None:
         """Take in all news that there is by now. Of those who ask at the same time one asks for all."""
@@ -129,7 +130,8 @@ class RemoteJobs(KnownJobs):
         self._gather()
         if fleet.outlives:
             self._take_up_orphans()
-        threading.Thread(target=self._tend_loop, name="tend", daemon=True).start()
+        self._tending = threading.Thread(target=self._tend_loop, name="tend", daemon=True)
+        self._tending.start()
 
     def _gather(self) -> None:
         """Follow all workers that there are. Raises what kept it from the last one where there is none."""
@@ -481,10 +483,17 @@ class RemoteJobs(KnownJobs):
             {str(state): count for state, count in states.items()}, waiting, longest, sum(r.steps for r in reports)
         )
 
-    def shutdown(self) -> None:
+    def leave(self) -> None:
+        """End what this process does with the workers, and leave them to themselves."""
         self.closed.set()
-        self._fleet.close()
+        until = time.monotonic() + LEAVE_SECONDS
+        for thread in (self._tending, *(follower.thread for follower in self._followers.values())):
+            thread.join(max(0.0, until - time.monotonic()))
         self.store.close()
+
+    def shutdown(self) -> None:
+        self.leave()
+        self._fleet.close()
 
 
 def _goes_on(job: Job) -> bool:

@@ -95,7 +95,7 @@ def test_a_web_server_that_restarts_finds_what_went_on_without_it(home: Path, jo
     wait(lambda: found.step > step)
     again.pause(found.id)
     wait(lambda: going.state is State.PAUSED)  # the first server is told too
-    again.closed.set()
+    again.leave()
 
 
 def test_a_sweep_fans_out_and_goes_on_with_another_server(home: Path, jobs: RemoteJobs) -> None:
@@ -113,8 +113,7 @@ def test_a_sweep_fans_out_and_goes_on_with_another_server(home: Path, jobs: Remo
     wait(lambda: found.state is State.FINISHED, seconds=60)
     assert [result.state for result in found.results.values()] == ["finished"] * 6
     second.shutdown()
-    again.closed.set()
-    again.store.close()
+    again.leave()
 
 
 def test_twenty_runs_outlive_a_node_and_no_curve_has_a_gap(cluster: Cluster, jobs: RemoteJobs) -> None:
