@@ -14,8 +14,8 @@ from lib.networks import initial_network, logits_of, stacked
 from lib.tf import tf
 from lib.training import Arrays, Engine
 
-# A block holds about this many bits: enough for a tenth of a second of training, few enough to make in milliseconds.
-BITS_PER_BLOCK = 2_000_000
+# A block holds about this many bits: enough for some chunks of training, few enough that a room full of runs keeps its memory.
+BITS_PER_BLOCK = 500_000
 
 
 class BinaryRuleTask:
