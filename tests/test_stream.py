@@ -101,9 +101,10 @@ def test_what_is_unknown_or_not_finite_is_none() -> None:
 
 
 @pytest.mark.parametrize("span", [30, 300])
-def test_smoothing_over_pieces_equals_smoothing_at_once(span: int) -> None:
-    values = np.random.default_rng(3).random(1000).astype(np.float32)
-    _, smooth = appended(values, 77).curve(f"loss_smooth_{span}")
+@pytest.mark.parametrize("piece", [77, 2500])
+def test_smoothing_is_pandas_moving_average_whatever_the_pieces(span: int, piece: int) -> None:
+    values = np.random.default_rng(3).random(2500).astype(np.float32)
+    _, smooth = appended(values, piece).curve(f"loss_smooth_{span}")
     np.testing.assert_allclose(smooth, pd.Series(values).ewm(span=span, adjust=False).mean(), rtol=1e-4)
 
 
