@@ -83,7 +83,7 @@ def test_words_are_drawn_as_often_as_they_are_likely() -> None:
             p[np.argsort(-p)[top_k:]] = 0
         p /= p.sum()
         even = (np.arange(400) + 0.5) / 400
-        found = [reading.tell(reader, context, LENGTH, np.array([u]), temperature, top_k) for u in even]
+        found = [reading.tell(reader, context, LENGTH, np.array([u]), [temperature], top_k)[0] for u in even]
         counts = np.bincount([int(each.words[0]) for each in found], minlength=len(p)) / len(even)
         np.testing.assert_allclose(counts, p, atol=1.01 / len(even))
         assert all(each.probability[0] == pytest.approx(p[each.words[0]], rel=1e-4) for each in found)

@@ -51,25 +51,36 @@ def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def tell(
-    reader: Reader, context: Sequence[int], length: int, random: np.ndarray, temperature: float, top_k: int = 0
-) -> Sample:
+    reader: Reader,
+    context: Sequence[int],
+    length: int,
+    random: np.ndarray,
+    temperatures: Sequence[float],
+    top_k: int = 0,
+) -> tuple[Sample, ...]:
     """Go on after a context, whose last `length` words are read, for as many words as `random` [N] has numbers, 0 <= u < 1.
 
-    A word is the first, in the order of the vocabulary, up to which the probabilities sum to more than u. The ten `best` are the
-    likeliest words, whatever the temperature.
+    It does so at each temperature, in one batch. A word is the first, in the order of the vocabulary, up to which the
+    probabilities sum to more than u. The ten `best` are the likeliest words, whatever the temperature.
     """
-    told = list(context)
-    found = []
+    told = [list(context) for _ in temperatures]
+    found: list[list[tuple[Any, ...]]] = [[] for _ in temperatures]
     for u in random:
-        logits = reader.logits(np.array([told[-length:]]))
-        best = best_places(logits, BEST)[0]
+        logits = reader.logits(np.array([words[-length:] for words in told]))
+        best = best_places(logits, BEST)
         if top_k:
-            logits[0, np.setdiff1d(np.arange(logits.shape[-1]), best_places(logits, top_k)[0])] = -np.inf
-        p = probabilities(logits, temperature)[0]
-        word = min(int(np.count_nonzero(np.cumsum(p) <= u)), int(np.flatnonzero(p)[-1]))
-        told.append(word)
-        found.append((word, p[word], best, p[best]))
-    words, probability, best, best_probability = zip(*found, strict=True) if found else ((), (), (), ())
+            for row, kept in zip(logits, best_places(logits, top_k), strict=True):
+                row[np.setdiff1d(np.arange(len(row)), kept)] = -np.inf
+        for i, temperature in enumerate(temperatures):
+            p = probabilities(logits[[i]], temperature)[0]
+            word = min(int(np.count_nonzero(np.cumsum(p) <= u)), int(np.flatnonzero(p)[-1]))
+            told[i].append(word)
+            found[i].append((word, p[word], best[i], p[best[i]]))
+    return tuple(_sample(text) for text in found)
+
+
+def _sample(text: Sequence[tuple[Any, ...]]) -> Sample:
+    words, probability, best, best_probability = zip(*text, strict=True) if text else ((), (), (), ())
     return Sample(np.array(words, np.int64), np.array(probability), np.array(best), np.array(best_probability))
 
 
@@ -96,9 +107,9 @@ def note(reader: Reader, story: Story, length: int, seed: int) -> dict[str, Any]
     random = np.random.default_rng([seed, STREAM]).random(DIARY_WORDS)
     first = story.numbers[:length].tolist()
     prompt = " ".join(story.words[number] for number in first)
-    told = {each: tell(reader, first, length, random, each).words for each in DIARY_TEMPERATURES}
+    told = tell(reader, first, length, random, DIARY_TEMPERATURES)
     samples = [
-        {"prompt": prompt, "temperature": each, "text": " ".join(story.words[number] for number in words)}
-        for each, words in told.items()
+        {"prompt": prompt, "temperature": each, "text": " ".join(story.words[number] for number in sample.words)}
+        for each, sample in zip(DIARY_TEMPERATURES, told, strict=True)
     ]
     return {"known": round(known, 4), "samples": samples}

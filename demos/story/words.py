@@ -128,7 +128,7 @@ def drawn(
     """What the network tells at each temperature after the prompt and `taken`, the first of the text's words."""
     random = np.random.default_rng([seed, reading.STREAM]).random(words)[len(taken) :]
     reader, context = reading.Reader.of(model), [*prompt, *taken]
-    return tuple(reading.tell(reader, context, corpus.length, random, each, top_k) for each in temperatures)
+    return reading.tell(reader, context, corpus.length, random, temperatures, top_k)
 
 
 def copied(name: str, text: str, length: int, words: Sequence[int]) -> list[bool]:
