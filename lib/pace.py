@@ -7,14 +7,14 @@ from typing import Literal
 
 CHUNK_SECONDS = 0.08  # so that Pause, Step and Stop answer at once
 CYCLE_SECONDS = 0.25  # of training in which every job should have its turn; each turn costs some milliseconds beside it
-SHORTEST_CHUNK_SECONDS = 0.005
+SHORTEST_CHUNK_SECONDS = 0.002
 LONGEST_CHUNK_SECONDS, FEW_STEPS = (
     0.4,
     8,
 )  # steps so slow that a chunk would have one or two share its overhead in a longer one
 FIRST_CHUNK = 2  # steps, while nothing is measured: of a large network each may take seconds
 PACED_TURNS = 20.0  # turns a second of a paced job
-PACED_TURNS_TOGETHER = 120.0  # of all: each costs a millisecond or two however few steps it has
+PACED_TURNS_TOGETHER = 250.0  # of all: each costs a millisecond or two however few steps it has
 RAMP_START = 40.0  # steps per second at the start of a ramp, which doubles every second
 TURN_WEIGHT = 0.1  # of the latest in the mean time between turns
 RATE_WINDOW = 1.5  # seconds over which steps per second are measured

@@ -5,6 +5,7 @@ furthest back (start-time fair queuing: Goyal, Vin and Cheng, 1996). Who comes b
 the others are, so that nobody saves up turns. Of one person's jobs the one that has waited longest is next.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,9 +16,14 @@ MOST_CLOCKS = 1000
 
 
 class Turns:
-    """The jobs that wait for a turn. Whoever calls a method holds a lock."""
+    """The jobs that wait for a turn. Whoever calls a method holds a lock.
 
-    def __init__(self) -> None:
+    Who had a long turn, a measurement or a single slow step, waits for `most_ahead` seconds of everybody's turns together and
+    no longer, so that every run moves.
+    """
+
+    def __init__(self, most_ahead: float = math.inf) -> None:
+        self._most_ahead = most_ahead
         self._waiting: dict[Job, None] = {}  # the one that has waited longest first
         self._served: Counter[str] = Counter()  # how many turns each person has just now
         self._clocks: dict[str, float] = {}
@@ -54,7 +60,8 @@ class Turns:
 
     def done(self, job: Job, seconds: float) -> None:
         """The turn that `take` gave has ended, and has used so many seconds."""
-        self._clocks[job.visitor] = self._clock(job.visitor) + seconds
+        before = self._clock(job.visitor)
+        self._clocks[job.visitor] = max(before, min(before + seconds, self._now + self._most_ahead / self.people()))
         self._served -= Counter([job.visitor])
         if len(self._clocks) > MOST_CLOCKS:  # who is not ahead of those that come back needs none
             self._clocks = {person: clock for person, clock in self._clocks.items() if clock > self._now}
@@ -64,12 +71,15 @@ class Turns:
 
     def people(self) -> int:
         """How many people take turns."""
-        return len({job.visitor for job in self._waiting} | set(self._served))
+        return len(self._people())
 
-    def sharing(self, job: Job, due: Callable[[Job], bool]) -> int:
-        """Among how many one round of turns is shared: the people who are due, or, if that is more, the job's person's jobs."""
-        others = [other.visitor for other in self._waiting if due(other)]
-        return max(len({job.visitor, *others}), 1 + others.count(job.visitor))
+    def _people(self) -> set[str]:
+        return {job.visitor for job in self._waiting} | set(self._served)
+
+    def sharing(self, job: Job) -> int:
+        """Among how many a round of turns is shared: the people who take turns, or, if that is more, the person's jobs."""
+        mine = sum(other.visitor == job.visitor for other in self._waiting)
+        return max(len({job.visitor} | self._people()), 1 + mine)
 
     def in_order(self) -> list[Job]:
         """Those that wait, about in the order of their turns: everybody's first job, then everybody's second, …"""
