@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import uvloop
 
 from benchmarks.attendee import OPENING, Attendee, Door, Stretch
 from benchmarks.host import Host
@@ -101,7 +102,7 @@ def main() -> None:
         server = HostedServer(Path(home))
         server.start()
         try:
-            attendees, machine = asyncio.run(run(server, options.attendees, options.seconds, options.after))
+            attendees, machine = uvloop.run(run(server, options.attendees, options.seconds, options.after))
         finally:
             server.stop()
         rows = table(attendees, machine, server.log.read_text(errors="replace"))

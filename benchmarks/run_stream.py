@@ -1,13 +1,13 @@
 """A run's stream of server-sent events, followed as app/static/stream.js does: with retries, and noticing silence."""
 
 import asyncio
-import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
+import orjson
 
 Frame = dict[str, Any]
 
@@ -59,7 +59,7 @@ async def _frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[Frame]:
         *events, left = (left + chunk).split(b"\n\n")
         for event in events:
             if event.startswith(b"data: "):
-                yield json.loads(event[6:])
+                yield orjson.loads(event[6:])
 
 
 def reset_on_close(connection: socket.socket) -> None:
