@@ -1,7 +1,7 @@
-"""Do in the background what the first visitor would have to wait for: import TensorFlow, compile each demo's defaults.
+"""Do in the background what the first visitors would have to wait for: import the pages and TensorFlow, compile the defaults.
 
-Both happen where networks are trained. In this process the import keeps the interpreter busy for seconds, so the first page
-goes before it.
+The latter two happen where networks are trained. In this process the import of TensorFlow keeps the interpreter busy for
+seconds, so the first page goes before it.
 """
 
 import gc
@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import threading
+from importlib import import_module
 
 from app import routes, startup_check
 from app.service import jobs
@@ -17,6 +18,7 @@ from demos.warm_up import compile_defaults, import_tensorflow
 
 LOG = logging.getLogger(__name__)
 AFTER_SECONDS = 2.0
+PAGES = [f"app.{name}_page" for name in ("home", "demo", "inside", "runs", "room", "host")]
 
 unready = ""  # why nobody should be sent here yet
 
@@ -34,6 +36,10 @@ def start() -> None:
 def _warm_up() -> None:
     global unready
     routes.plotly_script()
+    for name in PAGES:
+        import_module(name)
+    for demo in DEMOS:
+        _ = (demo.figures, demo.theory, demo.lessons, demo.inside, demo.words, demo.workshop)
     if not _tensorflow_is_safe():
         unready = "TensorFlow cannot be imported; the log says why."
         return
