@@ -31,7 +31,7 @@ from lib.sweeps import Sweep
 STATIC = Path(__file__).resolve().parent / "static"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 FRAME_SECONDS, LOOK_SECONDS, REST_SECONDS, BEAT_SECONDS, INSIDE_SECONDS = 0.1, 0.02, 0.2, 10.0, 0.5
-FEW_STREAMS = 20
+FEW_STREAMS = 30
 # A page tells a quiet stream from a dead one by it, and it cannot see comments.
 BEAT = "event: beat\ndata: 1\n\n"
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}

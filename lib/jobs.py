@@ -39,7 +39,7 @@ STOPPING = "Stopping after the step that is under way."
 STOP_SECONDS = 1.0  # that Stop waits for it
 END_SECONDS = 2.0  # that the process's end waits for threads
 SAVING_AT_ONCE = 4  # at the process's end
-MOST_AHEAD = 0.5  # seconds of everybody's turns (see lib.turns)
+MOST_AHEAD = 0.3  # seconds of everybody's turns (see lib.turns)
 COMPILING_AT_ONCE = 2  # of visitors; and one of sweeps
 NO_CLEARING = Clearing()
 

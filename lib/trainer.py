@@ -53,9 +53,10 @@ class Trainer:
             if steps:
                 job.note_changes()
         if steps and job.carry is not None:
-            if job.engine.evaluates(job.carry):
+            measured = job.engine.evaluates(job.carry)
+            if measured:
                 self._evaluate(job, single)
-            else:
+            if not measured or (job.state is State.RUNNING and not job.ending and not job.engine.evaluates(job.carry)):
                 self._train(job, steps, live)
         rests = job.ending is not None or job.state is not State.RUNNING
         self._draw(job, unsettled or rests)
