@@ -58,6 +58,7 @@ class Worker:
         self.jobs = jobs
         self._readers: dict[str, _Reader] = {}
         self._lock = threading.Lock()
+        self._arriving: set[str] = set()  # runs that are paused for a moment only, which nobody is to be told
 
     def owner(self) -> str:
         """The name under which this process owns runs (see `Store.claim`)."""
@@ -86,15 +87,19 @@ class Worker:
 
     def take_over(self, run_id: str, speed: Speed, goes_on: bool, notice: str) -> None:
         """Have a run whose process has ended, from its last checkpoint on: paused, or training again."""
-        found = self.jobs.get(run_id)
-        if found is None or not found.active:  # it had ended just before
-            return
-        job = self.jobs.take_up(run_id)
-        with self.jobs.changed:
-            job.notice, job.pace.speed = notice, speed
-            job.become(job.state)
-        if goes_on:
-            self.jobs.resume(run_id)
+        self._arriving.add(run_id)
+        try:
+            found = self.jobs.get(run_id)
+            if found is None or not found.active:  # it had ended just before
+                return
+            job = self.jobs.take_up(run_id)
+            with self.jobs.changed:
+                job.notice, job.pace.speed = notice, speed
+                job.become(job.state)
+            if goes_on:
+                self.jobs.resume(run_id)
+        finally:
+            self._arriving.discard(run_id)
 
     def take_up(self, run_id: str) -> None:
         """The same as `Jobs.take_up`; what this process trains for somebody else is not taken from them."""
@@ -167,7 +172,8 @@ class Worker:
             for run_id in watched:
                 if run_id in jobs:
                     jobs[run_id].touch()
-            found = [news for job in jobs.values() if (news := _news(job, known, job.id in watched)) is not None]
+            told = [job for job in jobs.values() if job.id not in self._arriving]
+            found = [news for job in told if (news := _news(job, known, job.id in watched)) is not None]
         gone = [run_id for run_id in known.jobs if run_id not in jobs]
         for run_id in gone:
             del known.jobs[run_id]

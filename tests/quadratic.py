@@ -98,6 +98,18 @@ def write_often() -> None:
     lib.trainer.SAVE_EVERY = 0.05
 
 
+def write_often_and_take_slowly() -> None:
+    """The same, and have what is told meanwhile be seen when a run is taken over."""
+
+    def slow(store: Store, *about: str) -> bool:
+        time.sleep(0.3)
+        return take(store, *about)
+
+    write_often()
+    take = Store.take
+    Store.take = slow  # type: ignore[method-assign]
+
+
 def fill_the_disk() -> None:
     """Have nothing written to the disk any more."""
 

@@ -20,6 +20,7 @@ from lib.job import ACTIVE, Job, State
 from lib.jobs import Jobs
 from lib.known_jobs import KEPT_IN_MEMORY, KnownJobs
 from lib.records import RunRecord
+from lib.remote_job import RemoteJob
 from lib.remote_jobs import Link, RemoteJobs
 from lib.settings import SettingError
 from lib.store import Store
@@ -504,8 +505,18 @@ def test_with_several_seeds_there_is_a_band(jobs: KnownJobs) -> None:
     assert (low < high).any()
 
 
-def test_a_worker_that_is_killed_costs_nothing_after_its_last_checkpoint(tmp_path: Path) -> None:
-    fleet = fleet_of(tmp_path, "write_often")
+def test_a_worker_that_is_killed_costs_nothing_after_its_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: set[tuple[str, State]] = set()
+    take = RemoteJob.take
+
+    def noted(job: RemoteJob, news: Any) -> None:
+        take(job, news)
+        told.add((job.id, job.state))
+
+    monkeypatch.setattr(RemoteJob, "take", noted)
+    fleet = fleet_of(tmp_path, "write_often_and_take_slowly")
     jobs = RemoteJobs(tmp_path, fleet, config_of=config_of)
     found = [start(jobs, steps=1500, nap=0.001, speed=speed) for speed in (None, 1000.0, "ramp")]
     rests = start(jobs, paused=True)
@@ -518,6 +529,7 @@ def test_a_worker_that_is_killed_costs_nothing_after_its_last_checkpoint(tmp_pat
     wait(lambda: all(job.state is State.FINISHED for job in found))
     for job in found:
         assert_undisturbed(job, 1500)
+        assert (job.id, State.PAUSED) not in told, "a page would offer to resume it"
     assert rests.state is State.PAUSED
     wait(lambda: late.state is State.FINISHED)
     jobs.resume(rests.id)
