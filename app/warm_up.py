@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from importlib import import_module
+from pathlib import Path
 
 from app import routes, startup_check
 from app.service import jobs
@@ -18,7 +19,6 @@ from demos.warm_up import compile_defaults, import_tensorflow
 
 LOG = logging.getLogger(__name__)
 AFTER_SECONDS = 2.0
-PAGES = [f"app.{name}_page" for name in ("home", "demo", "inside", "runs", "room", "host")]
 
 unready = ""  # why nobody should be sent here yet
 
@@ -36,10 +36,7 @@ def start() -> None:
 def _warm_up() -> None:
     global unready
     routes.plotly_script()
-    for name in PAGES:
-        import_module(name)
-    for demo in DEMOS:
-        _ = (demo.figures, demo.theory, demo.lessons, demo.inside, demo.words, demo.workshop)
+    _import_pages()
     if not _tensorflow_is_safe():
         unready = "TensorFlow cannot be imported; the log says why."
         return
@@ -50,6 +47,17 @@ def _warm_up() -> None:
             LOG.exception("%s could not be warmed up; its page will show the error", demo.slug)
     gc.freeze()  # what is here by now stays, and lib.memory need not look at it again and again
     unready = ""
+
+
+def _import_pages() -> None:
+    """Import the modules of all pages and demos."""
+    for path in Path(__file__).parent.glob("*_page.py"):
+        import_module(f"app.{path.stem}")
+    for demo in DEMOS:
+        try:
+            _ = (demo.figures, demo.theory, demo.lessons, demo.inside, demo.words, demo.workshop)
+        except Exception:
+            LOG.exception("%s cannot be imported; its page will show the error", demo.slug)
 
 
 def _tensorflow_is_safe() -> bool:

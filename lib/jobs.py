@@ -22,7 +22,7 @@ from lib.clearing import Clearing
 from lib.job import ACTIVE, Job, State
 from lib.known_jobs import NO_LIMITS, Arguments, Found, KnownJobs, Report
 from lib.limits import Limits
-from lib.pace import Speed
+from lib.pace import CYCLE_SECONDS, Speed
 from lib.records import RunRecord
 from lib.settings import Config, replace, settings_of
 from lib.store import COMMAND_LINE, Store
@@ -39,7 +39,7 @@ STOPPING = "Stopping after the step that is under way."
 STOP_SECONDS = 1.0  # that Stop waits for it
 END_SECONDS = 2.0  # that the process's end waits for threads
 SAVING_AT_ONCE = 4  # at the process's end
-MOST_AHEAD = 0.3  # seconds of everybody's turns (see lib.turns)
+MOST_CHARGED = 0.3  # seconds (see lib.turns)
 COMPILING_AT_ONCE = 2  # of visitors; and one of sweeps
 NO_CLEARING = Clearing()
 
@@ -66,7 +66,7 @@ class Jobs(KnownJobs):
         """
         super().__init__(store, config_of, limits)
         self._build, self._clearing = build, clearing
-        self._turns = Turns(MOST_AHEAD)
+        self._turns = Turns(MOST_CHARGED)
         self._compilations = {False: Turns(), True: Turns()}  # of visitors, of sweeps
         self._trainer = Trainer(self.store, self.changed, self._steps_due, publishes=publishes)
         self._closing, self._closed = False, threading.Event()
@@ -541,7 +541,7 @@ class Jobs(KnownJobs):
             return 1
         if job.state is not State.RUNNING:
             return 0
-        due = job.pace.steps_due(self._turns.sharing(job), job.people)
+        due = job.pace.steps_due(self._turns.sharing(job, _due_at(time.monotonic() + CYCLE_SECONDS)), job.people)
         return due if job.hold_at is None else max(0, min(due, job.hold_at - job.step))
 
 

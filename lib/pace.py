@@ -6,12 +6,12 @@ from collections import deque
 from typing import Literal
 
 CHUNK_SECONDS = 0.08  # so that Pause, Step and Stop answer at once
-CYCLE_SECONDS = 0.25  # of training in which every job should have its turn; each turn costs some milliseconds beside it
+CYCLE_SECONDS = (
+    0.25  # of training in which everybody should have a turn; each turn costs a millisecond or two beside it
+)
 SHORTEST_CHUNK_SECONDS = 0.002
-LONGEST_CHUNK_SECONDS, FEW_STEPS = (
-    0.4,
-    8,
-)  # steps so slow that a chunk would have one or two share its overhead in a longer one
+FEW_STEPS = 8  # steps so slow that a chunk would have fewer share its overhead, in a chunk of up to
+LONGEST_CHUNK_SECONDS = 0.4
 FIRST_CHUNK = 2  # steps, while nothing is measured: of a large network each may take seconds
 PACED_TURNS = 20.0  # turns a second of a paced job
 PACED_TURNS_TOGETHER = 250.0  # of all: each costs a millisecond or two however few steps it has
@@ -60,7 +60,7 @@ class Pace:
         self._turn_at = now
 
     def steps_due(self, sharing: int, people: int = 1) -> int:
-        """How many steps this turn has, when so many jobs wait for turns, and so many people take turns at all."""
+        """How many steps this turn has, when a round of turns is shared among so many (see `Turns.sharing`)."""
         seconds = max(SHORTEST_CHUNK_SECONDS, min(self.chunk_seconds, CYCLE_SECONDS / sharing))
         most = FIRST_CHUNK
         if self._measured:

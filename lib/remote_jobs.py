@@ -485,15 +485,19 @@ class RemoteJobs(KnownJobs):
 
     def leave(self) -> None:
         """End what this process does with the workers, and leave them to themselves."""
+        self._end_threads()
+        self.store.close()
+
+    def shutdown(self) -> None:
+        self._end_threads()
+        self._fleet.close()
+        self.store.close()
+
+    def _end_threads(self) -> None:
         self.closed.set()
         until = time.monotonic() + LEAVE_SECONDS
         for thread in (self._tending, *(follower.thread for follower in self._followers.values())):
             thread.join(max(0.0, until - time.monotonic()))
-        self.store.close()
-
-    def shutdown(self) -> None:
-        self.leave()
-        self._fleet.close()
 
 
 def _goes_on(job: Job) -> bool:

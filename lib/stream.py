@@ -166,8 +166,8 @@ class MetricStream:
         found = {}
         for span in SPANS if len(loss) else ():
             name = f"loss_smooth_{span}"
-            before = self._series[name].recent[-1] if name in self._series else loss[0]
-            found[name] = moving_average(loss, float(before), span)
+            before = self._series[name].recent if name in self._series else loss[:0]
+            found[name] = moving_average(loss, float(before[-1] if len(before) else loss[0]), span)
         return found
 
     def delta(self, have: Mapping[str, tuple[int, int]], names: Sequence[str] | None = None) -> Delta:

@@ -112,7 +112,7 @@ class Trainer:
                 job.ending = (State.DIVERGED, text)
             elif carry.step >= job.steps and not job.engine.evaluates(carry):
                 job.ending = (State.FINISHED, "")
-            elif carry.step == job.hold_at and job.state is State.RUNNING:
+            elif job.hold_at is not None and carry.step >= job.hold_at and job.state is State.RUNNING:
                 job.target = State.PAUSED
                 job.become(State.PAUSED)
 

@@ -1,8 +1,8 @@
 """Whose turn it is: fair between people, and then between the runs of one person.
 
-Each person has a clock that counts the seconds their runs have used, and the next turn is that of the person whose clock is
-furthest back (start-time fair queuing: Goyal, Vin and Cheng, 1996). Who comes back after having wanted nothing goes on where
-the others are, so that nobody saves up turns. Of one person's jobs the one that has waited longest is next.
+Each person has a clock that counts the seconds that their runs are charged for, and the next turn is that of the person whose
+clock is furthest back (start-time fair queuing: Goyal, Vin and Cheng, 1996). Who comes back after having wanted nothing goes
+on where the others are, so that nobody saves up turns. Of one person's jobs the one that has waited longest is next.
 """
 
 import math
@@ -13,17 +13,19 @@ from collections.abc import Callable, Iterator
 from lib.job import Job
 
 MOST_CLOCKS = 1000
+FORGIVEN = 0.1  # seconds
 
 
 class Turns:
     """The jobs that wait for a turn. Whoever calls a method holds a lock.
 
-    Who had a long turn, a measurement or a single slow step, waits for `most_ahead` seconds of everybody's turns together and
-    no longer, so that every run moves.
+    A turn is charged for with its seconds. But of one that took long, and not by `FORGIVEN` seconds too long (a measurement, or
+    a moment in which the machine was busy), a person pays no more than `most` seconds, shared by the number of people: the time
+    in which everybody else has turns worth `most` seconds. So every run moves.
     """
 
-    def __init__(self, most_ahead: float = math.inf) -> None:
-        self._most_ahead = most_ahead
+    def __init__(self, most: float = math.inf) -> None:
+        self._most = most
         self._waiting: dict[Job, None] = {}  # the one that has waited longest first
         self._served: Counter[str] = Counter()  # how many turns each person has just now
         self._clocks: dict[str, float] = {}
@@ -60,8 +62,8 @@ class Turns:
 
     def done(self, job: Job, seconds: float) -> None:
         """The turn that `take` gave has ended, and has used so many seconds."""
-        before = self._clock(job.visitor)
-        self._clocks[job.visitor] = max(before, min(before + seconds, self._now + self._most_ahead / self.people()))
+        charged = max(min(seconds, self._most / self.people()), seconds - FORGIVEN)
+        self._clocks[job.visitor] = self._clock(job.visitor) + charged
         self._served -= Counter([job.visitor])
         if len(self._clocks) > MOST_CLOCKS:  # who is not ahead of those that come back needs none
             self._clocks = {person: clock for person, clock in self._clocks.items() if clock > self._now}
@@ -71,15 +73,12 @@ class Turns:
 
     def people(self) -> int:
         """How many people take turns."""
-        return len(self._people())
+        return len({job.visitor for job in self._waiting} | set(self._served))
 
-    def _people(self) -> set[str]:
-        return {job.visitor for job in self._waiting} | set(self._served)
-
-    def sharing(self, job: Job) -> int:
-        """Among how many a round of turns is shared: the people who take turns, or, if that is more, the person's jobs."""
-        mine = sum(other.visitor == job.visitor for other in self._waiting)
-        return max(len({job.visitor} | self._people()), 1 + mine)
+    def sharing(self, job: Job, due: Callable[[Job], bool]) -> int:
+        """Among how many one round of turns is shared: the people who are due, or, if that is more, the job's person's jobs."""
+        others = [other.visitor for other in self._waiting if due(other)]
+        return max(len({job.visitor, *others}), 1 + others.count(job.visitor))
 
     def in_order(self) -> list[Job]:
         """Those that wait, about in the order of their turns: everybody's first job, then everybody's second, …"""

@@ -392,12 +392,22 @@ def test_no_turn_waits_while_a_run_is_read_and_taken_up(tmp_path: Path, monkeypa
     jobs.shutdown()
 
 
+def copy(folder: Path, new: Path) -> None:
+    """Copy a folder, from the beginning where a file has been renamed meanwhile."""
+    while True:
+        try:
+            shutil.copytree(folder, new)
+            return
+        except shutil.Error:
+            shutil.rmtree(new)
+
+
 def test_after_a_crash_curve_and_state_agree(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("lib.trainer.SAVE_EVERY", 0.05)
     jobs = make(tmp_path / "one")
     job = start(jobs, steps=4000, nap=0.0002)
     wait(lambda: job.step > 800)
-    shutil.copytree(tmp_path / "one", tmp_path / "two")  # what a power cut leaves
+    copy(tmp_path / "one", tmp_path / "two")  # what a power cut leaves
     jobs.shutdown()
     after = make(tmp_path / "two")
     again = after.get(job.id)
