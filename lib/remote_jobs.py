@@ -126,6 +126,7 @@ class RemoteJobs(KnownJobs):
         self._followers: dict[str, _Follower] = {}
         self._everywhere: list[tuple[Callable[..., object], tuple[Any, ...]]] = []  # what was computed on every worker
         self._gathering = threading.Lock()
+        self._moving: set[str] = set()  # runs whose worker has gone, until another one has them
         self._clearing = clearing
         self._gather()
         if fleet.outlives:
@@ -370,6 +371,8 @@ class RemoteJobs(KnownJobs):
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
+                if job.id in self._moving:  # or else the other worker would have it paused, for all to see
+                    raise WorkerGoneError("The run is on its way to another worker.")
                 follower = self._followers.get(job.owner) or self._place(job)
                 if isinstance(job, RemoteJob) and not job.told:
                     job.owner = follower.owner  # it counts there from now on
@@ -442,13 +445,14 @@ class RemoteJobs(KnownJobs):
     def replace(self, lost: _Follower) -> None:
         """Have others go on with what a worker had."""
         LOG.error("the worker on %s has gone; its runs go on elsewhere", lost.link.name)
-        with self._gathering:
-            self._followers = {owner: follower for owner, follower in self._followers.items() if follower is not lost}
         with self.changed:
             mine = [job for job in self._jobs.values() if job.owner == lost.owner and job.active]
             left = [(job.id, job.step, job.pace.speed, _goes_on(job)) for job in mine]
+            self._moving |= {job.id for job in mine}
             for job in [job for job in self._jobs.values() if job.owner == lost.owner and not job.active]:
                 del self._jobs[job.id]
+        with self._gathering:
+            self._followers = {owner: follower for owner, follower in self._followers.items() if follower is not lost}
         while not self.closed.is_set():
             try:
                 self._gather()
@@ -468,6 +472,8 @@ class RemoteJobs(KnownJobs):
             follower = self._place(job)
             follower.link.call("take_over", run_id, speed, goes_on, NOTICE.format(step=step))
             follower.ask()
+        with self.changed:
+            self._moving.discard(run_id)
 
     # The whole
 

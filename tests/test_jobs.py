@@ -533,7 +533,8 @@ def test_a_worker_that_is_killed_costs_nothing_after_its_last_checkpoint(
     wait(lambda: all(job.step > 100 for job in found) and rests.state is State.PAUSED)
     (worker,) = fleet.links()
     os.kill(worker.pid, signal.SIGKILL)
-    late = start(jobs)  # whoever presses a button just now waits a moment
+    jobs.set_speed(found[0].id, None)  # whoever presses a button just now waits a moment
+    late = start(jobs)
     wait(lambda: all(job.message.startswith("What trained it went away at step") for job in found))
     assert [job.pace.speed for job in found] == [None, 1000.0, "ramp"]
     wait(lambda: all(job.state is State.FINISHED for job in found))
