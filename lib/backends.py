@@ -7,10 +7,11 @@ from pydoc import locate
 from typing import Any
 
 from lib.clearing import Clearing
+from lib.fleet import Fleet
 from lib.jobs import NO_CLEARING, Jobs
 from lib.known_jobs import NO_LIMITS, KnownJobs
 from lib.limits import Limits
-from lib.remote_jobs import Fleet, RemoteJobs
+from lib.remote_jobs import RemoteJobs
 from lib.values import shown
 from lib.worker_process import LocalFleet, Setup, new_key
 

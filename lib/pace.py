@@ -6,9 +6,7 @@ from collections import deque
 from typing import Literal
 
 CHUNK_SECONDS = 0.08  # so that Pause, Step and Stop answer at once
-CYCLE_SECONDS = (
-    0.25  # of training in which everybody should have a turn; each turn costs a millisecond or two beside it
-)
+CYCLE_SECONDS = 0.25  # of training in which everybody should have a turn; each costs a millisecond or two beside it
 SHORTEST_CHUNK_SECONDS = 0.002
 FEW_STEPS = 8  # steps so slow that a chunk would have fewer share its overhead, in a chunk of up to
 LONGEST_CHUNK_SECONDS = 0.4

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from lib.remote_jobs import Link
+from lib.fleet import Link
 from lib.worker import Worker, WorkerGoneError, answer
 from lib.worker_process import Setup, begin_worker
 

@@ -5,7 +5,6 @@ goes away its jobs go on with another, from their last checkpoint.
 """
 
 import logging
-import secrets
 import threading
 import time
 from collections import Counter
@@ -14,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lib import memory
 from lib.clearing import Clearing
+from lib.fleet import BUSY_SECONDS, Fleet, Follower
 from lib.job import ACTIVE, Job, State, weights_in
 from lib.jobs import CLEAR_EVERY, NO_CLEARING, TIDY_EVERY
 from lib.known_jobs import KEPT_IN_MEMORY, NO_LIMITS, Arguments, Found, KnownJobs, Report, Span
@@ -34,76 +34,8 @@ LOG = logging.getLogger(__name__)
 NOTICE = "What trained it went away at step {step:,}; it goes on from its last checkpoint."
 TEND_SECONDS = 5.0
 PATIENCE_SECONDS = 15.0  # that somebody who presses a button waits for a worker to be replaced
-BUSY_SECONDS, IDLE_SECONDS = 0.1, 0.5  # between two questions for news
 LEAVE_SECONDS = 2.0  # that a question which is under way may take while this process ends
 WATCHED_SECONDS = 15.0  # that a job's pictures are sent for after somebody has looked
-
-
-class ApartError(RuntimeError):
-    """A worker and this process do not use the same store."""
-
-
-class Link(Protocol):
-    """The way to a worker."""
-
-    name: str  # where it is, for people
-    cores: float
-    gpus: float
-
-    def call(self, name: str, *arguments: Any, **named: Any) -> Any:
-        """What the worker's method returns or raises. Raises WorkerGoneError when there is no worker any more."""
-
-
-class Fleet(Protocol):
-    """The workers that there are."""
-
-    outlives: bool  # whether they go on when this process ends
-
-    def links(self) -> list[Link]:
-        """Ways to all workers that live; new ones are begun where some should be. It may take seconds."""
-
-    def close(self) -> None:
-        """Let go of them."""
-
-
-class _Follower:
-    """One worker, as this process knows it: a thread of its own asks it for news."""
-
-    def __init__(self, link: Link, jobs: "RemoteJobs") -> None:
-        self.link, self.owner = link, str(link.call("owner"))
-        if not jobs.store.is_alive(self.owner) and not link.call("trouble"):  # or else it could not claim its name
-            raise ApartError(
-                f"The worker on {link.name} keeps its runs elsewhere than this server: have all of them use one database, "
-                "by UNROLLED_STORE."
-            )
-        self.trouble, self.gone = "", False
-        self._jobs, self._name = jobs, secrets.token_hex(8)
-        self._asking, self._asked_at = threading.Lock(), 0.0  # when the last question began that was answered
-        self.thread = threading.Thread(target=self._loop, name="news", daemon=True)
-        self.ask()
-        self.thread.start()
-
-    def ask(self) -> None:
-        """Take in all news that there is by now. Of those who ask at the same time one asks for all."""
-        came = time.monotonic()
-        with self._asking:
-            if self._asked_at > came:
-                return
-            began = time.monotonic()
-            news, gone, self.trouble = self.link.call("news", self._name, self._jobs.watched())
-            self._jobs.take(self, news, gone)
-            self._asked_at = began
-
-    def _loop(self) -> None:
-        while not self._jobs.closed.wait(BUSY_SECONDS if self._jobs.is_busy(self.owner) else IDLE_SECONDS):
-            try:
-                self.ask()
-            except WorkerGoneError:
-                if not self._jobs.closed.is_set():
-                    self._jobs.replace(self)
-                return
-            except Exception:
-                LOG.exception("news of a worker cannot be read")
 
 
 class RemoteJobs(KnownJobs):
@@ -123,7 +55,7 @@ class RemoteJobs(KnownJobs):
         super().__init__(store, config_of, limits)
         self._fleet, self.outlives = fleet, fleet.outlives
         self.closed = threading.Event()
-        self._followers: dict[str, _Follower] = {}
+        self._followers: dict[str, Follower] = {}
         self._everywhere: list[tuple[Callable[..., object], tuple[Any, ...]]] = []  # what was computed on every worker
         self._gathering = threading.Lock()
         self._moving: set[str] = set()  # runs whose worker has gone, until another one has them
@@ -142,7 +74,7 @@ class RemoteJobs(KnownJobs):
                 if link in known or self.closed.is_set():
                     continue
                 try:
-                    follower = _Follower(link, self)
+                    follower = Follower(link, self)
                     self._followers = {**self._followers, follower.owner: follower}
                     threading.Thread(target=self._catch_up, args=(follower,), name="catch up", daemon=True).start()
                 except Exception as error:
@@ -151,7 +83,7 @@ class RemoteJobs(KnownJobs):
             if failed is not None and not self._followers:
                 raise failed
 
-    def _catch_up(self, follower: _Follower) -> None:
+    def _catch_up(self, follower: Follower) -> None:
         """Have a worker that begins later compute what all others did."""
         for function, arguments in list(self._everywhere):
             try:
@@ -203,7 +135,7 @@ class RemoteJobs(KnownJobs):
                 job.owner == owner and job.active and job.state is not State.PAUSED for job in self._jobs.values()
             )
 
-    def take(self, follower: _Follower, news: list[News], gone: list[str]) -> None:
+    def take(self, follower: Follower, news: list[News], gone: list[str]) -> None:
         """Take in what a worker tells. Of a run that another one has it may have a copy, of which it tells as well."""
         with self.changed:
             for each in news:
@@ -221,7 +153,7 @@ class RemoteJobs(KnownJobs):
                     del self._jobs[run_id]  # the worker's store has it
             self.changed.notify_all()
 
-    def _has_another(self, follower: _Follower, job: Job) -> bool:
+    def _has_another(self, follower: Follower, job: Job) -> bool:
         """Whether it is another worker that has a job."""
         return job.owner != follower.owner and job.owner in self._followers
 
@@ -337,13 +269,13 @@ class RemoteJobs(KnownJobs):
 
     # Commands
 
-    def _place(self, job: Job | RunRecord) -> _Follower:
+    def _place(self, job: Job | RunRecord) -> Follower:
         """The worker that a run is given to: one with a GPU where the run asks for that and there is one, else one without."""
         wants = isinstance(job, Job) and bool(getattr(job.config, "wants_gpu", False))
         fitting = [follower for follower in self._followers.values() if (follower.link.gpus > 0) == wants]
         return self._least_busy(fitting, job.visitor)
 
-    def _least_busy(self, among: list[_Follower], visitor: str = "") -> _Follower:
+    def _least_busy(self, among: list[Follower], visitor: str = "") -> Follower:
         """Of these workers, or else of all, one that has the fewest of a person's runs for each core, and then the fewest of all.
 
         Raises WorkerGoneError where there is none.
@@ -356,7 +288,7 @@ class RemoteJobs(KnownJobs):
         loads = Counter(other.owner for other in active)
         own = Counter(other.owner for other in active if other.visitor == visitor)
 
-        def load(follower: _Follower) -> tuple[float, float]:
+        def load(follower: Follower) -> tuple[float, float]:
             cores = max(1.0, follower.link.cores)
             return own[follower.owner] / cores, loads[follower.owner] / cores
 
@@ -442,7 +374,7 @@ class RemoteJobs(KnownJobs):
 
     # Workers that go away
 
-    def replace(self, lost: _Follower) -> None:
+    def replace(self, lost: Follower) -> None:
         """Have others go on with what a worker had."""
         LOG.error("the worker on %s has gone; its runs go on elsewhere", lost.link.name)
         with self.changed:

@@ -25,8 +25,8 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from lib.clearing import Clearing
+from lib.fleet import Link
 from lib.jobs import Jobs
-from lib.remote_jobs import Link
 from lib.worker import Worker, WorkerGoneError, answer
 
 LOG = logging.getLogger(__name__)

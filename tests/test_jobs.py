@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from lib.clearing import Clearing
+from lib.fleet import Link
 from lib.job import ACTIVE, Job, State
 from lib.jobs import Jobs
 from lib.known_jobs import KEPT_IN_MEMORY, KnownJobs
 from lib.records import RunRecord
 from lib.remote_job import RemoteJob
-from lib.remote_jobs import Link, RemoteJobs
+from lib.remote_jobs import RemoteJobs
 from lib.settings import SettingError
 from lib.store import Store
 from lib.worker import Worker, answer

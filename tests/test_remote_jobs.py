@@ -19,8 +19,8 @@ from tests.test_jobs import Direct, Directs, assert_undisturbed, make, start, wa
 
 @pytest.fixture(autouse=True)
 def quick_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.remote_jobs.BUSY_SECONDS", 0.02)
-    monkeypatch.setattr("lib.remote_jobs.IDLE_SECONDS", 0.02)
+    monkeypatch.setattr("lib.fleet.BUSY_SECONDS", 0.02)
+    monkeypatch.setattr("lib.fleet.IDLE_SECONDS", 0.02)
 
 
 class Away(Direct):
