@@ -13,15 +13,17 @@ from collections.abc import Callable, Iterator
 from lib.job import Job
 
 MOST_CLOCKS = 1000
-FORGIVEN = 0.1  # seconds
+FORGIVEN, MOST_OWED = 0.1, 0.5  # seconds
+INSTALMENTS = 40
 
 
 class Turns:
     """The jobs that wait for a turn. Whoever calls a method holds a lock.
 
-    A turn is charged for with its seconds. But of one that took long, and not by `FORGIVEN` seconds too long (a measurement, or
-    a moment in which the machine was busy), a person pays no more than `most` seconds, shared by the number of people: the time
-    in which everybody else has turns worth `most` seconds. So every run moves.
+    A turn is charged for with its seconds. But of one that took long (a measurement, or a moment in which the machine was busy) a
+    person pays no more than `most` seconds, shared by the number of people: the time in which everybody else has turns worth
+    `most` seconds. So every run moves. What it took beyond `FORGIVEN` seconds is owed, and paid for little by little: at each
+    turn a fortieth of it, and all beyond `MOST_OWED` seconds. So one long turn costs no long wait, and many of them do.
     """
 
     def __init__(self, most: float = math.inf) -> None:
@@ -29,12 +31,14 @@ class Turns:
         self._waiting: dict[Job, None] = {}  # the one that has waited longest first
         self._served: Counter[str] = Counter()  # how many turns each person has just now
         self._clocks: dict[str, float] = {}
+        self._owed: dict[str, float] = {}  # seconds
         self._now = 0.0  # the clock of those who come back
 
     def add(self, job: Job) -> None:
         """Let a job wait for its turn."""
         if not self._waiting and not self._served:
             self._clocks.clear()  # the machine had nothing to do, so nobody took anything from anybody
+            self._owed.clear()
         if job not in self._waiting:
             self._waiting[job], job.waiting_since = None, time.monotonic()
         self._clocks[job.visitor] = max(self._now, self._clocks.get(job.visitor, 0.0))
@@ -62,11 +66,17 @@ class Turns:
 
     def done(self, job: Job, seconds: float) -> None:
         """The turn that `take` gave has ended, and has used so many seconds."""
-        charged = max(min(seconds, self._most / self.people()), seconds - FORGIVEN)
+        charged = min(seconds, self._most / self.people())
+        owed = self._owed.pop(job.visitor, 0.0) + max(0.0, seconds - max(charged, FORGIVEN))
+        if owed:
+            paid = max(owed / INSTALMENTS, owed - MOST_OWED)
+            charged += paid
+            self._owed[job.visitor] = owed - paid
         self._clocks[job.visitor] = self._clock(job.visitor) + charged
         self._served -= Counter([job.visitor])
         if len(self._clocks) > MOST_CLOCKS:  # who is not ahead of those that come back needs none
             self._clocks = {person: clock for person, clock in self._clocks.items() if clock > self._now}
+            self._owed = {person: owed for person, owed in self._owed.items() if person in self._clocks}
 
     def _clock(self, person: str) -> float:
         return self._clocks.get(person, self._now)

@@ -89,6 +89,26 @@ def test_but_turns_of_seconds_are() -> None:
     assert share > 0.9 and min(pauses) > 30
 
 
+def test_a_turn_that_the_machine_held_up_is_paid_for_little_by_little() -> None:
+    unlucky, others = job_of("unlucky"), [job_of(f"other {i}") for i in range(49)]
+    turns = Turns(most=0.3)
+    for job in [unlucky, *others]:
+        turns.add(job)
+    pauses = []
+    for seconds in (0.2, *[0.005] * 60):
+        passed = 0.0
+        while (job := turns.take()) is not unlucky:
+            assert job is not None
+            turns.done(job, 0.005)
+            turns.add(job)
+            passed += 0.005
+        pauses.append(passed)
+        turns.done(unlucky, seconds)
+        turns.add(unlucky)
+    assert max(pauses) < 0.6, "a round of all of them takes a quarter of a second"
+    assert sum(pauses) - 61 * 49 * 0.005 > 3, "in all it waits for what the others could have had"
+
+
 def test_who_comes_back_has_saved_up_nothing_and_owes_what_it_owed() -> None:
     busy, late = job_of("busy"), job_of("late")
     turns, seconds = Turns(), {busy: 0.1, late: 0.1}
