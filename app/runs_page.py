@@ -23,6 +23,7 @@ from lib.settings import Config, differences, settings_of
 from lib.values import as_text
 
 LISTED = 500
+GONE = "This version has no such demo, or no such settings any more."
 
 
 def show() -> None:
@@ -152,8 +153,12 @@ def _actions(chosen: list[RunRecord]) -> None:
                 "Name", record.name, key=key, max_chars=80, placeholder=label(record), on_change=_rename, args=(record.id, key),
                 width=420,
             )  # fmt: skip
-            st.button("Open", icon=":material/open_in_new:", on_click=_ask_to_open, args=(record,))
-            if get(record.slug).inside is not None:
+            readable = _config(record) is not None
+            st.button(
+                "Open", icon=":material/open_in_new:", on_click=_ask_to_open, args=(record,), disabled=not readable,
+                help=None if readable else GONE,
+            )  # fmt: skip
+            if readable and get(record.slug).inside is not None:
                 st.button(
                     "Look inside", icon=":material/frame_inspect:", on_click=_ask_to_look, args=(record,),
                     help="Every gate and state of its network",
@@ -256,7 +261,8 @@ def _differing(chosen: list[RunRecord]) -> list[dict[str, Any]]:
     settings = [record.config | record.live for record in chosen]
     names = list(dict.fromkeys(name for row in settings for name in row))
     differing = [name for name in names if len({str(row.get(name)) for row in settings}) > 1]
-    fields = {name: field.label for record in chosen for name, field in settings_of(get(record.slug).config).items()}
+    demos = [demo for demo in DEMOS if demo.slug in {record.slug for record in chosen}]
+    fields = {name: field.label for demo in demos for name, field in settings_of(demo.config).items()}
     labels = {name: fields.get(name, name) for name in differing}
     rows = []
     for name, record, row in zip(_names(chosen), chosen, settings, strict=True):
@@ -278,10 +284,11 @@ def _exports(chosen: list[RunRecord]) -> None:
     if len(chosen) > 1:
         run_id = st.selectbox("Run", list(names), format_func=names.__getitem__) or run_id
     record = next(record for record in chosen if record.id == run_id)
-    job, demo = jobs().get(run_id), get(record.slug)
+    job = jobs().get(run_id)
     if job is None:
-        st.caption("This run's files cannot be read any more.")
+        st.caption(f"This run's files cannot be read any more. {GONE}")
         return
+    demo = get(record.slug)
     files: list[tuple[str, str, Any, str]] = [
         ("CSV", f"{_file(record)}.csv", partial(export.as_csv, job), "Every measured series, one row for each step."),
         (

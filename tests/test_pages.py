@@ -1,5 +1,6 @@
 """Every page by AppTest: what it shows and does without a browser."""
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -428,6 +429,23 @@ def test_chosen_runs_are_compared_by_what_differs(jobs: Jobs, monkeypatch: pytes
     compared = page.dataframe[1].value
     assert compared["Echo step"].tolist() == ["2", "1"]
     assert set(compared) == {"run", "Echo step", "best (nats)", "last (nats)", "mean of last 100 (nats)"}
+
+
+def test_a_run_of_a_demo_that_is_no_more_can_be_compared_and_deleted(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs_page_with(jobs, monkeypatch, [])
+    newest = jobs.runs_of("me", None, 9)[0]
+    jobs.store.save(dataclasses.replace(newest, id="dropped", slug="tides", created=newest.created + 1))
+    for ticked in ([0, 1], [0]):
+        monkeypatch.setattr(runs_page, "_table", lambda records, ticked=ticked: [records[i] for i in ticked])
+        page = AppTest.from_string(RUNS, default_timeout=60).run()
+        assert not page.exception
+        assert page.dataframe[0].value["run"].tolist()[0] == "tides: settings of an earlier version"
+    assert any("cannot be read any more" in caption.value for caption in page.caption)
+    assert next(button for button in page.button if button.label == "Open").disabled
+    next(button for button in page.button if button.label == "Delete this run").click().run()
+    assert len(jobs.runs_of("me", None, 9)) == 2
 
 
 def test_a_run_is_renamed_deleted_and_brought_back(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
