@@ -349,9 +349,14 @@ class RemoteJobs(KnownJobs):
 
     def compute_everywhere(self, function: Callable[[*Arguments], object], *arguments: *Arguments) -> None:
         self._everywhere.append((function, arguments))
+
+        def tell(follower: Follower) -> None:
+            with suppress(WorkerGoneError):  # the one that comes in its place catches up
+                follower.link.call("compute", function, arguments)
+
         followers = list(self._followers.values())
         with ThreadPoolExecutor(max(1, len(followers))) as pool:
-            list(pool.map(lambda follower: follower.link.call("compute", function, arguments), followers))
+            list(pool.map(tell, followers))
 
     # A worker that has the latest of a run writes: its own record would come after this process's, and undo that.
 
