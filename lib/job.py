@@ -111,9 +111,19 @@ class Job:
         return self.state in ACTIVE
 
     @property
+    def pausing(self) -> bool:
+        """Whether it trains no more, and is shown as paused as soon as that is written."""
+        return self.state is State.RUNNING and self.target is State.PAUSED
+
+    @property
+    def trains(self) -> bool:
+        """Whether it goes on from one step to the next."""
+        return self.state is State.RUNNING and not (self.pausing or self.ending)
+
+    @property
     def outcome(self) -> tuple[State, str]:
-        """The state and the message that are to be written: of a run that ends, those that it is to have then."""
-        return self.ending or (self.state, self.message)
+        """The state and the message that are to be written: of a run that ends or pauses, those that it is to have then."""
+        return self.ending or ((State.PAUSED, self.notice) if self.pausing else (self.state, self.message))
 
     @property
     def epoch(self) -> int:

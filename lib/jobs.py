@@ -2,7 +2,7 @@
 
 Whatever touches a job's engine or carry happens in the one thread that has the job's turn (`busy`). The commands (pause,
 stop, …) only set what is wanted, under the lock, and take effect after the chunk that is under way. A job is shown as
-ended only when that is written, so that no crash takes back what somebody has seen.
+paused or ended only when that is written, so that no crash takes back what somebody has seen.
 """
 
 import logging
@@ -35,8 +35,9 @@ LOG = logging.getLogger(__name__)
 
 FOLLOW_EVERY, TIDY_EVERY, CLEAR_EVERY = 1.0, 30.0, 300.0  # seconds
 FOLLOWED_SECONDS = 60.0  # that a run of another process is followed after somebody has looked at it
+PAUSING = "Pausing after the step that is under way."
 STOPPING = "Stopping after the step that is under way."
-STOP_SECONDS = 1.0  # that Stop waits for it
+STOP_SECONDS = 1.0  # that Pause and Stop wait for it
 END_SECONDS = 2.0  # that the process's end waits for threads
 SAVING_AT_ONCE = 4  # at the process's end
 MOST_CHARGED = 0.3  # seconds (see lib.turns)
@@ -146,11 +147,14 @@ class Jobs(KnownJobs):
 
     def pause(self, run_id: str) -> None:
         with self._active(run_id) as job:
-            if job is not None and job.target is State.RUNNING:
-                job.target = State.PAUSED
-                if job.state is State.RUNNING:
-                    job.become(State.PAUSED)
-                    self._settle_soon(job)
+            if job is None or job.target is not State.RUNNING:
+                return
+            job.target = State.PAUSED
+            if job.state is not State.RUNNING:  # it is not compiled yet, and is paused then
+                return
+            mine = self._claim_turn(job, PAUSING, lambda: not job.pausing)
+        if mine:
+            self._take_turn(job)
 
     def resume(self, run_id: str, *, until: int | None = None) -> None:
         with self._active(run_id) as job:
@@ -163,6 +167,8 @@ class Jobs(KnownJobs):
                 job.pace.speed = None
             if job.state is State.PAUSED:
                 self._go_on(job, State.RUNNING)
+            elif job.state is State.RUNNING:  # it was about to pause
+                job.become(State.RUNNING)
 
     def step(self, run_id: str) -> None:
         with self._active(run_id) as job:
@@ -177,13 +183,9 @@ class Jobs(KnownJobs):
             if job is None:
                 return
             job.ending = (State.STOPPED, "")
-            job.become(job.state, STOPPING)
-            self._leave_queues(job)
-            if job.busy:  # its thread ends it after the chunk
-                self.changed.wait_for(lambda: not job.active or self._closing, STOP_SECONDS)
-                return
-            job.busy = True
-        self._take_turn(job)
+            mine = self._claim_turn(job, STOPPING, lambda: not job.active)
+        if mine:
+            self._take_turn(job)
 
     def set_live(self, run_id: str, **values: float) -> None:
         with self._active(run_id) as job:
@@ -205,9 +207,9 @@ class Jobs(KnownJobs):
             job.pace.speed = speed
             job.pace.begin()
             job.version += 1
-            if speed == 0:
-                self.pause(run_id)
             self.changed.notify_all()
+        if speed == 0:
+            self.pause(run_id)
 
     def compute(self, function: Callable[[*Arguments], Found], *arguments: *Arguments) -> Found:
         return function(*arguments)
@@ -431,12 +433,19 @@ class Jobs(KnownJobs):
             self._turns.add(job)
         self.changed.notify_all()
 
-    def _leave_queues(self, job: Job) -> None:
+    def _claim_turn(self, job: Job, message: str, settled: Callable[[], bool]) -> bool:
+        """Whether this thread has a job's turn now. Else the thread that has it does what is wanted; it is waited for."""
+        job.become(job.state, message)
         job.waiting = False
         self._turns.remove(job)
         lane = self._compilations[bool(job.sweep)]
         lane.remove(job)
         _tell_places(lane)
+        if job.busy:
+            self.changed.wait_for(lambda: settled() or self._closing, STOP_SECONDS)
+            return False
+        job.busy = True
+        return True
 
     # Compiling
 
@@ -539,7 +548,7 @@ class Jobs(KnownJobs):
         if job.state is State.PAUSED and job.single_steps:
             job.single_steps -= 1
             return 1
-        if job.state is not State.RUNNING:
+        if not job.trains:
             return 0
         due = job.pace.steps_due(self._turns.sharing(job, _due_at(time.monotonic() + CYCLE_SECONDS)), job.people)
         return due if job.hold_at is None else max(0, min(due, job.hold_at - job.step))
@@ -549,8 +558,7 @@ def _due_at(now: float) -> Callable[[Job], bool]:
     """Whether a job can make use of a turn."""
 
     def due(job: Job) -> bool:
-        needed = job.unsettled or job.ending or job.single_steps or job.state is not State.RUNNING
-        return bool(needed) or job.pace.due <= now
+        return bool(job.unsettled or job.single_steps) or not job.trains or job.pace.due <= now
 
     return due
 

@@ -56,9 +56,9 @@ class Trainer:
             measured = job.engine.evaluates(job.carry)
             if measured:
                 self._evaluate(job, single)
-            if not measured or (job.state is State.RUNNING and not job.ending and not job.engine.evaluates(job.carry)):
+            if not measured or (job.trains and not job.engine.evaluates(job.carry)):
                 self._train(job, steps, live)
-        rests = job.ending is not None or job.state is not State.RUNNING
+        rests = not job.trains
         self._draw(job, unsettled or rests)
         now = time.monotonic()
         every = max(PUBLISH_EVERY, job.people / PUBLISHED_TOGETHER)
@@ -69,6 +69,8 @@ class Trainer:
             self._end(job)
         elif rests or now - job.saved_at >= max(SAVE_EVERY, job.save_seconds / MOST_SAVING):
             self.save(job)
+        if rests:
+            self._show_paused(job)
 
     def _draw(self, job: Job, at_once: bool) -> None:
         """Take a picture of the network where one is due. This thread has the job's turn."""
@@ -114,7 +116,6 @@ class Trainer:
                 job.ending = (State.FINISHED, "")
             elif job.hold_at is not None and carry.step >= job.hold_at and job.state is State.RUNNING:
                 job.target = State.PAUSED
-                job.become(State.PAUSED)
 
     def _evaluate(self, job: Job, single: bool) -> None:
         """Measure the network for a while, and publish the outcome when it is there. This thread has the job's turn.
@@ -179,6 +180,13 @@ class Trainer:
         if self._publishes:
             self._store.unpublish(job.id)
         self._show_ended(job)
+
+    def _show_paused(self, job: Job) -> None:
+        with self._changed:
+            if job.pausing and not job.ending:
+                job.unsettled = False
+                job.become(State.PAUSED)
+                self._changed.notify_all()
 
     def _show_ended(self, job: Job) -> None:
         with self._changed:

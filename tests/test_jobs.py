@@ -181,6 +181,22 @@ def test_pause_holds_and_resume_goes_on(jobs: KnownJobs) -> None:
     wait(lambda: job.step > held)
 
 
+def test_a_pause_is_shown_when_it_is_written(tmp_path: Path) -> None:
+    """Or else a process that is killed then would take back a step that somebody has seen it rest at."""
+    jobs = make(tmp_path)
+    job = start(jobs, steps=10**8)
+    wait(lambda: job.step > 100)
+    for number in range(20):
+        if number % 2 == 0:  # or else it pauses by itself, after 50 steps
+            jobs.pause(job.id)
+        wait(lambda: job.state is State.PAUSED)
+        stored = jobs.store.load(job.id)
+        assert stored is not None and (stored.state, stored.step) == ("paused", job.step)
+        assert int(jobs.store.arrays(job.id)["carry:step"]) == job.step
+        jobs.resume(job.id, until=None if number % 2 else job.step + 50)
+    jobs.shutdown()
+
+
 def test_a_job_that_is_paced_does_what_is_due(jobs: KnownJobs) -> None:
     job = start(jobs, steps=10**8, speed=50)
     wait(lambda: job.step > 0)
