@@ -6,7 +6,7 @@
 - The networks that were kept on the way of language models may take `network_bytes` for each person: of the oldest runs that
   have ended they are deleted beyond that, and the runs stay.
 - A paused run that nobody has looked at for `idle_seconds` is written and leaves memory. It goes on from there when asked to.
-  What another process has, or nobody, leaves memory a minute after somebody has looked at it (lib.jobs).
+  What another process has, or nobody, leaves memory a minute after somebody has looked at it (lib.shared_jobs).
 """
 
 import os

@@ -10,31 +10,28 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lib import chunk, memory
 from lib.clearing import Clearing
-from lib.job import ACTIVE, Job, State
-from lib.known_jobs import NO_LIMITS, Arguments, Found, KnownJobs, Report
+from lib.job import Job, State
+from lib.known_jobs import NO_LIMITS, Arguments, Found, Report
 from lib.limits import Limits
 from lib.pace import CYCLE_SECONDS, Speed
-from lib.records import RunRecord
 from lib.settings import Config, replace, settings_of
-from lib.store import COMMAND_LINE, Store
-from lib.stream import MetricStream
+from lib.shared_jobs import SharedJobs
+from lib.store import Store
 from lib.trainer import GoneError, Trainer
 from lib.turns import Turns
-from lib.values import shown
 
 LOG = logging.getLogger(__name__)
 
-FOLLOW_EVERY, TIDY_EVERY, CLEAR_EVERY = 1.0, 30.0, 300.0  # seconds
-FOLLOWED_SECONDS = 60.0  # that a run of another process is followed after somebody has looked at it
+TIDY_EVERY, CLEAR_EVERY = 30.0, 300.0  # seconds
 PAUSING = "Pausing after the step that is under way."
 STOPPING = "Stopping after the step that is under way."
 STOP_SECONDS = 1.0  # that Pause and Stop wait for it
@@ -45,7 +42,7 @@ COMPILING_AT_ONCE = 2  # of visitors; and one of sweeps
 NO_CLEARING = Clearing()
 
 
-class Jobs(KnownJobs):
+class Jobs(SharedJobs):
     """All jobs of the process, which it trains itself."""
 
     def __init__(
@@ -70,9 +67,8 @@ class Jobs(KnownJobs):
         self._turns = Turns(MOST_CHARGED)
         self._compilations = {False: Turns(), True: Turns()}  # of visitors, of sweeps
         self._trainer = Trainer(self.store, self.changed, self._steps_due, publishes=publishes)
-        self._closing, self._closed = False, threading.Event()
+        self._closing = False
         self._alone = alone
-        self._taking = threading.Lock()  # while a run changes hands
         if alone:
             self.store.clear(time.time(), clearing)
             self._adopt_unfinished()
@@ -88,25 +84,6 @@ class Jobs(KnownJobs):
         for thread in self._threads:
             thread.start()
 
-    def _adopt_unfinished(self) -> None:
-        """Runs that a server before this one did not finish wait, paused, for their visitor."""
-        for record in self.store.unfinished():
-            if record.owner and self.store.is_alive(record.owner):
-                continue
-            job = self._restored(record)
-            if job is None:
-                continue
-            job.owner = ""  # nobody's, until somebody lets it go on: this server, or a command line
-            if job.active:  # or else it was killed just before its record was written
-                ended = "Its process has ended" if record.visitor == COMMAND_LINE else "The server was restarted"
-                job.message = f"{ended} at step {job.step:,}. Resume goes on from there."
-            self.store.save(job.record())
-
-    def _new(self, *about: Any, **more: Any) -> Job:
-        job = super()._new(*about, **more)
-        job.owner = self.owner
-        return job
-
     def enter(self, job: Job) -> None:
         """Train a job that another process has made and allowed; nothing happens where it is known."""
         job.owner = self.owner
@@ -115,11 +92,6 @@ class Jobs(KnownJobs):
                 return
         self._enter(job)
 
-    def in_memory(self) -> dict[str, Job]:
-        """All jobs that are in memory, by their ids."""
-        with self.changed:
-            return dict(self._jobs)
-
     def _enter(self, job: Job) -> None:
         self.store.save(job.record(), job.arrays() if job.start else None)
         if not job.sweep:
@@ -127,21 +99,6 @@ class Jobs(KnownJobs):
         with self.changed:
             if job.state is State.QUEUED and not job.ending:  # or else somebody was quick to stop it
                 self._queue_compilation(job)
-
-    def _counts(self, job: Job) -> bool:
-        return job.owner == self.owner
-
-    def get(self, run_id: str) -> Job | None:
-        with self.changed:
-            if (job := self._jobs.get(run_id)) is not None:
-                job.touch()
-        if job is None and (record := self.store.load(run_id)) is not None:
-            restored = self._restored(record)  # without the lock, which every turn needs
-            with self.changed:
-                if restored is not None:
-                    job = self._jobs.setdefault(run_id, restored)
-                    self._forget_oldest()
-        return job if job is not None and not job.deleted else None
 
     # Commands
 
@@ -265,101 +222,6 @@ class Jobs(KnownJobs):
     def _save_all(self, jobs: Iterable[Job]) -> None:
         with ThreadPoolExecutor(SAVING_AT_ONCE) as pool:
             list(pool.map(self._trainer.save_quietly, jobs))
-
-    @contextmanager
-    def _active(self, run_id: str) -> Iterator[Job | None]:
-        """An active job of this process, or one that becomes so. The lock is held in here, but not while the store is asked."""
-        job = self.get(run_id)
-        mine = job is not None and job.active and self._takes(job)
-        with self.changed:
-            yield job if mine and job is not None and job.active and not job.ending else None
-
-    # Runs of the store. The lock is not held.
-
-    def _takes(self, job: Job) -> bool:
-        """Whether a run is this process's own, or becomes so now because no process has it."""
-        if job.owner == self.owner:
-            return True
-        with self._taking:
-            if job.owner == self.owner:  # somebody was quicker
-                return True
-            record = self.store.load(job.id)
-            if record is not None and record.owner != job.owner:
-                self._renew(job, record)
-            if job.elsewhere or not job.active or not self.store.take(job.id, job.owner, self.owner):
-                return False
-            with self.changed:
-                job.owner = self.owner
-                job.version += 1
-            return True
-
-    def _restored(self, record: RunRecord) -> Job | None:
-        job = super()._restored(record)
-        if job is None:
-            return None
-        if job.checkpoint is not None:
-            job.step = int(job.checkpoint["step"])
-        elif job.step:
-            job.step, job.stream, job.diary, job.changes = 0, MetricStream(job.stream.capacity), [], []
-        job.target = State.PAUSED
-        if job.active and record.owner != self.owner:
-            job.elsewhere = self.store.is_alive(record.owner)
-            if not job.elsewhere:
-                job.state = State.PAUSED
-                if record.owner:
-                    job.message = f"Its process has ended, at step {job.step:,}."
-        return job
-
-    def _renew(self, job: Job, record: RunRecord) -> None:
-        """Read a run from the store again, which has all of it when another process has ended it or left it."""
-        stored = self._restored(record)
-        with self.changed:
-            if stored is None:
-                self._jobs.pop(job.id, None)
-                return
-            job.renew(stored)
-            self._jobs[job.id] = job
-
-    def take_up(self, run_id: str) -> Job:
-        job = self.get(run_id)
-        if job is None:
-            raise ValueError(f"The run {shown(run_id)} is not in {self.store.name}: check the id.")
-        if not job.active:
-            raise ValueError(f"The run {shown(run_id)} has ended ({job.state}): start a new one.")
-        if not self._takes(job):
-            raise ValueError(f"The run {shown(run_id)} is being trained by another process: stop that first.")
-        return job
-
-    def _follow_loop(self) -> None:
-        """Keep what is known of other processes' runs up to date, and notice when one takes up a run that was left.
-
-        They are forgotten when nobody looks at them any more.
-        """
-        while not self._closed.wait(FOLLOW_EVERY):
-            since = time.monotonic() - FOLLOWED_SECONDS
-            with self.changed:
-                others = [job for job in self._jobs.values() if job.active and job.owner != self.owner]
-                for job in [job for job in others if job.seen_at < since]:
-                    del self._jobs[job.id]
-            try:
-                owners = self.store.owners() if others else {}
-                for job in others:
-                    if job.seen_at >= since and (job.elsewhere or owners.get(job.id, job.owner) != job.owner):
-                        self._follow(job)
-            except Exception:  # a full disk, say: the next look may be luckier
-                LOG.exception("the runs of other processes cannot be followed")
-
-    def _follow(self, job: Job) -> None:
-        with self._taking:
-            alive, record = self.store.is_alive(job.owner), self.store.load(job.id)
-            if record is None or job.owner == self.owner:
-                return
-            if not (alive and record.owner == job.owner and record.state in ACTIVE):
-                self._renew(job, record)
-                return
-            stream = self.store.published(job.id)
-            with self.changed:
-                job.follow(record, MetricStream.from_arrays(stream) if stream else job.stream)
 
     # Below, all is called with the lock held, unless it says that it has the job's turn.
 

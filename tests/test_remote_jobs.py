@@ -58,7 +58,7 @@ def left_behind(folder: Path) -> Job:
 def test_a_worker_with_an_old_copy_of_a_run_does_not_speak_for_the_one_that_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lib.jobs.FOLLOW_EVERY", 0.02)
+    monkeypatch.setattr("lib.shared_jobs.FOLLOW_EVERY", 0.02)
     left = left_behind(tmp_path)
     jobs, (one, two) = of_workers(tmp_path, 2)
     job = jobs.get(left.id)

@@ -145,7 +145,7 @@ class CommandLine:
 
 @pytest.fixture
 def quick_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.jobs.FOLLOW_EVERY", 0.1)
+    monkeypatch.setattr("lib.shared_jobs.FOLLOW_EVERY", 0.1)
 
 
 @pytest.mark.usefixtures("quick_look")
