@@ -198,7 +198,10 @@ class Attendee:
             action, started = self._choose(), time.monotonic()
             self.paused_since = None
             self._steer(action)
-            if await self._try(action, self._do(action)) and action != RELOAD:
+            done = await self._try(action, self._do(action))
+            if not done:
+                self._steered = ""  # who knows whether the server heard it
+            elif action != RELOAD:
                 self.seen.actions.append((action, time.monotonic() - started))
                 self.paused_since = time.monotonic() if action in PAUSING else None
 

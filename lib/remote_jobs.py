@@ -88,6 +88,8 @@ class RemoteJobs(KnownJobs):
         for function, arguments in list(self._everywhere):
             try:
                 follower.link.call("compute", function, arguments)
+            except WorkerGoneError:  # the next one catches up
+                return
             except Exception:
                 LOG.exception("the worker on %s could not catch up", follower.link.name)
 
