@@ -167,6 +167,23 @@ def test_the_wall_has_everyones_latest_run_and_no_one_elses(rooms: Rooms) -> Non
     assert room_frames.ready(room.id) == text and "wall" in room_frames.ready(room.wall)
 
 
+def test_how_busy_the_processor_is_does_not_depend_on_the_thread_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([(10.0, 100.0), (40.0, 140.0), (40.0, 140.0), (41.0, 144.0)])
+    monkeypatch.setattr(room_frames, "_processor_seconds", lambda: next(seconds))
+    processor = room_frames._Processor()
+    found: list[float] = []
+    for _ in range(3):
+        thread = threading.Thread(target=lambda: found.append(processor.percent()))
+        thread.start()
+        thread.join()
+    assert found == [75.0, 75.0, 25.0], "asked again at once, it says the same"
+
+
+def test_a_processor_works_no_longer_than_there_is_time() -> None:
+    busy, total = room_frames._processor_seconds()
+    assert 0 < busy < total
+
+
 def frame(key: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(room_frames._made(key)[key])
     return found
