@@ -339,7 +339,8 @@ def _challenge(room: RoomRecord) -> None:
         )
         if now is not None and not now.closed:
             st.button("Close the challenge", icon=":material/flag:", on_click=rooms().close_challenge, args=(room.id,))
-    room_page.challenge(room, "")
+    if now is not None:
+        room_page.challenge(room, "")
 
 
 def _condition(demo: Demo, i: int, column: Any) -> tuple[str, str, str] | None:
@@ -354,7 +355,7 @@ def _condition(demo: Demo, i: int, column: Any) -> tuple[str, str, str] | None:
             return None
         words = {sign: said for sign, (said, _) in OPERATORS.items()}
         sign = st.selectbox("must be", list(words), format_func=words.__getitem__, key=f"{key}/sign", **KEPT)
-        label = f"Value ({fields[name].limits})"
+        label = f"Value: {fields[name].limits}"
         value = controls.typed(label, as_text(fields[name].default), key=f"{key}/{name}", max_chars=40)
         return name, sign or "<=", value
 

@@ -360,7 +360,9 @@ def test_a_host_pushes_settings_and_poses_a_challenge(rooms: Rooms) -> None:
     now = rooms.get(room.id)
     assert now is not None and now.pushes[-1]["config"]["seed"] == room.seed
     open_tab(host, "Challenge")
+    assert "Challenge" not in [each.value for each in host.subheader], "none is posed, and the host is not told to wait"
     host.selectbox(key="host/challenge/echo/0").select("state_size").run()
+    assert host.text_input(key="host/challenge/echo/0/state_size").label == "Value: a whole number from 1 to 64 (units)"
     host.text_input(key="host/challenge/echo/0/state_size").input("8").run()
     button(host, "Pose it").click().run()
     challenge = rooms.challenge(room.id)
