@@ -198,7 +198,7 @@ def _wall(room: RoomRecord) -> None:
 
     st.caption(
         "The latest run of each, its loss from 0 up, and the sweeps that are under way. *Show large* puts a run under *Large*, "
-        "and tells everyone where to watch."
+        "and on the room's page for everyone to watch."
     )
     _WALL(data=strict({"run": room.wall}), key="host/wall", on_act_change=acted)
 
@@ -210,6 +210,7 @@ def _act(room: RoomRecord, wish: str) -> None:
         _say(_each([run_id], jobs().stop, sweeps().stop), "{} could not be stopped:")
     elif what == "show":
         rooms().show(room.id, run_id)
+        st.toast("This run is under *Large* now, and on the room's page for everyone to watch.", icon=":material/cast:")
 
 
 def _large(room: RoomRecord) -> None:
@@ -256,13 +257,18 @@ def _push(room: RoomRecord) -> None:
         return
     st.markdown(f"Everyone gets {room_strip.in_words(demo.slug, config)}.")
     st.button(
-        "Push to everyone", type="primary", icon=":material/campaign:", on_click=rooms().push,
-        args=(room.id, demo.slug, config), disabled=bool(room.closed),
+        "Push to everyone", type="primary", icon=":material/campaign:", on_click=_push_now,
+        args=(room, demo.slug, config), disabled=bool(room.closed),
     )  # fmt: skip
     if room.pushes:
         last = room.pushes[-1]
         if (asked := rooms().asked(last)) is not None:
             st.caption(f"Pushed last: {room_strip.in_words(last['slug'], asked)}.")
+
+
+def _push_now(room: RoomRecord, slug: str, config: Config) -> None:
+    rooms().push(room.id, slug, config)
+    st.toast("Everyone in the room sees it now.", icon=":material/check:")
 
 
 def _names(demo: Demo) -> dict[str, Setting]:

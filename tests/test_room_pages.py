@@ -359,6 +359,7 @@ def test_a_host_pushes_settings_and_poses_a_challenge(rooms: Rooms) -> None:
     button(host, "Push to everyone").click().run()
     now = rooms.get(room.id)
     assert now is not None and now.pushes[-1]["config"]["seed"] == room.seed
+    assert host.toast[0].value == "Everyone in the room sees it now.", "a second push of the same changes nothing else"
     open_tab(host, "Challenge")
     assert "Challenge" not in [each.value for each in host.subheader], "none is posed, and the host is not told to wait"
     host.selectbox(key="host/challenge/echo/0").select("state_size").run()
