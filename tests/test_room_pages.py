@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import host_code, host_page, room_frames, service
+from app import host_code, host_page, room_frames, room_strip, service
 from demos.echo.config import EchoConfig
 from demos.registry import get
 from lib.challenges import Challenge
@@ -376,6 +376,43 @@ def test_a_host_pushes_settings_and_poses_a_challenge(rooms: Rooms) -> None:
     rooms.join(room.code, "ada", "Ada")
     shown = shown.run()
     assert "The lowest loss on Echo, with state size at most 8 units" in " ".join(m.value for m in shown.markdown)
+
+
+STRIP = "from app import room_strip\nroom_strip.draw('ada', follows_all=False)"
+
+
+@pytest.fixture
+def strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the strip only what the host asks: AppTest knows neither its stream nor the app's pages."""
+    monkeypatch.setattr(room_strip, "_strip", lambda visitor, room, *_: room_strip._asked(room, visitor))
+
+
+def test_what_was_asked_is_not_asked_again_of_who_has_tried_it(rooms: Rooms, strip: None) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    asked = EchoConfig(series_length=600, epochs=2)
+    earlier = service.jobs().start("echo", asked.model_copy(update={"seed": room.seed}), "ada")
+    rooms.push(room.id, "echo", asked)
+    shown = page(STRIP, "ada")
+    assert [each.label for each in shown.button] == ["Try it", "Not now"], "a run from before is no answer"
+    button(shown, "Not now").click().run()
+    assert not shown.button and [each.label for each in page(STRIP, "ada").button] == ["Try it", "Not now"]
+    other = service.jobs().start("echo", asked.model_copy(update={"seed": room.seed + 1}), "ada")
+    assert page(STRIP, "ada").button, "nor is one with another seed"
+    taken = service.jobs().start("echo", asked.model_copy(update={"seed": room.seed}), "ada")
+    assert not page(STRIP, "ada").button, "after a reload"
+    wait_until(lambda: not (earlier.active or other.active or taken.active))
+
+
+def test_who_may_not_try_what_is_asked_is_told_why(rooms: Rooms, strip: None) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    rooms.push(room.id, "echo", EchoConfig())
+    rooms.set_rules(room.id, steps=1000)
+    shown = page(STRIP, "ada")
+    button(shown, "Try it").click().run()
+    assert f"room {room.code} allows 1,000" in shown.toast[0].value and not shown.exception
+    assert [each.label for each in shown.button] == ["Try it", "Not now"] and not service.jobs().runs_of("ada", None, 1)
 
 
 def test_limits_are_kept_and_hold(rooms: Rooms) -> None:
