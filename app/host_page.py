@@ -150,7 +150,9 @@ def _door(room: RoomRecord) -> None:
             with st.container(horizontal=True):
                 st.button("Pause all", icon=":material/pause:", on_click=_pause_all, args=(room,))
                 st.button("Resume all", icon=":material/resume:", on_click=_resume_all, args=(room,))
-                st.button("Close the room", icon=":material/lock:", on_click=rooms().close, args=(room.id,))
+                with st.popover("Close the room", icon=":material/lock:"):
+                    st.markdown("Everyone leaves it, and it cannot be opened again. Runs go on and can be exported.")
+                    st.button("Close it for everyone", type="primary", on_click=rooms().close, args=(room.id,))
 
 
 def _pause_all(room: RoomRecord) -> None:

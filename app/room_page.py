@@ -35,6 +35,9 @@ def show() -> None:
 
 def _join(visitor: str) -> None:
     st.title(":material/groups: Join a room", anchor=False)
+    if "code" not in st.query_params and (closed := rooms().closed_on(visitor)) is not None:
+        name = f"{escaped(closed.title)} ({closed.code})" if closed.title else closed.code
+        st.info(f"Room {name} is closed. What you trained there stays yours, under *Runs*.", icon=":material/lock:")
     st.markdown("Your instructor has a code for you, or a picture that your phone's camera can read.")
     with st.form("room/join", width=420):
         code = st.text_input("Code", st.query_params.get("code", ""), max_chars=12, placeholder="such as K7MPQ2")

@@ -251,6 +251,13 @@ class Rooms:
             room = self._rooms.get(member.room) if member else None
             return (room, member) if member and room and not room.closed else None
 
+    def closed_on(self, visitor: str) -> RoomRecord | None:
+        """The room that a visitor was in when it was closed half a day ago or less, if they have entered no other since."""
+        with self._up_to_date():
+            member = self._members.get(visitor)
+            room = self._rooms.get(member.room) if member else None
+            return room if room and room.closed > time.time() - IDLE_SECONDS else None
+
     def members(self, room_id: str) -> dict[str, MemberRecord]:
         """Everyone who is in a room, by visitor, in the order in which they came."""
         with self._up_to_date():

@@ -144,6 +144,22 @@ def test_a_host_opens_a_room_and_somebody_joins_it(rooms: Rooms) -> None:
     assert rooms.of("ada") is None
 
 
+def test_whose_room_is_closed_is_told_so(rooms: Rooms) -> None:
+    room = rooms.open("Tuesday *2*")
+    rooms.join(room.code, "ada", "Ada"), rooms.join(room.code, "bob", "Bob")
+    rooms.leave("bob")
+    host = signed_in(rooms)
+    assert "cannot be opened again" in " ".join(each.value for each in host.markdown)
+    button(host, "Close it for everyone").click().run()
+    assert rooms.of("ada") is None and not host.exception
+    (said,) = page(ROOM, "ada").info
+    assert said.value.startswith(f"Room Tuesday \\*2\\* ({room.code}) is closed.")
+    assert not page(ROOM, "bob").info and not page(ROOM, "ada", code="K7MPQ2").info
+    rooms.join(rooms.open().code, "ada", "Ada")
+    rooms.leave("ada")
+    assert not page(ROOM, "ada").info, "that is long ago"
+
+
 def started(visitor: str, **settings: Any) -> Any:
     small = EchoConfig(series_length=600, epochs=2, **settings)
     return service.jobs().start("echo", small, visitor)
