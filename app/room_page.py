@@ -11,6 +11,7 @@ from app.visitor import clock, visitor_id
 from demos.registry import DEMOS, get
 from lib.records import MemberRecord, RoomRecord
 from lib.rooms import LONGEST_NICKNAME, RoomError
+from lib.sweep_figure import boundary_in_words
 
 SEEN = (
     "What you train here is seen by your instructor and the others in the room, under your nickname, with its settings."
@@ -107,6 +108,8 @@ def class_map(room: RoomRecord) -> None:
         "class_map", room.id, figure, key="room/map", height=figure["layout"]["height"], on_click=opened,
         save="unrolled-class-map",
     )  # fmt: skip
+    if meaning := boundary_in_words(get(room.map["slug"]).theory):
+        st.caption(meaning)
 
 
 def challenge(room: RoomRecord, nickname: str) -> None:
