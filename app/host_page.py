@@ -383,24 +383,39 @@ def _limits(room: RoomRecord) -> None:
     )
     steps = st.number_input("Steps of one run (0: no limit)", 0, 10_000_000, rules["steps"], key=f"{key}/steps", **KEPT)
     table = {demo.slug: demo.title for demo in DEMOS}
-    demos = _several("Demos that are open (none chosen: all)", table, rules["demos"], f"{key}/demos")
-    st.markdown(
-        "**Settings that are open** (none chosen: all). The others stay as in your last push, or at their defaults."
-    )
+    demos = _several("Demos that people may train", table, rules["demos"], f"{key}/demos")
+    st.markdown("**Settings that people may change.** The others stay as in your last push, or at their defaults.")
     opened: dict[str, list[str]] = {}
     for demo in DEMOS:
         labels = {name: field.label for name, field in _names(demo).items()}
         chosen = _several(demo.title, labels, rules["settings"].get(demo.slug, []), f"{key}/{demo.slug}")
         opened |= {demo.slug: chosen} if chosen else {}
+    if too_long := [demo for demo in DEMOS if not demos or demo.slug in demos if steps and _steps(room, demo) > steps]:
+        have = ", ".join(f"{demo.title} {_steps(room, demo):,}" for demo in too_long)
+        st.warning(
+            f"As you pushed them last, or with the defaults, these runs have more than {steps:,} steps, and nobody can start "
+            f"them so: {have}. Push shorter ones, or allow more steps.",
+            icon=":material/warning:",
+        )
     if st.button("Set these limits", type="primary"):
         rooms().set_rules(room.id, runs=runs, steps=steps, demos=demos, settings=opened)
         st.toast("The limits hold from now on, for runs that begin.", icon=":material/check:")
 
 
+def _steps(room: RoomRecord, demo: Demo) -> int:
+    """How many steps a run has with the settings that people begin with; 0 where its text or corpus is not on this server."""
+    try:
+        return int(getattr(rooms().base(room, demo.slug), "steps", 0))
+    except (ValueError, RuntimeError, OSError):
+        return 0
+
+
 def _several(label: str, table: dict[str, str], before: list[str], key: str) -> list[str]:
-    """A choice of several, at first of those `before` that this version has."""
+    """A choice of several, at first of those `before` that this version has; none is no limit."""
     there = [each for each in before if each in table]
-    return st.multiselect(label, list(table), there, format_func=table.__getitem__, key=key, **KEPT)
+    return st.multiselect(
+        label, list(table), there, format_func=table.__getitem__, key=key, placeholder="All", **KEPT
+    )  # fmt: skip
 
 
 def _export(room: RoomRecord) -> None:

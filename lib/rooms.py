@@ -317,9 +317,11 @@ class Rooms:
             )
         for name, wanted in self.fixed(visitor, slug).items():
             if getattr(config, name) != wanted:
-                label, opened = settings_of(type(config))[name].label, ", ".join(rules["settings"][slug])
+                fields = settings_of(type(config))
+                opened = ", ".join(fields[each].label if each in fields else each for each in rules["settings"][slug])
                 raise RoomError(
-                    f"In room {room.code} the setting {label} stays at {shown(as_text(wanted))}: change only {opened}."
+                    f"In room {room.code} the setting {fields[name].label} stays at {shown(as_text(wanted))}: change only "
+                    f"{opened}."
                 )
         return changed(limits, runs_under_way=min(rules["runs"], limits.runs_under_way or rules["runs"]))
 

@@ -434,7 +434,13 @@ def test_who_may_not_try_what_is_asked_is_told_why(rooms: Rooms, strip: None) ->
 def test_limits_are_kept_and_hold(rooms: Rooms) -> None:
     room = rooms.open()
     host = open_tab(signed_in(rooms), "Limits")
-    host.number_input[1].set_value(1000)
+    assert not host.warning
+    host.number_input[1].set_value(1000).run()
+    assert "these runs have more than 1,000 steps" in host.warning[0].value and "Echo 66,600" in host.warning[0].value
+    rooms.push(room.id, "echo", EchoConfig(series_length=600, epochs=2))
+    assert "Echo" not in host.run().warning[0].value, "as it was pushed"
+    assert not host.multiselect[0].select("echo").run().warning, "nothing else may be trained"
+    host.multiselect[0].unselect("echo").run()
     button(host, "Set these limits").click().run()
     now = rooms.get(room.id)
     assert now is not None and now.rules["steps"] == 1000 and not host.exception
