@@ -133,7 +133,8 @@ def _own_runs(room: RoomRecord, visitor: str) -> None:
     known = {demo.slug for demo in DEMOS}  # a run may be of a demo that another version had
     own = [run for run in rooms().runs(room.id) if run.visitor == visitor and run.slug in known][:5]
     if not own:
-        st.caption("None yet: open a demo above, and press Start.")
+        st.caption("None yet: open a demo, and press Start.")
+        _demos(room)
     for run in own:
         with st.container(horizontal=True, vertical_alignment="center"):
             loss = run.summary.get("loss", {}).get("last")
@@ -143,6 +144,19 @@ def _own_runs(room: RoomRecord, visitor: str) -> None:
             st.button("Open", key=f"room/own/{run.id}", on_click=_ask_to_open, args=(run.slug, run.id))
 
 
+def _demos(room: RoomRecord) -> None:
+    """The way to the demos that are open: on a phone the menu is folded away."""
+    allowed = room.rules["demos"]
+    with st.container(horizontal=True):
+        for demo in DEMOS:
+            if not allowed or demo.slug in allowed:
+                st.button(demo.title, key=f"room/demo/{demo.slug}", icon=demo.icon, on_click=_go_to, args=(demo.slug,))
+
+
+def _go_to(slug: str) -> None:
+    st.session_state["room/open"] = slug
+
+
 def _ask_to_open(slug: str, run_id: str) -> None:
     open_run(get(slug), run_id)
-    st.session_state["room/open"] = slug
+    _go_to(slug)

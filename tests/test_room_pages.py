@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import host_code, host_page, room_frames, room_strip, service
 from demos.echo.config import EchoConfig
-from demos.registry import get
+from demos.registry import DEMOS, get
 from lib.challenges import Challenge
 from lib.jobs import Jobs
 from lib.limits import LimitError
@@ -139,7 +139,11 @@ def test_a_host_opens_a_room_and_somebody_joins_it(rooms: Rooms) -> None:
     shown.text_input[1].input("Ada")
     button(shown, "Join").click().run()
     assert not shown.exception and list(rooms.members(room.id)) == ["ada"]
-    assert "Leave the room" in [each.label for each in shown.button]
+    assert [each.label for each in shown.button] == [*(demo.title for demo in DEMOS), "Leave the room"], "nothing yet"
+    button(shown, "Echo").click().run()
+    assert shown.session_state["room/open"] == "echo"
+    rooms.set_rules(room.id, demos=["gates"])
+    assert [each.label for each in shown.run().button] == ["Inside the LSTM", "Leave the room"]
     button(shown, "Leave the room").click().run()
     assert rooms.of("ada") is None
 
