@@ -390,8 +390,8 @@ def _limits(room: RoomRecord) -> None:
         labels = {name: field.label for name, field in _names(demo).items()}
         chosen = _several(demo.title, labels, rules["settings"].get(demo.slug, []), f"{key}/{demo.slug}")
         opened |= {demo.slug: chosen} if chosen else {}
-    if too_long := [demo for demo in DEMOS if not demos or demo.slug in demos if steps and _steps(room, demo) > steps]:
-        have = ", ".join(f"{demo.title} {_steps(room, demo):,}" for demo in too_long)
+    usual = {demo.title: _steps(room, demo) for demo in DEMOS if not demos or demo.slug in demos} if steps else {}
+    if have := ", ".join(f"{title} {count:,}" for title, count in usual.items() if count > steps):
         st.warning(
             f"As you pushed them last, or with the defaults, these runs have more than {steps:,} steps, and nobody can start "
             f"them so: {have}. Push shorter ones, or allow more steps.",
