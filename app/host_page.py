@@ -421,7 +421,8 @@ def _several(label: str, table: dict[str, str], before: list[str], key: str) -> 
 def _export(room: RoomRecord) -> None:
     """The room as files, made when they are asked for."""
     st.caption(
-        "All runs of the room by nickname, with their settings and results. The page needs no network, and prints well."
+        "All runs of the room by nickname, with their settings and results, losses in nats. The page needs no network, and "
+        "prints well."
     )
     with st.container(horizontal=True):
         st.download_button(
