@@ -150,7 +150,9 @@ def _door(room: RoomRecord) -> None:
             with st.container(horizontal=True):
                 st.button("Pause all", icon=":material/pause:", on_click=_pause_all, args=(room,))
                 st.button("Resume all", icon=":material/resume:", on_click=_resume_all, args=(room,))
-                st.button("Close the room", icon=":material/lock:", on_click=rooms().close, args=(room.id,))
+                with st.popover("Close the room", icon=":material/lock:"):
+                    st.markdown("Everyone leaves it, and it cannot be opened again. Runs go on and can be exported.")
+                    st.button("Close it for everyone", type="primary", on_click=rooms().close, args=(room.id,))
 
 
 def _pause_all(room: RoomRecord) -> None:
@@ -198,7 +200,7 @@ def _wall(room: RoomRecord) -> None:
 
     st.caption(
         "The latest run of each, its loss from 0 up, and the sweeps that are under way. *Show large* puts a run under *Large*, "
-        "and tells everyone where to watch."
+        "and on the room's page for everyone to watch."
     )
     _WALL(data=strict({"run": room.wall}), key="host/wall", on_act_change=acted)
 
@@ -210,6 +212,7 @@ def _act(room: RoomRecord, wish: str) -> None:
         _say(_each([run_id], jobs().stop, sweeps().stop), "{} could not be stopped:")
     elif what == "show":
         rooms().show(room.id, run_id)
+        st.toast("This run is under *Large* now, and on the room's page for everyone to watch.", icon=":material/cast:")
 
 
 def _large(room: RoomRecord) -> None:
@@ -256,13 +259,18 @@ def _push(room: RoomRecord) -> None:
         return
     st.markdown(f"Everyone gets {room_strip.in_words(demo.slug, config)}.")
     st.button(
-        "Push to everyone", type="primary", icon=":material/campaign:", on_click=rooms().push,
-        args=(room.id, demo.slug, config), disabled=bool(room.closed),
+        "Push to everyone", type="primary", icon=":material/campaign:", on_click=_push_now,
+        args=(room, demo.slug, config), disabled=bool(room.closed),
     )  # fmt: skip
     if room.pushes:
         last = room.pushes[-1]
         if (asked := rooms().asked(last)) is not None:
             st.caption(f"Pushed last: {room_strip.in_words(last['slug'], asked)}.")
+
+
+def _push_now(room: RoomRecord, slug: str, config: Config) -> None:
+    rooms().push(room.id, slug, config)
+    st.toast("Everyone in the room sees it now.", icon=":material/check:")
 
 
 def _names(demo: Demo) -> dict[str, Setting]:
@@ -339,7 +347,8 @@ def _challenge(room: RoomRecord) -> None:
         )
         if now is not None and not now.closed:
             st.button("Close the challenge", icon=":material/flag:", on_click=rooms().close_challenge, args=(room.id,))
-    room_page.challenge(room, "")
+    if now is not None:
+        room_page.challenge(room, "")
 
 
 def _condition(demo: Demo, i: int, column: Any) -> tuple[str, str, str] | None:
@@ -354,7 +363,7 @@ def _condition(demo: Demo, i: int, column: Any) -> tuple[str, str, str] | None:
             return None
         words = {sign: said for sign, (said, _) in OPERATORS.items()}
         sign = st.selectbox("must be", list(words), format_func=words.__getitem__, key=f"{key}/sign", **KEPT)
-        label = f"Value ({fields[name].limits})"
+        label = f"Value: {fields[name].limits}"
         value = controls.typed(label, as_text(fields[name].default), key=f"{key}/{name}", max_chars=40)
         return name, sign or "<=", value
 
@@ -374,30 +383,46 @@ def _limits(room: RoomRecord) -> None:
     )
     steps = st.number_input("Steps of one run (0: no limit)", 0, 10_000_000, rules["steps"], key=f"{key}/steps", **KEPT)
     table = {demo.slug: demo.title for demo in DEMOS}
-    demos = _several("Demos that are open (none chosen: all)", table, rules["demos"], f"{key}/demos")
-    st.markdown(
-        "**Settings that are open** (none chosen: all). The others stay as in your last push, or at their defaults."
-    )
+    demos = _several("Demos that people may train", table, rules["demos"], f"{key}/demos")
+    st.markdown("**Settings that people may change.** The others stay as in your last push, or at their defaults.")
     opened: dict[str, list[str]] = {}
     for demo in DEMOS:
         labels = {name: field.label for name, field in _names(demo).items()}
         chosen = _several(demo.title, labels, rules["settings"].get(demo.slug, []), f"{key}/{demo.slug}")
         opened |= {demo.slug: chosen} if chosen else {}
+    usual = {demo.title: _steps(room, demo) for demo in DEMOS if not demos or demo.slug in demos} if steps else {}
+    if have := ", ".join(f"{title} {count:,}" for title, count in usual.items() if count > steps):
+        st.warning(
+            f"As you pushed them last, or with the defaults, these runs have more than {steps:,} steps, and nobody can start "
+            f"them so: {have}. Push shorter ones, or allow more steps.",
+            icon=":material/warning:",
+        )
     if st.button("Set these limits", type="primary"):
         rooms().set_rules(room.id, runs=runs, steps=steps, demos=demos, settings=opened)
         st.toast("The limits hold from now on, for runs that begin.", icon=":material/check:")
 
 
+def _steps(room: RoomRecord, demo: Demo) -> int:
+    """How many steps a run has with the settings that people begin with; 0 where its text or corpus is not on this server."""
+    try:
+        return int(getattr(rooms().base(room, demo.slug), "steps", 0))
+    except (ValueError, RuntimeError, OSError):
+        return 0
+
+
 def _several(label: str, table: dict[str, str], before: list[str], key: str) -> list[str]:
-    """A choice of several, at first of those `before` that this version has."""
+    """A choice of several, at first of those `before` that this version has; none is no limit."""
     there = [each for each in before if each in table]
-    return st.multiselect(label, list(table), there, format_func=table.__getitem__, key=key, **KEPT)
+    return st.multiselect(
+        label, list(table), there, format_func=table.__getitem__, key=key, placeholder="All", **KEPT
+    )  # fmt: skip
 
 
 def _export(room: RoomRecord) -> None:
     """The room as files, made when they are asked for."""
     st.caption(
-        "All runs of the room by nickname, with their settings and results. The page needs no network, and prints well."
+        "All runs of the room by nickname, with their settings and results, losses in nats. The page needs no network, and "
+        "prints well."
     )
     with st.container(horizontal=True):
         st.download_button(

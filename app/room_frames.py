@@ -109,7 +109,33 @@ def _sweep_card(sweep: Sweep, nickname: str) -> Json:
     return known | {"nickname": nickname, "demo": title, "loss": None, "spark": [], "sweep": True}
 
 
+class _Processor:
+    """How busy the processor is. That of psutil begins anew in each thread, where it says 0 %, and any of them may ask."""
+
+    def __init__(self) -> None:
+        self._busy, self._total = _processor_seconds()
+        self._percent = 0.0
+
+    def percent(self) -> float:
+        """The share of all cores' time that was used since this was asked last, in percent."""
+        busy, total = _processor_seconds()
+        if total > self._total:
+            self._percent = 100 * min(1.0, max(0.0, (busy - self._busy) / (total - self._total)))
+            self._busy, self._total = busy, total
+        return self._percent
+
+
+def _processor_seconds() -> tuple[float, float]:
+    """What all cores have worked since the machine started, and what they could have, in seconds."""
+    times = psutil.cpu_times()._asdict()
+    total = sum(times.values()) - times.get("guest", 0.0) - times.get("guest_nice", 0.0)  # these are in others already
+    return total - times["idle"] - times.get("iowait", 0.0), total
+
+
+_PROCESSOR = _Processor()
+
+
 def _machine() -> Json:
     """How busy the machine is: percent of all cores since this was asked last, and bytes."""
     memory = psutil.virtual_memory()
-    return {"processor": psutil.cpu_percent(), "memory": memory.total - memory.available, "memory_in_all": memory.total}
+    return {"processor": _PROCESSOR.percent(), "memory": memory.total - memory.available, "memory_in_all": memory.total}

@@ -11,6 +11,7 @@ from app.visitor import clock, visitor_id
 from demos.registry import DEMOS, get
 from lib.records import MemberRecord, RoomRecord
 from lib.rooms import LONGEST_NICKNAME, RoomError
+from lib.sweep_figure import boundary_in_words
 
 SEEN = (
     "What you train here is seen by your instructor and the others in the room, under your nickname, with its settings."
@@ -35,6 +36,9 @@ def show() -> None:
 
 def _join(visitor: str) -> None:
     st.title(":material/groups: Join a room", anchor=False)
+    if "code" not in st.query_params and (closed := rooms().closed_on(visitor)) is not None:
+        name = f"{escaped(closed.title)} ({closed.code})" if closed.title else closed.code
+        st.info(f"Room {name} is closed. What you trained there stays yours, under *Runs*.", icon=":material/lock:")
     st.markdown("Your instructor has a code for you, or a picture that your phone's camera can read.")
     with st.form("room/join", width=420):
         code = st.text_input("Code", st.query_params.get("code", ""), max_chars=12, placeholder="such as K7MPQ2")
@@ -104,6 +108,8 @@ def class_map(room: RoomRecord) -> None:
         "class_map", room.id, figure, key="room/map", height=figure["layout"]["height"], on_click=opened,
         save="unrolled-class-map",
     )  # fmt: skip
+    if meaning := boundary_in_words(get(room.map["slug"]).theory):
+        st.caption(meaning)
 
 
 def challenge(room: RoomRecord, nickname: str) -> None:
@@ -127,7 +133,8 @@ def _own_runs(room: RoomRecord, visitor: str) -> None:
     known = {demo.slug for demo in DEMOS}  # a run may be of a demo that another version had
     own = [run for run in rooms().runs(room.id) if run.visitor == visitor and run.slug in known][:5]
     if not own:
-        st.caption("None yet: open a demo above, and press Start.")
+        st.caption("None yet: open a demo, and press Start.")
+        _demos(room)
     for run in own:
         with st.container(horizontal=True, vertical_alignment="center"):
             loss = run.summary.get("loss", {}).get("last")
@@ -137,6 +144,19 @@ def _own_runs(room: RoomRecord, visitor: str) -> None:
             st.button("Open", key=f"room/own/{run.id}", on_click=_ask_to_open, args=(run.slug, run.id))
 
 
+def _demos(room: RoomRecord) -> None:
+    """The way to the demos that are open: on a phone the menu is folded away."""
+    allowed = room.rules["demos"]
+    with st.container(horizontal=True):
+        for demo in DEMOS:
+            if not allowed or demo.slug in allowed:
+                st.button(demo.title, key=f"room/demo/{demo.slug}", icon=demo.icon, on_click=_go_to, args=(demo.slug,))
+
+
+def _go_to(slug: str) -> None:
+    st.session_state["room/open"] = slug
+
+
 def _ask_to_open(slug: str, run_id: str) -> None:
     open_run(get(slug), run_id)
-    st.session_state["room/open"] = slug
+    _go_to(slug)

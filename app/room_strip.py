@@ -7,19 +7,23 @@ import streamlit as st
 from app import controls, run_bar
 from app.live import component, strict
 from app.markdown import escaped
-from app.service import rooms
+from app.service import jobs, rooms
 from demos.registry import get
+from lib.limits import LimitError
 from lib.records import RoomRecord
-from lib.settings import Config, settings_of, to_query
+from lib.settings import Config, SettingError, settings_of, to_query
 
 _ROOM = component("room")
 _BOARD = component("board")
+LATEST = 10  # runs of a person, among which one is looked for that took up what the host asked
 
 
 def draw(visitor: str, *, follows_all: bool) -> None:
     """The strip, if this visitor is in a room, above a page that `follows_all` that the host does, or only its rules."""
     if slug := st.session_state.pop("room/open", ""):
         st.switch_page(st.session_state["pages"][slug])
+    if refused := st.session_state.pop("room/refused", ""):
+        st.toast(refused, icon=":material/error:")
     found = rooms().of(visitor)
     if found is not None:
         room, member = found
@@ -67,17 +71,26 @@ def in_words(slug: str, config: Config) -> str:
 
 
 def _asked(room: RoomRecord, visitor: str) -> None:
-    """What the host wants everyone to try now, until one has taken it up or put it aside in this session."""
+    """What the host wants everyone to try now, until one has taken it up, or put it aside in this session."""
     if not room.pushes or st.session_state.get("room/answered") == room.pushes[-1]["at"]:
         return
     push = room.pushes[-1]
     config = rooms().asked(push)
     if config is None:
         return
+    if _has_tried(push, config, visitor):
+        _answer(push)
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/campaign: **Try this now:** {in_words(push['slug'], config)}.", width="stretch")
         st.button("Try it", type="primary", key="room/try", on_click=_try, args=(push, config, visitor))
         st.button("Not now", key="room/later", on_click=_answer, args=(push,))
+
+
+def _has_tried(push: dict[str, Any], config: Config, visitor: str) -> bool:
+    """Whether this visitor has begun such a run since, perhaps before a reload."""
+    latest = jobs().runs_of(visitor, push["slug"], LATEST)
+    return any(run.created >= push["at"] and run.config == config.model_dump() for run in latest)
 
 
 def _answer(push: dict[str, Any]) -> None:
@@ -89,6 +102,10 @@ def _try(push: dict[str, Any], config: Config, visitor: str) -> None:
     demo = get(push["slug"])
     controls.apply(demo, config.model_dump())
     st.session_state["room/open"] = ""  # the page's controls are others now
-    if run_bar.start(demo, visitor) is not None:
-        _answer(push)
-        st.session_state["room/open"] = demo.slug
+    try:
+        run_bar.begin(demo, visitor)
+    except (SettingError, LimitError) as error:
+        st.session_state["room/refused"] = str(error)  # said here it might be gone when the whole script runs again
+        return
+    _answer(push)
+    st.session_state["room/open"] = demo.slug

@@ -121,16 +121,21 @@ def speed() -> Speed:
 
 
 def start(demo: Demo, visitor: str, *, paused: bool = False) -> Any:
-    """Start a run with the controls' settings. The run before it is stopped, and kept."""
-    before, pace = st.session_state.get(_run_key(demo)), speed()
-    replaced = before if before and may_steer(jobs().get(before), visitor) else ""
+    """Start a run with the controls' settings, or say why not. The run before it is stopped, and kept."""
     try:
-        config = _settings_now(demo)
-        # From here to `show_new` nothing of the session is read: there, a newer click may end this callback.
-        job = jobs().start(demo.slug, config, visitor, paused=paused, speed=pace, instead_of=replaced)
+        return begin(demo, visitor, paused=paused)
     except (SettingError, LimitError) as error:
         st.toast(str(error), icon=":material/error:")
         return None
+
+
+def begin(demo: Demo, visitor: str, *, paused: bool = False) -> Any:
+    """Start a run with the controls' settings. Raises SettingError and LimitError."""
+    before, pace = st.session_state.get(_run_key(demo)), speed()
+    replaced = before if before and may_steer(jobs().get(before), visitor) else ""
+    config = _settings_now(demo)
+    # From here to `show_new` nothing of the session is read: there, a newer click may end this callback.
+    job = jobs().start(demo.slug, config, visitor, paused=paused, speed=pace, instead_of=replaced)
     show_new(demo, job)
     return job
 

@@ -251,6 +251,13 @@ class Rooms:
             room = self._rooms.get(member.room) if member else None
             return (room, member) if member and room and not room.closed else None
 
+    def closed_on(self, visitor: str) -> RoomRecord | None:
+        """The room that a visitor was in when it was closed half a day ago or less, if they have entered no other since."""
+        with self._up_to_date():
+            member = self._members.get(visitor)
+            room = self._rooms.get(member.room) if member else None
+            return room if room and room.closed > time.time() - IDLE_SECONDS else None
+
     def members(self, room_id: str) -> dict[str, MemberRecord]:
         """Everyone who is in a room, by visitor, in the order in which they came."""
         with self._up_to_date():
@@ -310,9 +317,11 @@ class Rooms:
             )
         for name, wanted in self.fixed(visitor, slug).items():
             if getattr(config, name) != wanted:
-                label, opened = settings_of(type(config))[name].label, ", ".join(rules["settings"][slug])
+                fields = settings_of(type(config))
+                opened = ", ".join(fields[each].label if each in fields else each for each in rules["settings"][slug])
                 raise RoomError(
-                    f"In room {room.code} the setting {label} stays at {shown(as_text(wanted))}: change only {opened}."
+                    f"In room {room.code} the setting {fields[name].label} stays at {shown(as_text(wanted))}: change only "
+                    f"{opened}."
                 )
         return changed(limits, runs_under_way=min(rules["runs"], limits.runs_under_way or rules["runs"]))
 

@@ -1,6 +1,7 @@
 """The map of a sweep: a heatmap of its cells, filled in as they end, with the theory's boundary over it."""
 
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from lib.values import Value, as_text
 
 MOST_TEXTS = 12  # columns up to which each cell has its number in it, also on a phone
 MOST_LABELS = 20  # along an axis
+NO_BOUNDARY = "no boundary is known"  # what a theory without one has as its BOUNDARY
 
 # At the chart's top. Beside the plot it would have Plotly put the axis's title onto its labels.
 COLOR_BAR = style.COLOR_BAR | {
@@ -142,6 +144,11 @@ def boundary(inside: np.ndarray, meaning: str, x_edges: Sequence[float], y_edges
     look = {"line": {"color": style.BOUNDARY, "width": 4}, "hoverinfo": "skip", "showlegend": True}
     name = "the theory's boundary"
     return [{"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "meta": {"says": meaning}, **look}]
+
+
+def boundary_in_words(theory: ModuleType) -> str:
+    """What that line means, as a sentence after another; nothing where no boundary is known."""
+    return "" if theory.BOUNDARY == NO_BOUNDARY else f" Inside the amber boundary, {theory.BOUNDARY}."
 
 
 def edges(count: int) -> list[float]:

@@ -66,6 +66,7 @@ def test_a_workshop_from_its_door_to_its_end(page: Page, phone: Page, server: Se
     expect(card).to_have_attribute("data-state", "running")
     phone.reload()
     expect(phone.locator(".unrolled-room")).to_contain_text("You are Ada.")
+    expect(phone.get_by_text("Try this now")).to_have_count(0)
     button(host, "Pause all").click()
     wait_for_state(phone, "paused")
     button(host, "Resume all").click()
@@ -74,5 +75,6 @@ def test_a_workshop_from_its_door_to_its_end(page: Page, phone: Page, server: Se
     wait_for_state(phone, "stopped")
 
     button(host, "Close the room").click()
+    button(host, "Close it for everyone").click()
     expect(host.get_by_text("This room is closed.")).to_be_visible()
     expect(phone.locator(".unrolled-room")).to_have_count(0)

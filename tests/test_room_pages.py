@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import host_code, host_page, room_frames, service
+from app import host_code, host_page, room_frames, room_strip, service
 from demos.echo.config import EchoConfig
-from demos.registry import get
+from demos.registry import DEMOS, get
 from lib.challenges import Challenge
 from lib.jobs import Jobs
 from lib.limits import LimitError
@@ -139,9 +139,29 @@ def test_a_host_opens_a_room_and_somebody_joins_it(rooms: Rooms) -> None:
     shown.text_input[1].input("Ada")
     button(shown, "Join").click().run()
     assert not shown.exception and list(rooms.members(room.id)) == ["ada"]
-    assert "Leave the room" in [each.label for each in shown.button]
+    assert [each.label for each in shown.button] == [*(demo.title for demo in DEMOS), "Leave the room"], "nothing yet"
+    button(shown, "Echo").click().run()
+    assert shown.session_state["room/open"] == "echo"
+    rooms.set_rules(room.id, demos=["gates"])
+    assert [each.label for each in shown.run().button] == ["Inside the LSTM", "Leave the room"]
     button(shown, "Leave the room").click().run()
     assert rooms.of("ada") is None
+
+
+def test_whose_room_is_closed_is_told_so(rooms: Rooms) -> None:
+    room = rooms.open("Tuesday *2*")
+    rooms.join(room.code, "ada", "Ada"), rooms.join(room.code, "bob", "Bob")
+    rooms.leave("bob")
+    host = signed_in(rooms)
+    assert "cannot be opened again" in " ".join(each.value for each in host.markdown)
+    button(host, "Close it for everyone").click().run()
+    assert rooms.of("ada") is None and not host.exception
+    (said,) = page(ROOM, "ada").info
+    assert said.value.startswith(f"Room Tuesday \\*2\\* ({room.code}) is closed.")
+    assert not page(ROOM, "bob").info and not page(ROOM, "ada", code="K7MPQ2").info
+    rooms.join(rooms.open().code, "ada", "Ada")
+    rooms.leave("ada")
+    assert not page(ROOM, "ada").info, "that is long ago"
 
 
 def started(visitor: str, **settings: Any) -> Any:
@@ -165,6 +185,23 @@ def test_the_wall_has_everyones_latest_run_and_no_one_elses(rooms: Rooms) -> Non
     assert room_frames.ready(room.id) == ""
     text = room_frames.frame(room.id)
     assert room_frames.ready(room.id) == text and "wall" in room_frames.ready(room.wall)
+
+
+def test_how_busy_the_processor_is_does_not_depend_on_the_thread_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([(10.0, 100.0), (40.0, 140.0), (40.0, 140.0), (41.0, 144.0)])
+    monkeypatch.setattr(room_frames, "_processor_seconds", lambda: next(seconds))
+    processor = room_frames._Processor()
+    found: list[float] = []
+    for _ in range(3):
+        thread = threading.Thread(target=lambda: found.append(processor.percent()))
+        thread.start()
+        thread.join()
+    assert found == [75.0, 75.0, 25.0], "asked again at once, it says the same"
+
+
+def test_a_processor_works_no_longer_than_there_is_time() -> None:
+    busy, total = room_frames._processor_seconds()
+    assert 0 < busy < total
 
 
 def frame(key: str) -> dict[str, Any]:
@@ -342,8 +379,11 @@ def test_a_host_pushes_settings_and_poses_a_challenge(rooms: Rooms) -> None:
     button(host, "Push to everyone").click().run()
     now = rooms.get(room.id)
     assert now is not None and now.pushes[-1]["config"]["seed"] == room.seed
+    assert host.toast[0].value == "Everyone in the room sees it now.", "a second push of the same changes nothing else"
     open_tab(host, "Challenge")
+    assert "Challenge" not in [each.value for each in host.subheader], "none is posed, and the host is not told to wait"
     host.selectbox(key="host/challenge/echo/0").select("state_size").run()
+    assert host.text_input(key="host/challenge/echo/0/state_size").label == "Value: a whole number from 1 to 64 (units)"
     host.text_input(key="host/challenge/echo/0/state_size").input("8").run()
     button(host, "Pose it").click().run()
     challenge = rooms.challenge(room.id)
@@ -358,10 +398,53 @@ def test_a_host_pushes_settings_and_poses_a_challenge(rooms: Rooms) -> None:
     assert "The lowest loss on Echo, with state size at most 8 units" in " ".join(m.value for m in shown.markdown)
 
 
+STRIP = "from app import room_strip\nroom_strip.draw('ada', follows_all=False)"
+
+
+@pytest.fixture
+def strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the strip only what the host asks: AppTest knows neither its stream nor the app's pages."""
+    monkeypatch.setattr(room_strip, "_strip", lambda visitor, room, *_: room_strip._asked(room, visitor))
+
+
+def test_what_was_asked_is_not_asked_again_of_who_has_tried_it(rooms: Rooms, strip: None) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    asked = EchoConfig(series_length=600, epochs=2)
+    earlier = service.jobs().start("echo", asked.model_copy(update={"seed": room.seed}), "ada")
+    rooms.push(room.id, "echo", asked)
+    shown = page(STRIP, "ada")
+    assert [each.label for each in shown.button] == ["Try it", "Not now"], "a run from before is no answer"
+    button(shown, "Not now").click().run()
+    assert not shown.button and [each.label for each in page(STRIP, "ada").button] == ["Try it", "Not now"]
+    other = service.jobs().start("echo", asked.model_copy(update={"seed": room.seed + 1}), "ada")
+    assert page(STRIP, "ada").button, "nor is one with another seed"
+    taken = service.jobs().start("echo", asked.model_copy(update={"seed": room.seed}), "ada")
+    assert not page(STRIP, "ada").button, "after a reload"
+    wait_until(lambda: not (earlier.active or other.active or taken.active))
+
+
+def test_who_may_not_try_what_is_asked_is_told_why(rooms: Rooms, strip: None) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    rooms.push(room.id, "echo", EchoConfig())
+    rooms.set_rules(room.id, steps=1000)
+    shown = page(STRIP, "ada")
+    button(shown, "Try it").click().run()
+    assert f"room {room.code} allows 1,000" in shown.toast[0].value and not shown.exception
+    assert [each.label for each in shown.button] == ["Try it", "Not now"] and not service.jobs().runs_of("ada", None, 1)
+
+
 def test_limits_are_kept_and_hold(rooms: Rooms) -> None:
     room = rooms.open()
     host = open_tab(signed_in(rooms), "Limits")
-    host.number_input[1].set_value(1000)
+    assert not host.warning
+    host.number_input[1].set_value(1000).run()
+    assert "these runs have more than 1,000 steps" in host.warning[0].value and "Echo 66,600" in host.warning[0].value
+    rooms.push(room.id, "echo", EchoConfig(series_length=600, epochs=2))
+    assert "Echo" not in host.run().warning[0].value, "as it was pushed"
+    assert not host.multiselect[0].select("echo").run().warning, "nothing else may be trained"
+    host.multiselect[0].unselect("echo").run()
     button(host, "Set these limits").click().run()
     now = rooms.get(room.id)
     assert now is not None and now.rules["steps"] == 1000 and not host.exception
@@ -383,6 +466,9 @@ def test_other_demos_can_be_pushed_mapped_and_made_a_challenge_of(rooms: Rooms) 
             open_tab(host, tab).selectbox(key=f"host/{part}/demo").select(slug).run()
             assert not host.exception and not host.error, slug
             button(host, does).click().run()
+        open_tab(host, "Class map")
+        explained = any("Inside the amber boundary" in each.value for each in host.caption)
+        assert explained == (slug == "binary-rule"), "where one is known"
         now = rooms.get(room.id)
         assert now is not None and (now.pushes[-1]["slug"], now.map["slug"], now.challenges[-1]["slug"]) == (slug,) * 3
         assert get(slug).config(**now.pushes[-1]["config"])

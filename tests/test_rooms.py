@@ -228,7 +228,7 @@ def test_what_a_room_forbids_cannot_be_begun_in_it(rooms: Rooms) -> None:
         permit(config)
     rooms.set_rules(room.id, steps=config.steps, settings={"echo": ["state_size"]})
     assert permit(EchoConfig(state_size=9)) == server, "the lower of both"
-    with pytest.raises(RoomError, match="the setting Echo step stays at 3: change only state_size"):
+    with pytest.raises(RoomError, match="the setting Echo step stays at 3: change only State size"):
         permit(EchoConfig(echo_step=9))
     rooms.push(room.id, "echo", EchoConfig(echo_step=9, seed=room.seed))
     permit(EchoConfig(echo_step=9, seed=room.seed))

@@ -6,7 +6,7 @@ from demos.echo import theory
 from demos.echo.config import SWEEP_BASE
 from demos.registry import DEMOS, Demo
 from lib.sweep import Result, plan
-from lib.sweep_figure import sweep_figures
+from lib.sweep_figure import boundary_in_words, sweep_figures
 from tests.figure_checks import check, set_colors
 
 PLAN = plan(SWEEP_BASE, [("echo_step", "1:5"), ("state_size", "2, 4")])
@@ -55,3 +55,9 @@ def test_the_boundary_runs_between_what_theory_allows_and_what_it_does_not() -> 
 def test_without_a_boundary_there_is_no_line() -> None:
     made = plan(SWEEP_BASE, [("optimizer", "adam, adagrad")])
     assert len(sweep_figures(made, {}, theory, ["a", "b"])["sweep_loss"]["data"]) == 1
+
+
+def test_a_boundary_is_explained_where_there_is_one() -> None:
+    said = {demo.slug: boundary_in_words(demo.theory) for demo in DEMOS}
+    assert said["echo"].startswith(" Inside the amber boundary, the echo lies within the window")
+    assert {slug for slug, words in said.items() if not words} == {"story", "ptb", "from-scratch"}

@@ -70,6 +70,7 @@ export class Wall {
     card.dataset.run = run.id
     card.dataset.state = run.state
     this.part(card, "nickname", run.nickname)
+    card.querySelector("[data-part=nickname]").title = run.nickname // a long one is cut off
     this.part(card, "state", run.state)
     this.part(card, "demo", run.demo)
     this.part(card, "loss", run.loss === null ? "" : `${significant(run.loss)} nats`)

@@ -13,8 +13,8 @@ OVERSHOOTS = 1.5
 EPOCHS_OF_PATIENCE = 2
 
 INTRODUCTION = (
-    "The network reads random bits, one a step, and must repeat each of them **echo_step** steps later. It can only do "
-    "that by remembering, so its loss shows whether it has learned to remember."
+    "The network reads random bits, one a step, and must repeat each of them some steps later: **Echo step** says how many. "
+    "It can only do that by remembering, so its loss shows whether it has learned to remember."
 )
 
 PICTURES = (
