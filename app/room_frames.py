@@ -17,6 +17,7 @@ from lib.style import Json
 from lib.sweeps import Sweep
 
 EVERY_SECONDS = 1.0
+LEAST_CORE_SECONDS = 1.0  # over which the processor is measured: in less, one would see the measuring itself
 
 
 class _Latest:
@@ -117,9 +118,9 @@ class _Processor:
         self._percent = 0.0
 
     def percent(self) -> float:
-        """The share of all cores' time that was used since this was asked last, in percent."""
+        """The share of all cores' time that was used of late, in percent."""
         busy, total = _processor_seconds()
-        if total > self._total:
+        if total > self._total + LEAST_CORE_SECONDS:
             self._percent = 100 * min(1.0, max(0.0, (busy - self._busy) / (total - self._total)))
             self._busy, self._total = busy, total
         return self._percent
@@ -136,6 +137,6 @@ _PROCESSOR = _Processor()
 
 
 def _machine() -> Json:
-    """How busy the machine is: percent of all cores since this was asked last, and bytes."""
+    """How busy the machine is: percent of all cores of late, and bytes."""
     memory = psutil.virtual_memory()
     return {"processor": _PROCESSOR.percent(), "memory": memory.total - memory.available, "memory_in_all": memory.total}

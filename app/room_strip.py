@@ -78,9 +78,11 @@ def _asked(room: RoomRecord, visitor: str) -> None:
     config = rooms().asked(push)
     if config is None:
         return
-    if _has_tried(push, config, visitor):
-        _answer(push)
-        return
+    if st.session_state.get("room/looked") != push["at"]:  # once: what is begun here is known without asking the store
+        st.session_state["room/looked"] = push["at"]
+        if _has_tried(push, config, visitor):
+            _answer(push)
+            return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/campaign: **Try this now:** {in_words(push['slug'], config)}.", width="stretch")
         st.button("Try it", type="primary", key="room/try", on_click=_try, args=(push, config, visitor))

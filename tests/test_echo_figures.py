@@ -122,8 +122,8 @@ def labels(figure: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_chance_and_floor_are_labelled_and_told_apart_by_dashes() -> None:
     lines = labels(figures.loss_figure(EchoConfig()))
-    assert set(lines) == {"chance: ln 2 = 0.693", "exact floor: 0.000202"}
-    chance, floor = lines["chance: ln 2 = 0.693"], lines["exact floor: 0.000202"]
+    assert set(lines) == {"chance: ln 2 = 0.693", "exact floor of an epoch: 0.000202"}
+    chance, floor = lines["chance: ln 2 = 0.693"], lines["exact floor of an epoch: 0.000202"]
     assert chance["y0"] == chance["y1"] == math.log(2)
     assert floor["y0"] == floor["y1"] == theory.floor(EchoConfig())
     assert chance["line"]["dash"] != floor["line"]["dash"]
@@ -215,7 +215,7 @@ def test_loss_alt_says_where_the_curve_is_and_has_a_template_for_live_values() -
     meta = figure["layout"]["meta"]
     assert meta["alt"] == (
         "The loss in nats against the training step, on a log scale: 0.01235 at step 42. "
-        "Chance is ln 2 = 0.693, the exact floor 0.000202."
+        "Chance is ln 2 = 0.693, the exact floor of an epoch 0.000202."
     )
     assert meta["alt_template"].replace("{loss}", "0.01235").replace("{step}", "42") == meta["alt"]
     assert "at step" not in figures.loss_figure(EchoConfig())["layout"]["meta"]["alt"]

@@ -52,7 +52,7 @@ def loss_figure(
     if floor > 0 or scale == "linear":
         # On a log scale single windows fall below the floor, which is a mean, but not at the left end.
         where = "bottom right" if scale == "linear" else "bottom left"
-        lines.append(Line(floor, "floor", f"exact floor: {floor:.3g}", where))
+        lines.append(Line(floor, "floor", f"exact floor of an epoch: {floor:.3g}", where))
     else:
         notes.append(style.bottom_note("exact floor: 0, below any log scale"))
     spikes = theory.floor_of_first_window(config) > theory.floor(config)
@@ -68,7 +68,7 @@ def loss_figure(
         series=series,
         notes=notes,
         about=f"in nats against the training step, on a {scale} scale",
-        compared=f"Chance is ln 2 = {chance:.3f}, the exact floor {floor:.3g}.",
+        compared=f"Chance is ln 2 = {chance:.3f}, the exact floor of an epoch {floor:.3g}.",
     )
 
 
