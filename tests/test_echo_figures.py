@@ -140,7 +140,7 @@ def test_labels_are_on_opposite_sides_so_that_they_never_overlap(echo_step: int,
 
 def test_a_floor_of_zero_is_said_but_not_drawn_on_a_log_axis() -> None:
     config = EchoConfig(batch_size=1)
-    assert "exact floor: 0" in labels(figures.loss_figure(config))
+    assert "exact floor of an epoch: 0" in labels(figures.loss_figure(config))
     figure = figures.loss_figure(config, scale="log")
     assert list(labels(figure)) == ["chance: ln 2 = 0.693"]
     assert [note["text"] for note in figure["layout"]["annotations"]] == ["exact floor: 0, below any log scale"]
