@@ -22,7 +22,7 @@ def main() -> None:
     """Train a network on the fables, then act on its pictures."""
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=system_browser(), args=BROWSER_ARGUMENTS)
-        page = browser.new_context(viewport={"width": 1400, "height": 2300}).new_page()
+        page = browser.new_context(viewport={"width": 1400, "height": 2300}, bypass_csp=True).new_page()
         server = Server(Path(home))
         server.start()
         try:

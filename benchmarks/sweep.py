@@ -65,7 +65,9 @@ def _meanwhile() -> None:
 
 
 def _beside(browser: Browser, url: str, slug: str) -> None:
-    instructor, attendee = (browser.new_context(viewport={"width": 1400, "height": 2300}).new_page() for _ in range(2))
+    instructor, attendee = (
+        browser.new_context(viewport={"width": 1400, "height": 2300}, bypass_csp=True).new_page() for _ in range(2)
+    )
     instructor.goto(f"{url}/{slug}")
     instructor.get_by_role("tab", name="Sweep").click(timeout=60_000)
     attendee.goto(f"{url}/echo")
