@@ -2,13 +2,15 @@
 
 Each number input, select box and text input builds a dictionary of all values of the session to look up one: a twelfth of the
 time of a page's script. And each run of a script reads the theme from the configuration anew, six sections of two hundred
-options: as much.
+options: as much. Every element that is drawn, and every button, looks up an option behind one lock of the whole server: scripts
+that run side by side then hand it to each other all the time, and get through three quarters of the work or less.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from streamlit import config
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.state.safe_session_state import SafeSessionState
@@ -61,3 +63,14 @@ def read_the_theme_once() -> None:
             message.MergeFrom(theme(*section))
 
     app_session._populate_theme_msg = merge  # type: ignore[assignment]
+
+
+def look_up_options_at_once() -> None:
+    """Call it before the server starts: it has read its configuration, and looking something up there needs no lock."""
+    locked = config.get_option
+
+    def get_option(key: str) -> Any:
+        option = config.get_config_options().get(key)
+        return locked(key) if option is None else option.value
+
+    config.get_option = get_option

@@ -19,7 +19,7 @@ from app.bounds import Bounds  # noqa: E402
 from app.flush import flush_in_few_turns, send_without_delay  # noqa: E402
 from app.headers import SecurityHeaders  # noqa: E402
 from app.hosting import hosted  # noqa: E402
-from app.lighter import look_up_single_values, read_the_theme_once  # noqa: E402
+from app.lighter import look_up_options_at_once, look_up_single_values, read_the_theme_once  # noqa: E402
 from app.packed import PackedFiles  # noqa: E402
 from app.traffic import Traffic  # noqa: E402
 from app.visitor import VisitorCookie  # noqa: E402
@@ -40,6 +40,7 @@ flush_in_few_turns()
 send_without_delay()
 look_up_single_values()
 read_the_theme_once()
+look_up_options_at_once()
 
 
 @asynccontextmanager

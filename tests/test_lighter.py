@@ -1,6 +1,9 @@
 """What is looked up instead of built anew is the same."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from streamlit import config
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.state import SessionState
@@ -45,3 +48,18 @@ def test_the_theme_is_the_same_and_read_once(monkeypatch: pytest.MonkeyPatch) ->
     lighter.read_the_theme_once()
     assert before.ByteSize() and message() == message() == before
     assert len(read) == 2 * len(SECTIONS)
+
+
+def test_options_are_the_same_and_looked_up_without_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    locked = config.get_option
+    monkeypatch.setattr(config, "get_option", locked)  # so that it is put back
+    lighter.look_up_options_at_once()
+    assert config.get_option is not locked
+    with config._config_lock, ThreadPoolExecutor(1) as others:  # which would wait for good
+        found = others.submit(lambda: {name: config.get_option(name) for name in config.get_config_options()})
+        values = found.result(timeout=10)
+    assert values == {name: locked(name) for name in config.get_config_options()}
+    monkeypatch.setitem(config.get_config_options(), "server.port", config.ConfigOption("server.port", default_val=1))
+    assert config.get_option("server.port") == 1, "as it is now"
+    with pytest.raises(RuntimeError, match="not defined"):
+        config.get_option("server.no-such-option")
