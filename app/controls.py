@@ -9,7 +9,7 @@ has not heard of it yet would send the old values back with its next message, an
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -98,10 +98,13 @@ def show_notes(demo: Demo) -> None:
     st.button("Understood", key=f"{demo.slug}/notes_read", on_click=st.session_state.pop, args=(f"{demo.slug}/notes",))
 
 
-def settings_panel(demo: Demo, fixed: Mapping[str, Any]) -> tuple[Config | None, SettingError | None]:
+def settings_panel(
+    demo: Demo, fixed: Mapping[str, Any], on_live_change: Callable[[str], None]
+) -> tuple[Config | None, SettingError | None]:
     """Draw all controls; returns the config, or None and the error when the values do not go together.
 
-    What is `fixed` has this value, and its control cannot be moved.
+    What is `fixed` has this value, and its control cannot be moved. When a live control is moved, only that is drawn again, after
+    `on_live_change` with the setting's name, which may ask for more.
     """
     now = values(demo)
     if any(now[name] != value for name, value in fixed.items()):
@@ -116,7 +119,13 @@ def settings_panel(demo: Demo, fixed: Mapping[str, Any]) -> tuple[Config | None,
             for field in fields:
                 # What does not matter here keeps its value for when it does.
                 if field.matters(now):
-                    _control(demo, field, now, fixed=field.name in fixed)
+                    draw = _live_control if field.live else _control
+                    draw(demo, field, now, on_live_change, fixed=field.name in fixed)
+    return settled(demo)
+
+
+def settled(demo: Demo) -> tuple[Config | None, SettingError | None]:
+    """The config that the controls say, or None and the error; what they say is kept."""
     now = values(demo)
     _keep(demo, now)
     try:
@@ -157,7 +166,9 @@ def _start_value(demo: Demo, field: Setting, now: Mapping[str, Any]) -> Any:
     return starts[field.name]
 
 
-def _control(demo: Demo, field: Setting, now: Mapping[str, Any], *, fixed: bool) -> None:
+def _control(
+    demo: Demo, field: Setting, now: Mapping[str, Any], on_live_change: Callable[[str], None], *, fixed: bool
+) -> None:
     label = field.label if not field.unit or field.unit in field.label.lower() else f"{field.label} ({field.unit})"
     value = _start_value(demo, field, now)
     look: dict[str, Any] = {
@@ -165,6 +176,8 @@ def _control(demo: Demo, field: Setting, now: Mapping[str, Any], *, fixed: bool)
         "help": FIXED if fixed else field.help + (" Takes effect at once." if field.live else ""),
         "disabled": fixed,
     }
+    if field.live:
+        look |= {"on_change": on_live_change, "args": (field.name,)}
     low, high, step = (field.type(bound or 0) for bound in (field.minimum, field.maximum, field.step or 1))
     if field.text:
         if not fixed:
@@ -184,6 +197,9 @@ def _control(demo: Demo, field: Setting, now: Mapping[str, Any], *, fixed: bool)
     else:
         st.number_input(label, low, high, value, step, **look)
     corpus_panel.draw(demo, field, now)
+
+
+_live_control = st.fragment(_control)
 
 
 def typed(label: str, value: str = "", *, key: str, **look: Any) -> str:

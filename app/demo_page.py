@@ -4,6 +4,7 @@ The script runs again only when a person does something or when the job's state 
 moves while training runs is pushed to the charts by the stream (app/live.py).
 """
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -26,6 +27,7 @@ from app.visitor import clock, visitor_id
 from demos.registry import Demo, get
 from lib import style
 from lib.curves import Curve
+from lib.limits import LimitError
 from lib.settings import Config, SettingError, clamp, live_values, needs_new_network, settings_of
 
 SMOOTHINGS = {"off": "Off", "30": "30 steps", "300": "300 steps"}
@@ -47,7 +49,8 @@ def show(slug: str) -> None:
     st.markdown(demo.lessons.INTRODUCTION)
     controls.show_notes(demo)
     with st.sidebar:
-        config, error = controls.settings_panel(demo, rooms().fixed(visitor, slug))
+        moved = partial(_live_moved, demo, job.id if job else "", visitor)
+        config, error = controls.settings_panel(demo, rooms().fixed(visitor, slug), moved)
     if config is not None:
         controls.write_address(demo, config)
     _follow_live_settings(job, config, visitor)
@@ -149,6 +152,19 @@ def _follow_live_settings(job: Any, config: Config | None, visitor: str) -> None
     changed = {name: value for name, value in live_values(config).items() if job.live.get(name) != value}
     if changed:
         run_bar.or_say(jobs().set_live, job.id, **changed)
+
+
+def _live_moved(demo: Demo, run_id: str, visitor: str, name: str) -> None:
+    """A live control was moved: hand it on to the run. All else on the page stays as it is, unless it shows this setting."""
+    job, (config, _) = jobs().get(run_id) if run_id else None, controls.settled(demo)
+    shown = getattr(demo.figures, "SHOWN_LIVE", ())
+    if config is None or job is None or not run_bar.may_steer(job, visitor) or not job.active or name in shown:
+        st.rerun()
+    try:
+        jobs().set_live(run_id, **live_values(config))
+    except LimitError:
+        st.rerun()  # there it is tried again, and said why not
+    controls.write_address(demo, config)
 
 
 def _is_replay(job: Any) -> bool:

@@ -30,7 +30,7 @@ _DRAWN: WeakKeyDictionary[Job, tuple[Mapping[str, Any], orjson.Fragment]] = Weak
 
 
 def event_of(job: Job | None, demo: Demo) -> str:
-    """What the page's script must follow: the job's state, what was asked of it, what was measured, and the coach's advice."""
+    """What the page's script must follow: the job's state, what was asked of it, what was measured, and the coach's offer."""
     return _event(job, demo, job.stream.summary()) if job is not None else ""
 
 
@@ -181,7 +181,7 @@ def _event(job: Job, demo: Demo, summary: Mapping[str, Any]) -> str:
     config = _as_trained(job.config, tuple(job.live.items()))
     advice = _tried(demo, "advise", demo.lessons.advise, config, job.step, summary)
     state = "waiting" if job.state in WAITING else job.state  # a page looks the same in both, but for its strip
-    return f"{state}:{job.target}:{len(job.diary)}:{advice.id if advice else ''}"
+    return f"{state}:{job.target}:{len(job.diary)}:{advice.id + advice.action if advice else ''}"
 
 
 @lru_cache(maxsize=1024)

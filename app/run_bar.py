@@ -289,9 +289,12 @@ def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
 
 
 def _share(demo: Demo, job: Any, config: Config | None) -> None:
-    """Links to hand out: to this run, to watch it, and to these settings, to start from."""
+    """Links to hand out: to this run, to watch it, and to the settings as they are when it is opened, to start from."""
     page = (st.context.url or f"/{demo.slug}").partition("?")[0]
-    with st.popover("Share", icon=":material/share:"):
+    links = st.popover("Share", icon=":material/share:", key=f"{demo.slug}/share", on_change="rerun")
+    if not links.open:
+        return
+    with links:
         if job is not None:
             st.markdown("**This run**, live, for others to watch:")
             st.code(f"{page}?run={job.id}", language=None, wrap_lines=True)

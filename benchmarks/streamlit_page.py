@@ -45,7 +45,8 @@ class Page:
         self._values: dict[str, WidgetState] = {}
         self._kept: dict[str, tuple[Any, int]] = {}  # large elements by their hash, which are sent only once
         self._runs, self._told_at = 0, 0.0
-        self._waiting: dict[asyncio.Future[None], int] = {}  # and how often the script had run before
+        # And how often the script had run before, or the fragment that is to run.
+        self._waiting: dict[asyncio.Future[None], tuple[int, str]] = {}
 
     async def open(self, cookies: dict[str, str]) -> None:
         """Connect, after a broken connection with the same session, and have the script run."""
@@ -134,16 +135,21 @@ class Page:
         state = WidgetState(id=slider.id)
         state.string_array_value.data.append(slider.options[to])
         self._values[slider.id] = state
-        await self._act()
+        await self._act(fragment=self._fragment(slider))
 
-    async def _act(self, *triggers: WidgetState) -> None:
+    def _fragment(self, widget: Any) -> str:
+        """That it is in, which is all that runs again when it is moved; "" where it is in none."""
+        elements = ((getattr(d.element, d.element.WhichOneof("type")), d.fragment) for d in self._drawn.values())
+        return next(fragment for element, fragment in elements if getattr(element, "id", None) == widget.id)
+
+    async def _act(self, *triggers: WidgetState, fragment: str = "") -> None:
         """A message that was sent just before would run the script as well, and its run be taken for this one's."""
         while self._told_at and time.monotonic() - self._told_at < UNANSWERED_SECONDS:
             await asyncio.sleep(0.01)
         done = asyncio.get_running_loop().create_future()
-        self._waiting[done] = self._runs
+        self._waiting[done] = (self._runs, fragment)
         try:
-            await self._ask(*triggers)
+            await self._ask(*triggers, fragment=fragment)
             await done
         finally:
             del self._waiting[done]
@@ -157,11 +163,8 @@ class Page:
 
     async def tell(self, component: Any, event: str, value: str) -> None:
         """A component's message to the script."""
-        fragment = next(
-            drawn.fragment for drawn in self._drawn.values() if drawn.element.bidi_component.id == component.id
-        )
         self._told_at = time.monotonic()
-        await self._ask(_message(component, event, value), fragment=fragment)
+        await self._ask(_message(component, event, value), fragment=self._fragment(component))
 
     async def press(self, component: Any, event: str, value: str) -> None:
         """Press a button in a component that is in no fragment, and wait until the script has run."""
@@ -241,8 +244,8 @@ class Page:
         if not of_part and run.script_run_id == self._run:
             self._kept = {name: kept for name, kept in self._kept.items() if kept[1] >= self._runs - KEPT_RUNS}
         # Where a fragment's run follows at once, Streamlit does not say that the whole script's has ended.
-        for waiting, before in self._waiting.items():
-            if self._runs > before and not waiting.done():
+        for waiting, (before, fragment) in self._waiting.items():
+            if (self._runs > before or fragment in of_part) and not waiting.done():
                 waiting.set_result(None)
         self._on_drawn()
 

@@ -173,6 +173,11 @@ def test_a_live_setting_takes_effect_and_a_new_network_is_offered(page: Page, se
     slider.focus()
     slider.press("ArrowLeft")
     expect(page).to_have_url(re.compile("learning_rate=0.2"))
+    button(page, "Share").click()
+    expect(
+        page.get_by_text(re.compile(r"/echo\?.*learning_rate=0\.2"))
+    ).to_be_visible()  # though only the slider was drawn again
+    page.keyboard.press("Escape")
     expect(page.get_by_text("A new network is needed")).to_have_count(0)
     wait_for_state(page, "running")
     size = page.get_by_role("slider", name=re.compile("State size"))

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from demos.registry import DEMOS, Demo, UnknownDemoError, get
-from lib.settings import Config
+from lib.settings import Config, live_values, replace
 
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.slug)
@@ -54,3 +54,13 @@ def test_an_unknown_slug_is_one_line_with_a_remedy(slug: str, message: str) -> N
     with pytest.raises(UnknownDemoError, match=re.escape(message)) as caught:
         get(slug)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.slug)
+def test_a_live_setting_that_a_chart_shows_is_named(demo: Demo) -> None:
+    """When another is moved, the page is not drawn again."""
+    config = demo.config()
+    for name in live_values(config):
+        moved = replace(config, **{name: 0.5 * getattr(config, name) + 0.001})
+        changed = any(curve.figure(config) != curve.figure(moved) for curve in demo.figures.CURVES)
+        assert changed == (name in getattr(demo.figures, "SHOWN_LIVE", ())), name

@@ -101,7 +101,7 @@ def _stuck(config: EchoConfig, loss: float) -> Advice:
         return Advice(
             "slow",
             "info",
-            start + f"With a learning rate of {config.learning_rate:g} the weights hardly move.",
+            start + "With so small a learning rate the weights hardly move.",
             "Use a learning rate of 0.3",
             {"learning_rate": 0.3},
         )

@@ -105,6 +105,7 @@ CURVES = (
         "It is halved after every epoch whose loss is higher than that of the epoch before.",
     ),
 )
+SHOWN_LIVE = ("learning_rate",)  # live settings that the charts show
 SCALE = "linear"
 
 

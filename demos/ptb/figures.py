@@ -150,6 +150,7 @@ CURVES = (
         "How steep the loss is: the length of the gradient over all weights, before it is cut.",
     ),
 )
+SHOWN_LIVE = ("learning_rate", "clip_norm")  # live settings that the charts show
 SCALE = "log"  # of the perplexity, unless a person chooses
 SMOOTHED = False  # it is a mean already
 
