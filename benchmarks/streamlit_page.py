@@ -8,6 +8,7 @@ that were moved, because Streamlit remembers the others.
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -44,9 +45,9 @@ class Page:
         self._drawn: dict[tuple[int, ...], Drawn] = {}
         self._values: dict[str, WidgetState] = {}
         self._kept: dict[str, tuple[Any, int]] = {}  # large elements by their hash, which are sent only once
-        self._runs, self._told_at = 0, 0.0
-        # And how often the script had run before, or the fragment that is to run.
-        self._waiting: dict[asyncio.Future[None], tuple[int, str]] = {}
+        self._runs: Counter[str] = Counter()  # that have begun of each fragment, and of the whole script: ""
+        self._told_at = 0.0
+        self._waiting: dict[asyncio.Future[None], dict[str, int]] = {}  # for one run more of any of these
 
     async def open(self, cookies: dict[str, str]) -> None:
         """Connect, after a broken connection with the same session, and have the script run."""
@@ -147,7 +148,7 @@ class Page:
         while self._told_at and time.monotonic() - self._told_at < UNANSWERED_SECONDS:
             await asyncio.sleep(0.01)
         done = asyncio.get_running_loop().create_future()
-        self._waiting[done] = (self._runs, fragment)
+        self._waiting[done] = {name: self._runs[name] for name in ("", fragment)}
         try:
             await self._ask(*triggers, fragment=fragment)
             await done
@@ -193,11 +194,11 @@ class Page:
             self._tabs = message.delta.add_block.tab_container.id
         elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
             if message.metadata.cacheable:
-                self._kept[message.hash] = (message.delta, self._runs)
+                self._kept[message.hash] = (message.delta, self._runs[""])
             self._draw(message.delta, message.metadata)
         elif kind == "ref_hash":
             delta, _ = self._kept[message.ref_hash]
-            self._kept[message.ref_hash] = (delta, self._runs)
+            self._kept[message.ref_hash] = (delta, self._runs[""])
             self._draw(delta, message.metadata)
         elif kind == "navigation":
             self._hash = message.navigation.page_script_hash
@@ -214,9 +215,10 @@ class Page:
     def _begin(self, message: ForwardMsg) -> None:
         self._session = message.new_session.initialize.session_id or self._session
         self._run, self.running = message.metadata.run.script_run_id, True
-        if not message.metadata.run.fragment_ids:
+        parts = message.metadata.run.fragment_ids
+        self._runs.update(parts or [""])
+        if not parts:
             self._told_at = 0.0
-            self._runs += 1
 
     def _draw(self, delta: Any, metadata: Any) -> None:
         self._drawn[tuple(metadata.delta_path)] = Drawn(delta.new_element, self._run, delta.fragment_id)
@@ -242,10 +244,10 @@ class Page:
         for path in stale:
             del self._drawn[path]
         if not of_part and run.script_run_id == self._run:
-            self._kept = {name: kept for name, kept in self._kept.items() if kept[1] >= self._runs - KEPT_RUNS}
-        # Where a fragment's run follows at once, Streamlit does not say that the whole script's has ended.
-        for waiting, (before, fragment) in self._waiting.items():
-            if (self._runs > before or fragment in of_part) and not waiting.done():
+            self._kept = {name: kept for name, kept in self._kept.items() if kept[1] >= self._runs[""] - KEPT_RUNS}
+        # Where a fragment's run follows at once, Streamlit does not say that the one before has ended.
+        for waiting, before in self._waiting.items():
+            if any(self._runs[name] > runs for name, runs in before.items()) and not waiting.done():
                 waiting.set_result(None)
         self._on_drawn()
 
