@@ -9,7 +9,7 @@ import { significant, whole } from "./words.js"
 const SHORTEST_MS = 100 // at most ten drawings a second
 const SHARE = 3 // and on a slow device, at most a third of its time for each chart
 const FRAME_MS = 16 // a drawing waits for the next frame of the screen
-const MOST_MARKS = 200
+const MARK_WIDTH = 20 // pixels that each mark of an epoch has at least; each costs as much as a line of thousands of points
 const CURSOR = { type: "rect", yref: "paper", y0: 0, y1: 1, layer: "above", fillcolor: "rgba(0,0,0,0)", line: { color: "#C2408F", width: 2 } }
 
 let loading = null // the promise of Plotly
@@ -187,7 +187,7 @@ export class Chart {
     if (!this.run) return {}
     const series = this.run.series.get(trace.meta?.series)
     if (series) return { x: series.step.slice(0, series.count), y: series.value.slice(0, series.count) }
-    return trace.meta?.epochs && this.run.frame ? epochMarks(this.run.frame, trace.y?.[0]) : {}
+    return trace.meta?.epochs && this.run.frame ? epochMarks(this.run.frame, this.width / MARK_WIDTH, trace.y?.[0]) : {}
   }
 
   /** The text alternative, with the numbers of now. */
@@ -217,9 +217,9 @@ export class Chart {
 const unitsOf = (trace, units) => ({ customdata: units.map(unit => Array(trace.x.length).fill(unit)) })
 
 /** A mark at each new epoch so far; where there are too many to tell apart, at every second, fifth, tenth, … of them. */
-function epochMarks({ step, steps_per_epoch: length }, height = 0.02) {
+function epochMarks({ step, steps_per_epoch: length }, most, height = 0.02) {
   const epochs = length > 0 ? Math.floor(step / length) : 0
-  const every = nice(epochs / MOST_MARKS)
+  const every = nice(epochs / most)
   const x = Array.from({ length: Math.floor(epochs / every) }, (_, i) => (i + 1) * every * length)
   return { x, y: x.map(() => height) }
 }

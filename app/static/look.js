@@ -53,6 +53,7 @@ export function dressed(given, theme, width, height) {
   layout.hoverlabel = { ...hover, ...layout.hoverlabel, font: { family, color: theme.text } }
   for (const axis of axesOf(layout)) {
     Object.assign(axis, { gridcolor: theme.grid, zerolinecolor: theme.line, tickcolor: theme.line })
+    axis.ticklabeloverflow = "allow" // they have room; to look for those without took a tenth of each drawing
     if (axis.showline) axis.linecolor = theme.line // a colour alone would make Plotly draw the line
   }
   if (byTouch()) forTouch(layout)
