@@ -32,6 +32,7 @@ from lib.settings import Config, SettingError, clamp, live_values, needs_new_net
 
 SMOOTHINGS = {"off": "Off", "30": "30 steps", "300": "300 steps"}
 WATCHING = "You are watching a run that somebody shared. Start trains one of your own, with the settings on the left."
+HELD = "Your instructor has paused this run, and may let all go on together. *Resume* goes on at once."
 IN_A_SWEEP = (
     "This run is part of a sweep that is under way. When it has ended you can rewind it, or start from its settings."
 )
@@ -64,8 +65,12 @@ def show(slug: str) -> None:
         if _is_replay(job) or _is_race(job):
             labels["pace"] = None
         page_status(job.id if job else None, event, status, key=f"{slug}/status", labels=labels)
+    if refusal := rooms().refusal(visitor, slug):
+        st.warning(refusal, icon=":material/lock:")
     if watching:
         _watched(demo, job, visitor)
+    elif job is not None and str(job.state) == "paused" and rooms().holder(visitor, job.id):
+        st.info(HELD, icon=":material/pause:")
     if job is not None and job.error:
         _failure(job)
     _explain_settings(demo, job, config, error, watching)

@@ -209,7 +209,7 @@ def _act(room: RoomRecord, wish: str) -> None:
     """What a button on the wall wishes: what, and for which run or sweep."""
     what, _, run_id = wish.partition(" ")
     if what == "stop":
-        _say(_each([run_id], jobs().stop, sweeps().stop), "{} could not be stopped:")
+        _say(_each([run_id], partial(jobs().stop, by="your instructor"), sweeps().stop), "{} could not be stopped:")
     elif what == "show":
         rooms().show(room.id, run_id)
         st.toast("This run is under *Large* now, and on the room's page for everyone to watch.", icon=":material/cast:")

@@ -9,7 +9,9 @@ from app.run_bar import open_run
 from app.service import jobs, rooms
 from app.visitor import clock, visitor_id
 from demos.registry import DEMOS, get
-from lib.records import MemberRecord, RoomRecord
+from lib.job import ACTIVE
+from lib.lessons import plain
+from lib.records import MemberRecord, RoomRecord, RunRecord
 from lib.rooms import LONGEST_NICKNAME, RoomError
 from lib.sweep_figure import boundary_in_words
 
@@ -137,11 +139,16 @@ def _own_runs(room: RoomRecord, visitor: str) -> None:
         _demos(room)
     for run in own:
         with st.container(horizontal=True, vertical_alignment="center"):
-            loss = run.summary.get("loss", {}).get("last")
-            reached = f", loss {loss:.4g} nats" if loss is not None else ""
-            text = f"{clock(run.created)} · {get(run.slug).title} · {run.state} at step {run.step:,}{reached}"
-            st.markdown(text, width="stretch")
+            st.markdown(f"{clock(run.created)} · {get(run.slug).title} · {_how_far(run)}", width="stretch")
             st.button("Open", key=f"room/own/{run.id}", on_click=_ask_to_open, args=(run.slug, run.id))
+
+
+def _how_far(run: RunRecord) -> str:
+    """How a run ended, or that it has not: this page does not follow it."""
+    if run.state in ACTIVE:
+        return "under way"
+    loss = run.summary.get("loss", {}).get("last")
+    return f"{run.state} at step {run.step:,}" + (f", loss {plain(loss)} nats" if loss is not None else "")
 
 
 def _demos(room: RoomRecord) -> None:

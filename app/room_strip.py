@@ -45,7 +45,16 @@ def _strip(visitor: str, room: RoomRecord, nickname: str, follows_all: bool, dra
             data = {"run": room.id, "event": rooms().event(room.id), "code": room.code, "nickname": nickname}
             _ROOM(data=strict(data), key="room/live", on_event_change=lambda: None, width="stretch")
             st.page_link(st.session_state["pages"]["room"], label="The room", icon=":material/groups:")
+        if not follows_all and (now := _going_on(room)):
+            st.caption(f"In the room now: {now}.")
         _asked(room, visitor)
+
+
+def _going_on(room: RoomRecord) -> str:
+    """What is to be seen on the room's own page."""
+    challenge = rooms().challenge(room.id)
+    shown = ["a run that your instructor shows"] if room.shown else []
+    return " and ".join(shown + (["a challenge"] if challenge and not challenge.closed else []))
 
 
 def _followed(room: RoomRecord, follows_all: bool) -> str:

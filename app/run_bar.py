@@ -12,7 +12,7 @@ import streamlit as st
 
 from app import controls
 from app.frames import WAITING
-from app.service import jobs
+from app.service import jobs, rooms
 from demos.registry import Demo
 from lib.limits import LimitError
 from lib.pace import Speed
@@ -155,11 +155,13 @@ def step(demo: Demo, visitor: str, run_id: str | None) -> None:
         or_say(jobs().step, run_id)
 
 
-def resume(run_id: str) -> None:
+def resume(visitor: str, run_id: str) -> None:
     """Go on. Where the pace was one step at a time, it becomes the usual one."""
     if speed() == 0:
         st.session_state["speed_round"] += 1
     or_say(_go_on, run_id)
+    if room := rooms().holder(visitor, run_id):
+        rooms().let_go(room, [run_id])  # when it is paused again, that was not the host
 
 
 def _go_on(run_id: str) -> None:
@@ -231,7 +233,7 @@ def draw(demo: Demo, job: Any, config: Config | None, visitor: str) -> None:
             "Resume",
             ":material/resume:",
             resume,
-            (run_id,),
+            (visitor, run_id),
             enabled=paused,
             shortcut="Space" if paused else None,
             help="Go on where it was paused.",

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from app.hosting import hosted
-from demos.registry import get
+from demos.registry import UnknownDemoError, get
 from lib.backends import open_jobs
 from lib.clearing import Clearing
 from lib.known_jobs import KnownJobs
@@ -64,9 +64,19 @@ def rooms() -> Rooms:
 
 def _rooms() -> Rooms:
     if not hasattr(_PROCESS, "rooms"):
-        _PROCESS.rooms = Rooms(_jobs().store, config_of=lambda slug: get(slug).config, runs_in=_jobs().runs_in)
+        _PROCESS.rooms = Rooms(
+            _jobs().store, config_of=lambda slug: get(slug).config, runs_in=_jobs().runs_in, title_of=_title
+        )
     found: Rooms = _PROCESS.rooms
     return found
+
+
+def _title(slug: str) -> str:
+    """What people know a demo by; one that this version does not have, by its slug."""
+    try:
+        return get(slug).title
+    except UnknownDemoError:
+        return slug
 
 
 def _permit(visitor: str, slug: str, config: Config) -> Limits:

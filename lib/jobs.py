@@ -135,11 +135,11 @@ class Jobs(SharedJobs):
                 if job.state is State.PAUSED:
                     self._go_on(job, State.PAUSED)
 
-    def stop(self, run_id: str) -> None:
+    def stop(self, run_id: str, by: str = "") -> None:
         with self._active(run_id) as job:
             if job is None:
                 return
-            job.ending = (State.STOPPED, "")
+            job.ending = (State.STOPPED, by)
             mine = self._claim_turn(job, STOPPING, lambda: not job.active)
         if mine:
             self._take_turn(job)

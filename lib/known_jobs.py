@@ -291,8 +291,11 @@ class KnownJobs(ABC):
         """Train exactly one step of a paused job."""
 
     @abstractmethod
-    def stop(self, run_id: str) -> None:
-        """End it. What it has learned and measured is kept. It has ended when this returns, unless its step takes long."""
+    def stop(self, run_id: str, by: str = "") -> None:
+        """End it. What it has learned and measured is kept. It has ended when this returns, unless its step takes long.
+
+        `by` is who did it, for its owner to read, where that was not themselves.
+        """
 
     @abstractmethod
     def set_live(self, run_id: str, **values: float) -> None:

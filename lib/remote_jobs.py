@@ -336,8 +336,8 @@ class RemoteJobs(KnownJobs):
     def step(self, run_id: str) -> None:
         self._command("step", run_id)
 
-    def stop(self, run_id: str) -> None:
-        self._command("stop", run_id)
+    def stop(self, run_id: str, by: str = "") -> None:
+        self._command("stop", run_id, by)
 
     def set_live(self, run_id: str, **values: float) -> None:
         self._command("set_live", run_id, **values)

@@ -42,9 +42,12 @@ class Rooms:
         store: SafeStore,
         config_of: Callable[[str], type[Config]],
         runs_in: Callable[[Sequence[tuple[str, float, float]]], list[RunRecord]] | None = None,
+        title_of: Callable[[str], str] = str,
     ) -> None:
-        """`runs_in` gives runs as they stand now (see `KnownJobs.runs_in`), and not as the store has them."""
+        """`runs_in` gives runs as they stand now (see `KnownJobs.runs_in`), and not as the store has them. `title_of` is what
+        people know a demo by."""
         self._store, self._config_of, self._runs_in = store, config_of, runs_in or store.runs_in
+        self._title_of = title_of
         self._lock = threading.RLock()
         self._seen: int | None = None  # the store's `changes` when it was read
         self._looked = time.monotonic()
@@ -168,6 +171,11 @@ class Rooms:
         """Forget that the host has paused these."""
         with self._alone():
             self._change(room_id, held=[each for each in self._rooms[room_id].held if each not in ids])
+
+    def holder(self, visitor: str, run_id: str) -> str:
+        """The room of this visitor whose host has paused a run; empty where nobody has, or it goes on since."""
+        found = self.of(visitor)
+        return found[0].id if found and run_id in found[0].held else ""
 
     def map(self, room_id: str, slug: str, x: str, y: str) -> None:
         """Which two settings of a demo the map of the class is drawn over."""
@@ -307,8 +315,8 @@ class Rooms:
         if found is None:
             return limits
         room, rules = found[0], found[0].rules
-        if rules["demos"] and slug not in rules["demos"]:
-            raise RoomError(f"In room {room.code} the demo {slug} is not open: choose {', '.join(rules['demos'])}.")
+        if refusal := self.refusal(visitor, slug):
+            raise RoomError(refusal)
         steps = getattr(config, "steps", 0)
         if rules["steps"] and steps > rules["steps"]:
             most = f"{rules['steps']:,}"
@@ -324,6 +332,15 @@ class Rooms:
                     f"{opened}."
                 )
         return changed(limits, runs_under_way=min(rules["runs"], limits.runs_under_way or rules["runs"]))
+
+    def refusal(self, visitor: str, slug: str) -> str:
+        """Why nobody in this visitor's room can train a demo; empty where they can."""
+        found = self.of(visitor)
+        opened = found[0].rules["demos"] if found else []
+        if not found or not opened or slug in opened:
+            return ""
+        titles = ", ".join(self._title_of(each) for each in opened)
+        return f"In room {found[0].code} the demo {self._title_of(slug)} is not open: choose {titles}."
 
     def base(self, room: RoomRecord, slug: str) -> Config:
         """What settings that are not open have: the host's last push for this demo, or the defaults."""
@@ -386,6 +403,7 @@ def _checked_nickname(nickname: str) -> str:
     # It is shown to all, and stands in tables that a spreadsheet opens.
     if not name[0].isalnum() or not all(letter.isalnum() or letter in " .-_'" for letter in name):
         raise RoomError(
-            f"The nickname {shown(name)} has a sign that is none of letters, digits, spaces, . - _ and ': leave it out."
+            f"The nickname {shown(name)} cannot be used: begin with a letter or digit, and use only letters, digits, spaces and "
+            "the signs . - _ '"
         )
     return name

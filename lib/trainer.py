@@ -171,7 +171,8 @@ class Trainer:
         with self._changed:
             assert job.ending is not None
             if job.ending[0] is State.STOPPED:
-                job.ending = (State.STOPPED, f"Stopped at step {job.step:,}.")
+                who = f" by {job.ending[1]}" if job.ending[1] else ""
+                job.ending = (State.STOPPED, f"Stopped{who} at step {job.step:,}.")
             if job.carry is not None:
                 job.keep_network(job.carry)
                 job.checkpoint = job.carry.weights()

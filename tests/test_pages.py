@@ -36,7 +36,9 @@ def jobs(monkeypatch, tmp_path: Path) -> Iterator[Jobs]:
     """The server's jobs, in a data folder of their own."""
     made = Jobs(Store(tmp_path), build=lambda slug, config: get(slug).build(config), config_of=lambda s: get(s).config)
     sweeps = Sweeps(made, config_of=lambda slug: get(slug).config)
-    rooms = Rooms(made.store, config_of=lambda slug: get(slug).config, runs_in=made.runs_in)
+    rooms = Rooms(
+        made.store, config_of=lambda slug: get(slug).config, runs_in=made.runs_in, title_of=lambda s: get(s).title
+    )
     made.permit = lambda visitor, slug, config: rooms.permit(visitor, slug, config, Limits())
     monkeypatch.setattr(service, "_rooms", lambda: rooms)
     monkeypatch.setattr(service, "_jobs", lambda: made)

@@ -134,7 +134,7 @@ def test_a_host_opens_a_room_and_somebody_joins_it(rooms: Rooms) -> None:
     assert shown.text_input[0].value == room.code
     shown.text_input[1].input("<b>Ada")
     button(shown, "Join").click().run()
-    assert "has a sign that is none of letters" in shown.error[0].value
+    assert "cannot be used: begin with a letter" in shown.error[0].value
     assert [each.value for each in shown.text_input] == [room.code, "<b>Ada"], "nothing typed is lost"
     shown.text_input[1].input("Ada")
     button(shown, "Join").click().run()
@@ -223,6 +223,45 @@ def test_a_host_pauses_all_and_lets_go_on_only_what_they_paused(rooms: Rooms) ->
     button(again, "Resume all").click().run()
     assert (str(moving.state), str(held.state)) == ("running", "paused")
     server.stop(moving.id), server.stop(held.id)
+
+
+ECHO = "from app import demo_page\ndemo_page.show('echo')"
+
+
+def test_whose_run_the_host_has_paused_or_stopped_is_told_so(rooms: Rooms) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    server = service.jobs()
+    run = server.start("echo", EchoConfig(epochs=100), "ada")
+    wait_until(lambda: str(run.state) == "running")
+
+    def told(shown: AppTest) -> bool:
+        return any("Your instructor has paused this run" in each.value for each in shown.info)
+
+    ada = page(ECHO, "ada")
+    assert not told(ada)
+    host = signed_in(rooms)
+    button(host, "Pause all").click().run()
+    assert told(ada.run()) and not told(page(ECHO, "eve"))
+    button(ada, "Resume").click().run()
+    assert str(run.state) == "running" and not told(ada)
+    button(ada, "Pause").click().run()
+    assert str(run.state) == "paused" and not told(ada), "that was Ada"
+    button(host, "Resume all").click().run()
+    assert str(run.state) == "paused" and rooms_held(rooms, room.id) == []
+    host_page._act(room, f"stop {run.id}")
+    assert run.message == f"Stopped by your instructor at step {run.step:,}."
+
+
+def test_a_demo_that_the_host_has_not_opened_says_so(rooms: Rooms) -> None:
+    room = rooms.open()
+    rooms.join(room.code, "ada", "Ada")
+    assert not page(ECHO, "ada").warning
+    rooms.set_rules(room.id, demos=["gates", "ptb"])
+    said = f"In room {room.code} the demo Echo is not open: choose Inside the LSTM, Perplexity."
+    assert [each.value for each in page(ECHO, "ada").warning] == [said] and not page(ECHO, "eve").warning
+    with pytest.raises(LimitError, match=said):
+        service.jobs().start("echo", EchoConfig(), "ada")
 
 
 def test_what_may_not_go_on_stays_held_and_the_host_is_told(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
