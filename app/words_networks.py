@@ -12,6 +12,7 @@ from lib.word_model import Reading, WordModel, flat, read, unflat
 from lib.word_sampling import Sample
 
 MOST_BYTES = 256 * 2**20  # of networks that are held to be read, but always the latest two
+MOST_OF_A_RUN = 4  # of those that the store does not keep: each page that is drawn has the one of that moment
 
 
 class Which(NamedTuple):
@@ -63,6 +64,9 @@ def _hold(which: Which, network: Any) -> WordModel:
     size = sum(4 * array.size for array in flat(network).values())
     with _HOLDING:
         _MODELS[which] = model, size
+        passing = [each for each in _MODELS if each.run_id == which.run_id and not each.kept]
+        for each in passing[:-MOST_OF_A_RUN]:
+            del _MODELS[each]
         while len(_MODELS) > 2 and sum(each for _, each in _MODELS.values()) > MOST_BYTES:
             _MODELS.popitem(last=False)
     return model
