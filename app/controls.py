@@ -176,7 +176,9 @@ def _control(
         "help": FIXED if fixed else field.help + (" Takes effect at once." if field.live else ""),
         "disabled": fixed,
     }
-    if field.live:
+    if field.sets:
+        look["on_change"] = partial(_set_others, demo, field)
+    elif field.live:
         look |= {"on_change": on_live_change, "args": (field.name,)}
     low, high, step = (field.type(bound or 0) for bound in (field.minimum, field.maximum, field.step or 1))
     if field.text:
@@ -184,9 +186,8 @@ def _control(
             own_text.control(demo, field, {**now, field.name: value}, apply)
     elif field.options:
         options = field.options
-        follow = partial(_set_others, demo, field) if field.sets else None
         place = list(options).index(value)
-        st.selectbox(label, list(options), place, format_func=options.__getitem__, on_change=follow, **look)
+        st.selectbox(label, list(options), place, format_func=options.__getitem__, **look)
     elif field.scale == "log":
         grid = log_grid(field, value, now[field.name])
         st.select_slider(label, grid, value, format_func=lambda stop: f"{stop:g}", **look)

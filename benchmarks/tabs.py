@@ -52,7 +52,7 @@ def _open(browser: Browser, url: str, said: list[str]) -> Page:
     """A tab of a new visitor, ready to start a run."""
     page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(f"{url}/echo?epochs=5000")
+    page.goto(f"{url}/echo?epochs=1000")
     page.get_by_role("button", name="Start").first.wait_for(timeout=120_000)
     return page
 
