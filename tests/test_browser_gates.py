@@ -39,6 +39,15 @@ def look(page: Page, server: Server, run: str) -> None:
     expect(page.locator(CELL)).to_have_attribute("data-step", "0", timeout=30_000)
 
 
+def still(part: Locator) -> Locator:
+    """When it moves no more: what was opened slides down, and charts above it find their size."""
+    before = None
+    while (now := part.bounding_box()) != before:
+        before = now
+        part.page.wait_for_timeout(300)
+    return part
+
+
 def section(page: Page, name: str) -> None:
     page.get_by_role("radio", name=name).click()
 
@@ -82,7 +91,7 @@ def test_surgery_shows_the_loss_beside_the_untouched_networks_and_is_undone(
 ) -> None:
     look(page, server, run)
     page.locator("summary", has_text="Operate on it").click()
-    page.get_by_role("button", name="Try it: forget everything").click()
+    still(page.get_by_role("button", name="Try it: forget everything")).click()
     loss = page.get_by_test_id("stMetric").filter(has_text="Loss on unseen examples")
     expect(loss).to_contain_text(re.compile(r"1\.\d+ nats"))
     gates = page.locator("[data-name=gates]")
