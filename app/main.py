@@ -22,6 +22,7 @@ from app.hosting import hosted  # noqa: E402
 from app.lighter import look_up_options_at_once, look_up_single_values, read_the_theme_once  # noqa: E402
 from app.packed import PackedFiles  # noqa: E402
 from app.traffic import Traffic  # noqa: E402
+from app.unknown_fragments import let_all_of_the_page_run  # noqa: E402
 from app.visitor import VisitorCookie  # noqa: E402
 from lib.backends import BackendError  # noqa: E402
 from lib.backends import check as check_backend  # noqa: E402
@@ -41,6 +42,7 @@ send_without_delay()
 look_up_single_values()
 read_the_theme_once()
 look_up_options_at_once()
+let_all_of_the_page_run()
 
 
 @asynccontextmanager
