@@ -73,7 +73,8 @@ class Pace:
         steps = int(self._credit)
         self._credit -= steps
         pause = max(1 / PACED_TURNS, people / PACED_TURNS_TOGETHER)
-        self.due = now + max(pause, (1 - self._credit) / rate if rate < PACED_TURNS else 0.0)
+        # A rate of 0: a turn that came between the wish for single steps and the pause.
+        self.due = now + max(pause, (1 - self._credit) / rate if 0 < rate < PACED_TURNS else 0.0)
         return steps
 
     def measure(self, steps: int, seconds: float) -> None:

@@ -128,7 +128,7 @@ def test_no_race_of_commands_loses_or_repeats_a_step(jobs: KnownJobs, seed: int)
         thread.start()
     for thread in threads:
         thread.join()
-    assert job.state in (*ACTIVE, State.FINISHED)
+    assert job.state in (*ACTIVE, State.FINISHED), job.error
     jobs.set_speed(job.id, None)
     jobs.resume(job.id)
     wait(lambda: not job.active)
