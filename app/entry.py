@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import demo_page, home_page, host_code, host_page, inside_page, live, room_page, room_strip, runs_page, service
+from app import demo_page, home_page, host_code, host_page, inside_page, room_page, room_strip, runs_page, service
 from app.turns import turn
 from app.visitor import visitor_id
 from demos.registry import DEMOS
@@ -45,4 +45,3 @@ if trouble := service.trouble():
 room_strip.draw(visitor, follows_all=page == room)
 with turn():
     page.run()
-live.page_rerun()

@@ -3,7 +3,7 @@
 Each number input, select box and text input builds a dictionary of all values of the session to look up one: a twelfth of the
 time of a page's script. And each run of a script reads the theme from the configuration anew, six sections of two hundred
 options: as much. Every element that is drawn, and every button, looks up an option behind one lock of the whole server: scripts
-that run side by side then hand it to each other all the time, and get through three quarters of the work or less.
+that run side by side then hand it to each other all the time (`python -m benchmarks.options`).
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -33,7 +33,6 @@ _CHART = component("chart")
 _STATUS = component("status")
 _CELL = component("cell")
 _STORY = component("story")
-_PAGE = component("page")
 
 
 def live_chart(
@@ -100,15 +99,6 @@ def page_status(*args: Any, **settings: Any) -> None:
     callback of a button that was pressed a moment before.
     """
     live_status(*args, **settings, on_event=st.rerun)
-
-
-def page_rerun() -> None:
-    """By this the live parts of a page let all of its script run, where their own fragments are not known any more.
-
-    That is so when the server was restarted under an open page, or another has taken it over: what is typed and chosen on the
-    page is sent with it.
-    """
-    _PAGE(data={}, key="page-rerun", on_event_change=lambda: None)
 
 
 def live_cell(

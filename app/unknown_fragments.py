@@ -1,7 +1,8 @@
 """A message from a part of a page that the session does not know yet lets all of the page run.
 
 After a restart of the server an open page comes back with a new session. Until its script has run once there, Streamlit (1.67)
-knows none of its fragments, and drops what they say: a slider that was moved in that second had no effect (`make chaos`).
+knows none of its fragments, and drops what they say: a slider that was moved in that second had no effect (`make chaos`), and a
+status strip that told of another state of its run was not heard.
 """
 
 from streamlit.proto.ClientState_pb2 import ClientState

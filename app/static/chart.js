@@ -9,7 +9,7 @@ import { significant, whole } from "./words.js"
 const SHORTEST_MS = 100 // at most ten drawings a second
 const SHARE = 3 // and on a slow device, at most a third of its time for each chart
 const FRAME_MS = 16 // a drawing waits for the next frame of the screen
-const MARK_WIDTH = 20 // pixels that each mark of an epoch has at least; each costs as much as a line of thousands of points
+const MARK_WIDTH = 20 // pixels that each mark of an epoch has at least: they would merge, and 28 took a quarter of a drawing
 const CURSOR = { type: "rect", yref: "paper", y0: 0, y1: 1, layer: "above", fillcolor: "rgba(0,0,0,0)", line: { color: "#C2408F", width: 2 } }
 
 let loading = null // the promise of Plotly

@@ -3,10 +3,6 @@
 const CALM_MS = 120
 const FIRST_PAUSE_MS = 1000 // before the script is told again of what it did not take up
 const LONGEST_PAUSE_MS = 60_000
-const IN_VAIN = 3 // times that a part of the page was told, in seven seconds: a server that is only slow has taken it up by then
-
-/** Let the script of the whole page run; app/live.py puts a component on each page that sets it. */
-export const page = { run: null }
 
 const scriptRuns = () => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "running"
 
@@ -14,7 +10,6 @@ export class Events {
   constructor() {
     this.pause = FIRST_PAUSE_MS
     this.next = 0
-    this.told = 0
   }
 
   /** What the page was drawn with, what the stream says now, and how the script is told. */
@@ -23,7 +18,6 @@ export class Events {
     if (!this.outdated) {
       this.pause = FIRST_PAUSE_MS
       this.next = 0
-      this.told = 0
     } else {
       this.telling ??= setTimeout(() => this.tellSoon(), CALM_MS)
     }
@@ -41,10 +35,7 @@ export class Events {
     // before the next begins, or the next would read the old one.
     const wait = scriptRuns() ? CALM_MS : this.next - performance.now()
     if (wait <= 0) {
-      // A server that has just taken this page over, from one that was restarted, does not know the page's parts.
-      if (page.run && this.told >= IN_VAIN) page.run(this.now)
-      else this.tell(this.now)
-      this.told += 1
+      this.tell(this.now)
       this.next = performance.now() + this.pause
       this.pause = Math.min(2 * this.pause, LONGEST_PAUSE_MS)
     }

@@ -4,7 +4,6 @@
 import { Board } from "./board.js"
 import { Cell } from "./cell.js"
 import { Chart } from "./chart.js"
-import { page as wholePage } from "./events.js"
 import { Room } from "./room.js"
 import { Status } from "./status.js"
 import { Story } from "./story.js"
@@ -32,8 +31,3 @@ export const status = component => shown(Status, ".unrolled-status", component)
 export const room = component => shown(Room, ".unrolled-room", component)
 export const board = component => shown(Board, ".unrolled-board", component)
 export const wall = component => shown(Wall, ".unrolled-wall", component)
-
-/** What lets the script of the whole page run. */
-export function page({ setTriggerValue }) {
-  wholePage.run = event => setTriggerValue("event", event)
-}
