@@ -1,18 +1,22 @@
 """The networks whose words are looked at, and what was read and drawn with them, kept by run and step."""
 
 import threading
+import time
 from collections import OrderedDict
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.service import jobs
 from demos.registry import get
-from lib.job import Job
+from lib.job import Job, State
 from lib.word_model import Reading, WordModel, flat, read, unflat
 from lib.word_sampling import Sample
 
 MOST_BYTES = 256 * 2**20  # of networks that are held to be read, but always the latest two
-MOST_OF_A_RUN = 4  # of those that the store does not keep: each page that is drawn has the one of that moment
+MOST_OF_A_RUN = 4  # of those that the store does not keep
+SHARED_SECONDS = (
+    2.0  # for so long all who look at a run that goes on have the same one: at an epoch's end they come together
+)
 
 
 class Which(NamedTuple):
@@ -35,21 +39,39 @@ class Texts(NamedTuple):
     unknown: bool
 
 
-_MODELS: OrderedDict[Which, tuple[WordModel, int]] = OrderedDict()  # with their bytes
+class _Held(NamedTuple):
+    model: WordModel
+    size: int  # bytes
+    notes: int  # in the run's diary at that time
+    at: float
+
+
+_MODELS: OrderedDict[Which, _Held] = OrderedDict()
 _HOLDING = threading.Lock()
 
 
 def latest(job: Job) -> Which | None:
     """The network of now, or the last one that was kept; None while there is none."""
+    if job.state is State.RUNNING and (shared := _shared(job)) is not None:
+        return shared
     words, leaves = get(job.slug).words, jobs().weights(job)
     network = words.network_of(leaves, job.config) if words and leaves is not None else None
     if network is not None and leaves is not None:
         which = Which(job.slug, job.id, int(leaves["step"]), False)
         if not is_held(which):
-            _hold(which, network)
+            _hold(which, network, len(job.diary))
         return which
     kept = jobs().store.network_steps(job.id)
     return Which(job.slug, job.id, kept[-1], True) if kept else None
+
+
+def _shared(job: Job) -> Which | None:
+    """The network that somebody else has just taken."""
+    since, notes = time.monotonic() - SHARED_SECONDS, len(job.diary)
+    with _HOLDING:
+        passing = [(which, held) for which, held in _MODELS.items() if which.run_id == job.id and not which.kept]
+    fresh = [which for which, held in passing if held.at > since and held.notes == notes]
+    return max(fresh, key=lambda which: which.step, default=None)
 
 
 def is_held(which: Which) -> bool:
@@ -58,16 +80,16 @@ def is_held(which: Which) -> bool:
         return which in _MODELS
 
 
-def _hold(which: Which, network: Any) -> WordModel:
+def _hold(which: Which, network: Any, notes: int = 0) -> WordModel:
     """A network to read with, which is kept for a while."""
     model = WordModel(network)
     size = sum(4 * array.size for array in flat(network).values())
     with _HOLDING:
-        _MODELS[which] = model, size
+        _MODELS[which] = _Held(model, size, notes, time.monotonic())
         passing = [each for each in _MODELS if each.run_id == which.run_id and not each.kept]
         for each in passing[:-MOST_OF_A_RUN]:
             del _MODELS[each]
-        while len(_MODELS) > 2 and sum(each for _, each in _MODELS.values()) > MOST_BYTES:
+        while len(_MODELS) > 2 and sum(held.size for held in _MODELS.values()) > MOST_BYTES:
             _MODELS.popitem(last=False)
     return model
 
@@ -77,7 +99,7 @@ def model_of(which: Which) -> WordModel:
     with _HOLDING:
         if which in _MODELS:
             _MODELS.move_to_end(which)
-            return _MODELS[which][0]
+            return _MODELS[which].model
     arrays = jobs().store.network(which.run_id, which.step) if which.kept else {}
     if not arrays:
         raise ValueError("This network is not kept any more. Take the one of now.")

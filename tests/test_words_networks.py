@@ -1,10 +1,14 @@
 """Which networks are held to be read."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
 from app import words_networks
-from app.words_networks import MOST_OF_A_RUN, Which
+from app.words_networks import MOST_OF_A_RUN, SHARED_SECONDS, Which, latest
+from demos.registry import get
+from lib.job import Job, State
 from lib.word_model import unflat
 
 LEAVES = {
@@ -36,3 +40,37 @@ def test_not_more_is_held_than_there_is_room_for_but_always_two(monkeypatch: pyt
     for step in range(4):
         words_networks._hold(Which("story", f"run {step}", step, False), unflat(LEAVES))
     assert [which.step for which in words_networks._MODELS] == [2, 3]
+
+
+class _Jobs:
+    """What gives a job's weights: those of its step."""
+
+    def weights(self, job: Job) -> dict[str, Any]:
+        return {"step": np.array(job.step)}
+
+
+def test_who_looks_at_a_run_that_goes_on_shares_its_network_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words_networks, "_MODELS", type(words_networks._MODELS)())
+    monkeypatch.setattr(words_networks, "jobs", _Jobs)
+    monkeypatch.setattr(cast(Any, get("story").words), "network_of", lambda leaves, config: unflat(LEAVES))
+    now = 0.0
+    monkeypatch.setattr(words_networks.time, "monotonic", lambda: now)
+    job = Job("story", get("story").config(), "visitor")
+    job.state = State.RUNNING
+
+    def taken_at(step: int) -> int:
+        job.step = step
+        which = latest(job)
+        assert which is not None
+        return which.step
+
+    assert (taken_at(10), taken_at(20)) == (10, 10)
+    other = Job("story", job.config, "visitor")
+    other.state, other.step = State.RUNNING, 5
+    assert latest(other) == Which("story", other.id, 5, False)
+    job.diary = [{"step": 25}]
+    assert taken_at(30) == 30, "an epoch has ended"
+    now += SHARED_SECONDS
+    assert taken_at(40) == 40
+    job.state = State.PAUSED
+    assert taken_at(41) == 41, "what stands still is shown as it is"
