@@ -53,7 +53,7 @@ class _Gone(NamedTuple):
 
 
 def as_csv(runs: Sequence[RunRecord], nicknames: Mapping[str, str]) -> str:
-    """A row for each run: who, what, the losses in nats, and all settings as they were last, in columns DEMO.SETTING.
+    """A row for each run: who, what, the losses, and all settings as they were last, in columns DEMO.SETTING.
 
     It begins with a byte order mark: without one Excel reads names such as Zoë as another alphabet's.
     """
@@ -77,7 +77,7 @@ def _csv_row(run: RunRecord, nicknames: Mapping[str, str]) -> dict[str, Any]:
         "started": datetime.fromtimestamp(run.created, UTC).isoformat(timespec="seconds"),
         "training_seconds": round(run.seconds, 3),
         "steps": run.step,
-        **{f"loss_{name}": loss.get(name) for name in LOSSES},
+        **{f"loss_{name}_nats": loss.get(name) for name in LOSSES},
         **{f"{run.slug}.{name}": value for name, value in (run.config | run.live).items()},
     }
     return {name: _cell(value) for name, value in row.items()}

@@ -62,11 +62,11 @@ def test_a_row_has_who_what_and_how_well_as_plain_numbers() -> None:
     assert {name: first[name] for name in list(first)[:11]} == {
         "nickname": "Zoë", "run": "r2", "name": "", "demo": "echo", "state": "finished",
         "started": "1970-01-02T00:00:00+00:00", "training_seconds": "1.5", "steps": "1200",
-        "loss_mean_last_100": "0.25", "loss_last": "0.9", "loss_best": "0.1",
+        "loss_mean_last_100_nats": "0.25", "loss_last_nats": "0.9", "loss_best_nats": "0.1",
     }  # fmt: skip
     assert first["echo.learning_rate"] == "0.05", "live settings as they were last"
     assert first["echo.cell"] == "rnn" and first["gates.hidden_units"] == "" and second["echo.cell"] == ""
-    assert (second["nickname"], second["name"], second["loss_mean_last_100"]) == ("小明", "mine, or yours", "")
+    assert (second["nickname"], second["name"], second["loss_mean_last_100_nats"]) == ("小明", "mine, or yours", "")
     assert {f"gates.{name}" for name in get("gates").config.model_fields} < set(second)
 
 
@@ -75,7 +75,7 @@ def test_no_cell_of_typed_text_is_a_formula(typed: str) -> None:
     (row,) = csv.DictReader(
         io.StringIO(as_csv([run("r", EchoConfig(), -0.5, name=typed)], {"visitor-1": typed}), newline="")
     )
-    assert (row["name"], row["loss_mean_last_100"]) == (f"'{typed}", "-0.5"), "numbers stay numbers"
+    assert (row["name"], row["loss_mean_last_100_nats"]) == (f"'{typed}", "-0.5"), "numbers stay numbers"
     assert f"'{typed}" in row.values() and typed not in row.values()
 
 
