@@ -11,7 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -20,8 +22,34 @@ from tests.install_browser import system_browser
 
 LOOK_SECONDS = 5.0
 LEAST_UPDATES = 1.0  # a second, of each tab
-DRAWS = "Number(document.querySelector('.unrolled-chart').dataset.draws ?? 0)"
 RUNNING = ".unrolled-status[data-state=running]"
+# What a tab had to draw with: the messages of streams that came, and how long it waited for a frame of the screen.
+WATCH = """
+  window.watched = { messages: 0, frame: 0 }
+  const ask = window.requestAnimationFrame.bind(window)
+  window.requestAnimationFrame = then => {
+    const asked = performance.now()
+    return ask(now => { watched.frame = Math.max(watched.frame, performance.now() - asked); then(now) })
+  }
+  window.EventSource = class extends EventSource {
+    constructor(...all) { super(...all); this.addEventListener("message", () => watched.messages++) }
+  }
+"""
+LOOK = """() => {
+  const found = [Number(document.querySelector(".unrolled-chart").dataset.draws ?? 0), watched.messages, watched.frame]
+  watched.frame = 0
+  return found
+}"""
+
+
+class Look(NamedTuple):
+    """What was seen of a tab: when, how often its loss chart had been drawn and how many messages had come by then, and the
+    longest wait for a frame since the look before, in seconds."""
+
+    at: float
+    draws: int
+    messages: int
+    frame: float
 
 
 def main() -> None:
@@ -52,39 +80,48 @@ def _open(browser: Browser, url: str, said: list[str]) -> Page:
     """A tab of a new visitor, ready to start a run."""
     page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
     page.on("pageerror", lambda error: said.append(str(error)))
+    page.add_init_script(WATCH)
     page.goto(f"{url}/echo?epochs=1000")
     page.get_by_role("button", name="Start").first.wait_for(timeout=120_000)
     return page
 
 
-def _watch(pages: Sequence[Page], seconds: float) -> list[list[tuple[float, int]]]:
-    """For each tab, moments and how often its loss chart had been drawn by then."""
-    found: list[list[tuple[float, int]]] = [[] for _ in pages]
+def _watch(pages: Sequence[Page], seconds: float) -> list[list[Look]]:
+    """What was seen of each tab, every LOOK_SECONDS."""
+    found: list[list[Look]] = [[] for _ in pages]
     end = time.monotonic() + seconds
     while time.monotonic() < end or len(found[0]) < 2:
-        for marks, page in zip(found, pages, strict=True):
-            draws = page.evaluate(DRAWS)
-            marks.append((time.monotonic(), int(draws)))
+        for looks, page in zip(found, pages, strict=True):
+            draws, messages, frame = page.evaluate(LOOK)
+            looks.append(Look(time.monotonic(), int(draws), int(messages), frame / 1000))
         time.sleep(max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
     return found
 
 
-def _report(counts: Sequence[Sequence[tuple[float, int]]], said: Sequence[str]) -> bool:
+def _report(found: Sequence[Sequence[Look]], said: Sequence[str]) -> bool:
     """Print it; whether something is wrong."""
-    rates = [(marks[-1][1] - marks[0][1]) / (marks[-1][0] - marks[0][0]) for marks in counts]
+    rates = [(looks[-1].draws - looks[0].draws) / (looks[-1].at - looks[0].at) for looks in found]
     slow = [number for number, rate in enumerate(rates) if rate < LEAST_UPDATES]
-    stood = [number for number, marks in enumerate(counts) if len({draws for _, draws in marks}) < len(marks)]
     print(
         f"{len(rates)} tabs, updates/s of a tab's loss chart: min {min(rates):.2f}, median {statistics.median(rates):.2f}"
     )
     print(f"load average of the machine {os.getloadavg()[0]:.1f}")
     for number in slow:
         print(f"tab {number}: {rates[number]:.2f} updates/s, the target is {LEAST_UPDATES:g}")
-    for number in stood:
-        print(f"tab {number}: for {LOOK_SECONDS:g} s or longer nothing was drawn")
+    still = 0
+    for number, looks in enumerate(found):
+        for before, after in pairwise(looks):
+            if before.draws == after.draws:
+                still += 1
+                came, frame = after.messages - before.messages, after.frame
+                print(
+                    f"tab {number}: nothing was drawn from {before.at - looks[0].at:.0f} to {after.at - looks[0].at:.0f} s; ",
+                    end="",
+                )
+                print(f"{came} messages came, and the longest wait for a frame was {frame:.1f} s")
     for text in said:
         print(f"a page's script failed: {text}")
-    return bool(slow or stood or said)
+    return bool(slow or still or said)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from collections import deque
 from typing import Literal
 
 CHUNK_SECONDS = 0.08  # so that Pause, Step and Stop answer at once
-CYCLE_SECONDS = 0.25  # of training in which everybody should have a turn; each costs a millisecond or two beside it
+CYCLE_SECONDS = 0.18  # of training in which everybody should have a turn; each costs a millisecond or two beside it
 SHORTEST_CHUNK_SECONDS = 0.002
 FEW_STEPS = 8  # steps so slow that a chunk would have fewer share its overhead, in a chunk of up to
-LONGEST_CHUNK_SECONDS = 0.4
+LONGEST_CHUNK_SECONDS = 0.3
 FIRST_CHUNK = 2  # steps, while nothing is measured: of a large network each may take seconds
 PACED_TURNS = 20.0  # turns a second of a paced job
 PACED_TURNS_TOGETHER = 250.0  # of all: each costs a millisecond or two however few steps it has
@@ -31,6 +31,7 @@ class Pace:
         self.speed = speed
         self.chunk_seconds = CHUNK_SECONDS
         self._measured = 0.0  # steps per second of computing
+        self._rate = 0.0  # the same, of the latest chunk alone
         self._marks: deque[tuple[float, int]] = deque(maxlen=64)
         self._lock = threading.Lock()  # pages read the rate
         self.turn_seconds: float | None = None
@@ -78,9 +79,10 @@ class Pace:
         return steps
 
     def measure(self, steps: int, seconds: float) -> None:
-        """Note how long a chunk took to compute."""
-        rate = steps / max(seconds, 1e-6)
-        self._measured = min(rate, 4 * self._measured) if self._measured else rate
+        """Note how long a chunk took to compute. Of two the quicker one counts: the machine may have held up the other."""
+        before, self._rate = self._rate, steps / max(seconds, 1e-6)
+        quicker = max(before, self._rate)
+        self._measured = min(quicker, 4 * self._measured) if self._measured else quicker
 
     def mark(self, steps: int) -> None:
         """Note that `steps` steps have been done now."""

@@ -23,7 +23,8 @@ class Turns:
     A turn is charged for with its seconds. But of one that took long (a measurement, or a moment in which the machine was busy) a
     person pays no more than `most` seconds, shared by the number of people: the time in which everybody else has turns worth
     `most` seconds. So every run moves. What it took beyond `FORGIVEN` seconds is owed, and paid for little by little: at each
-    turn a fortieth of it, and all beyond `MOST_OWED` seconds. So one long turn costs no long wait, and many of them do.
+    turn a fortieth of it, and all beyond `MOST_OWED` seconds. So one long turn costs no long wait, and many of them do. Whoever
+    comes later makes nobody wait longer for what they were charged before.
     """
 
     def __init__(self, most: float = math.inf) -> None:
@@ -36,9 +37,13 @@ class Turns:
 
     def add(self, job: Job) -> None:
         """Let a job wait for its turn."""
-        if not self._waiting and not self._served:
+        here = self._here()
+        if not here:
             self._clocks.clear()  # the machine had nothing to do, so nobody took anything from anybody
             self._owed.clear()
+        elif job.visitor not in here and self._clock(job.visitor) <= self._now:
+            for person in here:  # or who was charged among few would have to wait for that much of everybody in a crowd
+                self._clocks[person] = self._now + (self._clock(person) - self._now) * len(here) / (len(here) + 1)
         if job not in self._waiting:
             self._waiting[job], job.waiting_since = None, time.monotonic()
         self._clocks[job.visitor] = max(self._now, self._clocks.get(job.visitor, 0.0))
@@ -83,7 +88,10 @@ class Turns:
 
     def people(self) -> int:
         """How many people take turns."""
-        return len({job.visitor for job in self._waiting} | set(self._served))
+        return len(self._here())
+
+    def _here(self) -> set[str]:
+        return {job.visitor for job in self._waiting} | set(self._served)
 
     def sharing(self, job: Job, due: Callable[[Job], bool]) -> int:
         """Among how many one round of turns is shared: the people who are due, or, if that is more, the job's person's jobs."""

@@ -109,6 +109,24 @@ def test_a_turn_that_the_machine_held_up_is_paid_for_little_by_little() -> None:
     assert sum(pauses) - 61 * 49 * 0.005 > 3, "in all it waits for what the others could have had"
 
 
+def test_who_has_had_a_long_turn_does_not_wait_longer_when_a_crowd_comes() -> None:
+    first, second, crowd = job_of("first"), job_of("second"), [job_of(f"other {i}") for i in range(48)]
+    turns = Turns(most=0.3)
+    turns.add(first), turns.add(second)
+    assert turns.take() is first
+    turns.add(first)
+    turns.done(first, 0.15)
+    for job in crowd:
+        turns.add(job)
+    passed = 0.0
+    while (job := turns.take()) is not first:
+        assert job is not None
+        turns.add(job)
+        turns.done(job, 0.005)
+        passed += 0.005
+    assert passed < 0.5, "beside the second alone it had to wait for 0.15 s"
+
+
 def test_who_comes_back_has_saved_up_nothing_and_owes_what_it_owed() -> None:
     busy, late = job_of("busy"), job_of("late")
     turns, seconds = Turns(), {busy: 0.1, late: 0.1}
