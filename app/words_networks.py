@@ -14,9 +14,7 @@ from lib.word_sampling import Sample
 
 MOST_BYTES = 256 * 2**20  # of networks that are held to be read, but always the latest two
 MOST_OF_A_RUN = 4  # of those that the store does not keep
-SHARED_SECONDS = (
-    2.0  # for so long all who look at a run that goes on have the same one: at an epoch's end they come together
-)
+SHARED_SECONDS = 2.0  # all who look at a run that goes on have the same one: at an epoch's end they come together
 
 
 class Which(NamedTuple):

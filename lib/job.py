@@ -89,7 +89,7 @@ class Job:
         self.busy = False  # a thread works on it
         self.waiting = False  # it stands in a queue
         self.waiting_since = 0.0
-        self.turn_lengths: deque[float] = deque([0.0, 0.0], maxlen=3)  # seconds
+        self.turn_lengths: deque[float] = deque([0.0, 0.0], maxlen=3)  # seconds of the latest
         self.unsettled = False  # something is to be written or drawn though no step is due
         self.ending: tuple[State, str] | None = None  # how it ends, as soon as that is written
         self.limits = Limits()

@@ -375,7 +375,7 @@ class Jobs(SharedJobs):
             self._take_turn(job)
             job.turn_lengths.append(time.monotonic() - began)
             with self.changed:
-                self._turns.done(job, min(job.turn_lengths))  # a single long one is none of the job's doing
+                self._turns.done(job, min(job.turn_lengths))  # one long turn among short ones was the machine's
 
     def _next_turn(self) -> Job | None:
         """The job whose turn it is; None when the process ends."""

@@ -20,7 +20,7 @@ INSTALMENTS = 40
 class Turns:
     """The jobs that wait for a turn. Whoever calls a method holds a lock.
 
-    A turn is charged for with its seconds. But of one that took long (a measurement, or a moment in which the machine was busy) a
+    A turn is charged for with its seconds. But of one that took long (a measurement, or a machine that is busy for long) a
     person pays no more than `most` seconds, shared by the number of people: the time in which everybody else has turns worth
     `most` seconds. So every run moves. What it took beyond `FORGIVEN` seconds is owed, and paid for little by little: at each
     turn a fortieth of it, and all beyond `MOST_OWED` seconds. So one long turn costs no long wait, and many of them do. Whoever

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from itertools import count
 from pathlib import Path
@@ -232,6 +233,30 @@ def test_people_who_are_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 # With the threads
+
+
+def test_of_a_runs_last_three_turns_the_shortest_is_charged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    charged: list[float] = []
+    done = Turns.done
+
+    def noting(turns: Turns, job: Job, seconds: float) -> None:
+        if job.step:
+            charged.append(seconds)
+        done(turns, job, seconds)
+
+    monkeypatch.setattr(Turns, "done", noting)
+    jobs = make(tmp_path)
+    jobs.start("quadratic", QuadraticConfig(steps=10**8), "me")
+    take_turn, naps = jobs._take_turn, iter([0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.4, 0.4, 0.4, 0.0])
+
+    def slower(job: Job) -> None:
+        time.sleep(next(naps, 0.0))
+        take_turn(job)
+
+    jobs._take_turn = slower
+    wait(lambda: len(charged) > 20)
+    jobs.shutdown()
+    assert [round(seconds, 1) for seconds in charged if seconds > 0.3] == [0.4], "the third of three long ones"
 
 
 def test_one_run_beside_another_persons_six_gets_half(tmp_path: Path) -> None:
