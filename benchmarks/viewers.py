@@ -54,7 +54,7 @@ def _bytes(port: int, run: str) -> int:
 
 def _print_news(jobs: RemoteJobs) -> None:
     """What it takes a web server to keep up with runs that nobody watches."""
-    (follower,) = jobs._followers.values()
+    (follower,) = jobs._followers
     told, sent, spent, mirrors = 0, 0, 0.0, dict[str, RemoteJob]()
     for _ in range(ASKED):
         time.sleep(EVERY)

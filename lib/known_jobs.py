@@ -243,6 +243,11 @@ class KnownJobs(ABC):
                 job.deleted = bool(when)
                 job.version += 1
 
+    def in_memory(self) -> dict[str, Job]:
+        """All jobs that are in memory, by their ids."""
+        with self.changed:
+            return dict(self._jobs)
+
     def _forget_oldest(self) -> None:
         """Jobs that have ended are dropped from memory, except the latest; the store has them."""
         ended = [job for job in self._jobs.values() if not (job.active or job.busy or job.unsettled)]

@@ -38,11 +38,6 @@ class SharedJobs(KnownJobs):
         job.owner = self.owner
         return job
 
-    def in_memory(self) -> dict[str, Job]:
-        """All jobs that are in memory, by their ids."""
-        with self.changed:
-            return dict(self._jobs)
-
     def _counts(self, job: Job) -> bool:  # with the lock held
         return job.owner == self.owner
 

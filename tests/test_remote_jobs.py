@@ -19,8 +19,8 @@ from tests.test_jobs import Direct, Directs, assert_undisturbed, make, start, wa
 
 @pytest.fixture(autouse=True)
 def quick_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.fleet.BUSY_SECONDS", 0.02)
-    monkeypatch.setattr("lib.fleet.IDLE_SECONDS", 0.02)
+    monkeypatch.setattr("lib.followers.BUSY_SECONDS", 0.02)
+    monkeypatch.setattr("lib.followers.IDLE_SECONDS", 0.02)
 
 
 class Away(Direct):
@@ -41,7 +41,7 @@ def of_workers(folder: Path, count: int = 1) -> tuple[RemoteJobs, list[Away]]:
 
 def ask(jobs: RemoteJobs) -> None:
     """Hear all that there is by now."""
-    for follower in jobs._followers.values():
+    for follower in jobs._followers:
         follower.ask()
 
 
@@ -124,7 +124,7 @@ def test_a_worker_that_cannot_claim_its_name_is_used_all_the_same(
 
 
 def test_a_run_that_no_worker_takes_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.remote_jobs.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("lib.followers.PATIENCE_SECONDS", 0.0)
     jobs, (link,) = of_workers(tmp_path)
     old = start(jobs, paused=True)
     link.unreachable = ("command", "begin")
@@ -218,7 +218,7 @@ def test_what_pages_compute_goes_to_the_worker_with_least_to_do_and_to_those_tha
     found: list[str] = []
     jobs.compute_everywhere(found.append, "ready")
     fleet._links.append(links[1])
-    jobs._gather()
+    jobs._followers.gather()
     wait(lambda: found == ["ready", "ready"])
     start(jobs, steps=10**6, paused=True)
     links[0].unreachable = ("compute",)  # which has a run
