@@ -80,6 +80,17 @@ def of_a_crowd(*slow_seconds: float) -> tuple[float, list[float]]:
     ]
 
 
+def test_nobody_waits_for_those_with_short_turns_to_have_several() -> None:
+    turns = Turns(least=0.18, most=0.3)
+    short, longer = [job_of(f"short {i}") for i in range(20)], [job_of(f"longer {i}") for i in range(20)]
+    for job in [*short, *longer]:
+        turns.add(job)
+    lengths = dict.fromkeys(short, 0.001) | dict.fromkeys(longer, 0.007)
+    had = serve(turns, [*short, *longer], 10_000, lengths)
+    counts = {job: had[job] / lengths[job] for job in had}
+    assert max(counts.values()) < 0.3 / 0.18 * 1.05 * min(counts.values())
+
+
 def test_a_long_turn_is_not_paid_for_with_a_long_wait() -> None:
     share, (pause,) = of_a_crowd(0.08)
     assert share > 0.7 and 0.2 < pause < 0.6
