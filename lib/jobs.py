@@ -402,7 +402,9 @@ class Jobs(SharedJobs):
             if self._needs_turn(job):
                 self._wait_for_turn(job)
             elif not job.active:
-                self._forget_oldest()
+                if job.id in self._jobs:
+                    self._jobs.move_to_end(job.id)  # the latest to end are kept
+                self.forget_oldest()
 
     def _steps_due(self, job: Job) -> int:
         """How many steps this turn has."""

@@ -63,6 +63,7 @@ class KnownJobs(ABC):
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self.sweeps: dict[str, str] = {}  # the sweeps that are under way, and whose they are
         self.changed = threading.Condition(threading.RLock())
+        self.untold: Callable[[Job], bool] = lambda job: False  # whether somebody is still to hear that a job has ended
         self._stored_curve = lru_cache(CURVES_IN_MEMORY)(self._read_curve)
 
     @property
@@ -248,11 +249,12 @@ class KnownJobs(ABC):
         with self.changed:
             return dict(self._jobs)
 
-    def _forget_oldest(self) -> None:
-        """Jobs that have ended are dropped from memory, except the latest; the store has them."""
+    def forget_oldest(self) -> None:
+        """Jobs that have ended are dropped from memory, except the latest; the store has them. The lock is held."""
         ended = [job for job in self._jobs.values() if not (job.active or job.busy or job.unsettled)]
         for job in ended[:-KEPT_IN_MEMORY]:
-            del self._jobs[job.id]
+            if not self.untold(job):
+                del self._jobs[job.id]
 
     # What depends on where they are trained
 

@@ -175,10 +175,10 @@ class RemoteJobs(KnownJobs):
         with self.changed:
             if job is not None and not job.active:
                 self._jobs.setdefault(run_id, job)
-                self._forget_oldest()
+                self.forget_oldest()
             return self._jobs.get(run_id, job)
 
-    def _forget_oldest(self) -> None:
+    def forget_oldest(self) -> None:
         """What was read from the store is dropped, except the latest. What a worker has told of stays until it drops that: it
         tells nothing twice, and while a disk is full the store does not have it."""
         read = [job for job in self._jobs.values() if isinstance(job, RemoteJob) and not (job.told or job.active)]

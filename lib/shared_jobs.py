@@ -50,7 +50,7 @@ class SharedJobs(KnownJobs):
             with self.changed:
                 if restored is not None:
                     job = self._jobs.setdefault(run_id, restored)
-                    self._forget_oldest()
+                    self.forget_oldest()
         return job if job is not None and not job.deleted else None
 
     @contextmanager

@@ -56,6 +56,7 @@ class Worker:
 
     def __init__(self, jobs: Jobs) -> None:
         self.jobs = jobs
+        jobs.untold = self._untold
         self._readers: dict[str, _Reader] = {}
         self._lock = threading.Lock()
         self._arriving: set[str] = set()  # runs that are paused for a moment only, which nobody is to be told
@@ -174,10 +175,17 @@ class Worker:
                     jobs[run_id].touch()
             told = [job for job in jobs.values() if job.id not in self._arriving]
             found = [news for job in told if (news := _news(job, known, job.id in watched)) is not None]
+            self.jobs.forget_oldest()
         gone = [run_id for run_id in known.jobs if run_id not in jobs]
         for run_id in gone:
             del known.jobs[run_id]
         return found, gone, self.trouble()
+
+    def _untold(self, job: Job) -> bool:
+        """Whether a reader thinks that a job which has ended goes on. The jobs' lock is held."""
+        with self._lock:
+            seen = [reader.jobs.get(job.id) for reader in self._readers.values()]
+        return any(each is not None and each.state in ACTIVE for each in seen)
 
     def _reader(self, name: str) -> _Reader:
         now = time.monotonic()

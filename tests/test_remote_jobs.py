@@ -10,6 +10,7 @@ import pytest
 
 from lib.claims import FileClaims
 from lib.job import Job, State
+from lib.known_jobs import KEPT_IN_MEMORY
 from lib.remote_jobs import RemoteJobs
 from lib.store import Store
 from lib.worker import Worker, WorkerGoneError
@@ -171,6 +172,20 @@ def test_what_is_renamed_and_deleted_while_a_workers_disk_is_full_stays_so(full:
     wait(lambda: not jobs.trouble)
     assert [(run.id, run.name) for run in jobs.store.runs_of("me", None, 9)] == [(kept.id, "my best")]
     assert [run.id for run in jobs.runs_in(spans)] == [kept.id]
+
+
+@pytest.mark.parametrize("count", [1, 2 * KEPT_IN_MEMORY])
+def test_the_end_of_a_run_is_heard_however_many_have_ended(tmp_path: Path, count: int) -> None:
+    jobs, (link,) = of_workers(tmp_path)
+    going = [start(jobs, steps=10**6, nap=0.001) for _ in range(count)]
+    for _ in range(KEPT_IN_MEMORY + 1):
+        later = start(jobs, steps=1)
+        wait(lambda later=later: later.state is State.FINISHED)
+    for job in going:
+        link._worker.jobs.stop(job.id)  # as one that comes to its end: nobody who is here asks just then
+    wait(lambda: all(job.state is State.STOPPED for job in going))
+    wait(lambda: len(link._worker.jobs.in_memory()) <= KEPT_IN_MEMORY)
+    jobs.shutdown()
 
 
 def test_every_server_hears_that_a_run_was_deleted_and_brought_back(tmp_path: Path) -> None:
