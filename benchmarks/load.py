@@ -33,6 +33,7 @@ ARRIVAL_SECONDS = 0.2  # from one to the next
 AFTER_SECONDS = (60.0, 150.0, 190.0)
 WARM_UP_SECONDS, QUIET_SECONDS, QUIET_SHARE = 3.0, 3.0, 0.1
 FAIR_SECONDS = 5.0  # of each stretch, in which the runs' steps are compared
+FEWEST_STRETCHES = 2  # of a run that is compared: while everybody arrives all are slower
 FEWEST_EQUALS = 3  # runs of a page, or there is none to be compared with
 LONG_ENOUGH = 2.0  # seconds of a stretch whose updates are counted
 MOST_GAP, LEAST_SHARE, LEAST_UPDATES = 1.0, 0.5, 1.0
@@ -280,16 +281,17 @@ def _gaps(stretches: Sequence[Stretch]) -> Row:
 
 
 def _fairness(stretches: Sequence[Stretch]) -> Row:
-    """A run's steps in the first seconds of its stretches, on average, against the median of the same page's runs."""
+    """A run's steps in the first seconds of its stretches, on average, against the median of the same page's runs. One that was
+    seen once only is left out: that says more of the moment."""
     shares: list[tuple[float, str]] = []
     for page in sorted({each.page for each in stretches}):
         steps: defaultdict[str, list[int]] = defaultdict(list)
         for each in stretches:
             if each.page == page and each.seconds >= FAIR_SECONDS:
                 steps[each.run].append(each.steps_within(FAIR_SECONDS))
-        if len(steps) < FEWEST_EQUALS:
+        means = {run: statistics.mean(counts) for run, counts in steps.items() if len(counts) >= FEWEST_STRETCHES}
+        if len(means) < FEWEST_EQUALS:
             continue
-        means = {run: statistics.mean(counts) for run, counts in steps.items()}
         middle = max(1.0, statistics.median(means.values()))
         shares += [
             (mean / middle, f"{page}, run {run}: {mean:,.0f} steps in {FAIR_SECONDS:g} s, the median is {middle:,.0f}")

@@ -75,7 +75,8 @@ def test_the_last_step_may_be_long_ago_too() -> None:
 def test_a_run_that_is_slower_than_its_equals_is_named() -> None:
     runs = [moving([(i / 10, i * 10) for i in range(60)], 6.0, number) for number in range(3)]
     slow = [moving([(i / 10, i * steps) for i in range(60)], 6.0, number=3) for steps in (2, 6)]
-    row = verdicts(*runs, *slow)["a run's steps, as a share of the median"]
+    seen_once = moving([(i / 10, i) for i in range(60)], 6.0, number=4)  # which may have been a bad moment
+    row = verdicts(*runs, *runs, *slow, seen_once)["a run's steps, as a share of the median"]
     assert row.figures == {"slowest": pytest.approx(0.4), "compared": 4}
     assert row.missed == ["echo, run run3: 200 steps in 5 s, the median is 500"]
 
