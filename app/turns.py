@@ -1,7 +1,7 @@
 """Pages are drawn a few at a time.
 
 Each page's script has a thread. With fifty people ten of them ran at once, took the interpreter's lock from each other and from
-the event loop, and a button took two to four seconds; now it takes 0.12 (`make load`, median).
+the event loop, and a button took two to four seconds; now it takes 0.16 (`make load`, median).
 """
 
 import threading

@@ -13,9 +13,8 @@ import numpy as np
 
 from lib import style
 from lib.challenges import SCORE
-from lib.records import RunRecord
+from lib.records import UNFINISHED, RunRecord
 from lib.settings import Config, Setting, recorded, settings_of
-from lib.store import UNFINISHED
 from lib.style import Json
 from lib.sweep_figure import COLOR_BAR, LEGEND, LOSS_COLORS, MARGIN, axis_title, boundary, edges, places_axis
 from lib.values import Value, as_text

@@ -5,7 +5,7 @@ import sqlite3
 
 import sqlalchemy as sa
 
-from lib.store import NewerFolderError
+from lib.sqlite import NewerFolderError
 
 FAULTS = (OSError, sa.exc.DBAPIError, sa.exc.TimeoutError)
 FULL, CLOSED = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EPERM, errno.EROFS)

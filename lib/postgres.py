@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from lib.array_files import ARRAYS, ArrayTable
 from lib.claims import SessionClaims
 from lib.faults import AddressError
-from lib.store import VERSION, Store
-from lib.tables import TABLES, prepare
+from lib.store import Store
+from lib.tables import TABLES, VERSION, prepare
 from lib.values import shown
 
 # Unless the address says otherwise. A machine that has vanished is noticed within half a minute, here and at the database, which

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+UNFINISHED = ("queued", "compiling", "running", "paused")  # the states of runs and sweeps that can go on
+
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -12,8 +12,10 @@ import numpy as np
 
 from lib.clearing import Clearing
 from lib.faults import FAULTS, for_everyone, is_lost, is_ours
+from lib.queries import KEPT, Kept
 from lib.records import RunRecord, SweepRecord
-from lib.store import KEPT, LOCK_SECONDS, K, Kept, MemoryStore, Store
+from lib.sqlite import LOCK_SECONDS
+from lib.store import K, MemoryStore, Store
 from lib.stores import open_store, place_name
 
 LOG = logging.getLogger(__name__)

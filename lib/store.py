@@ -11,8 +11,7 @@ import threading
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
-from itertools import count
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -20,27 +19,24 @@ from typing import Any, TypeVar
 import numpy as np
 import platformdirs
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool, StaticPool
 
+from lib import queries, sqlite
 from lib.array_files import ArrayFiles, ArraysInMemory, ArrayTable
 from lib.claims import FileClaims, SessionClaims
 from lib.clearing import Clearing
-from lib.records import HostRecord, MemberRecord, RoomRecord, RunRecord, SweepRecord
-from lib.tables import TABLES, newest, prepare, record_of, row_of, upsert
+from lib.queries import KEPT, RUNS, SWEEPS, Kept
+from lib.records import UNFINISHED, HostRecord, MemberRecord, RoomRecord, RunRecord, SweepRecord
+from lib.tables import TABLES, record_of, row_of, upsert
 
 LOG = logging.getLogger(__name__)
 KEPT_PER_VISITOR = 200
 SWEEPS_PER_VISITOR = 20
 UNDO_SECONDS = 24 * 3600.0  # a deleted run is kept as long, in case its owner wants it back
 COMMAND_LINE = "command line"  # the visitor whose runs are those that are trained without a page
-VERSION = 1  # of the data folder
-LOCK_SECONDS = 1.0  # to wait for another process that writes
 # NumPy reads an array's header with Python's own parser, which in Python 3.11 fails now and then in several threads at once
 # (SystemError: AST constructor recursion depth mismatch).
 _READING = threading.Lock()
-UNFINISHED = ("queued", "compiling", "running", "paused")
 MOST_DECODED = 5000  # records of runs that stay in memory for rooms, which ask for all of theirs every second
-_ALL = 2**62  # rows: SQLite and PostgreSQL have no number in common that is none
 
 
 def data_folder() -> Path:
@@ -48,53 +44,7 @@ def data_folder() -> Path:
     return Path(os.environ.get("UNROLLED_HOME") or platformdirs.user_data_dir("unrolled"))
 
 
-Kept = RoomRecord | MemberRecord | HostRecord
 K = TypeVar("K", RoomRecord, MemberRecord, HostRecord)
-KEPT: tuple[type[Any], ...] = (RoomRecord, MemberRecord, HostRecord)
-
-# What is asked often is put into words once.
-RUNS, SWEEPS = TABLES[RunRecord].c, TABLES[SweepRecord].c
-_NAMED = {kind: newest(kind, table.c.id == sa.bindparam("id")) for kind, table in TABLES.items()}
-_EVERY = {kind: newest(kind) for kind in KEPT}
-_SHOWN, _NO_CELL, _OF = RUNS.deleted == 0, RUNS.sweep == "", RUNS.visitor == sa.bindparam("visitor")
-_LISTS = {
-    (one_demo, cells): newest(
-        RunRecord, _OF, _SHOWN, *[RUNS.slug == sa.bindparam("slug")] * one_demo, *[_NO_CELL] * (not cells)
-    )
-    for one_demo in (False, True)
-    for cells in (False, True)
-}
-_BEYOND = (
-    sa.select(RUNS.id, RUNS.state)
-    .where(_OF, RUNS.slug == sa.bindparam("slug"), _SHOWN, _NO_CELL)
-    .order_by(RUNS.created.desc(), RUNS.id.desc())
-    .offset(sa.bindparam("kept", type_=sa.BigInteger))
-)
-_GOING = newest(RunRecord, RUNS.state.in_(UNFINISHED), _SHOWN)
-_SWEEPS = newest(SweepRecord, SWEEPS.visitor == sa.bindparam("visitor"), SWEEPS.slug == sa.bindparam("slug"))
-_GOING_SWEEPS = newest(SweepRecord, SWEEPS.state.in_(UNFINISHED))
-_CELLS = newest(RunRecord, RUNS.sweep == sa.bindparam("sweep"))
-_CHANGED = RUNS.id, RUNS.updated, RUNS.owner, RUNS.name  # what is another one whenever a run's record is
-_BEGUN = (
-    sa.select(*_CHANGED, RUNS.visitor, RUNS.created)
-    .where(
-        RUNS.visitor.in_(sa.bindparam("visitors", expanding=True)),
-        RUNS.created >= sa.bindparam("begins"),
-        RUNS.created < sa.bindparam("ends"),
-        _SHOWN,
-        # Or else SQLite would go through everybody's runs by the sweep that they are not of.
-        RUNS.sweep.concat("") == "",
-    )
-    .order_by(RUNS.created.desc(), RUNS.id.desc())
-)
-_THESE = newest(RunRecord, RUNS.id.in_(sa.bindparam("ids", expanding=True)))
-_OWNERS = sa.select(RUNS.id, RUNS.owner).where(RUNS.state.in_(UNFINISHED))
-_WRITTEN = [sa.select(sa.func.sum(TABLES[kind].c.written)).scalar_subquery() for kind in (RoomRecord, MemberRecord)]
-_CHANGES = sa.select(*[sa.cast(sa.func.coalesce(written, 0), sa.BigInteger) for written in _WRITTEN])
-
-
-class NewerFolderError(OSError):
-    """The data folder belongs to a later version of Unrolled, and is left as it is."""
 
 
 class Store:
@@ -102,7 +52,7 @@ class Store:
 
     _files: ArrayFiles | ArraysInMemory | ArrayTable
     _claims: FileClaims | SessionClaims
-    _decoded: Mapping[tuple[Any, ...], RunRecord] = MappingProxyType({})  # by `_CHANGED`
+    _decoded: Mapping[tuple[Any, ...], RunRecord] = MappingProxyType({})  # by `queries.CHANGED`
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
@@ -122,13 +72,13 @@ class Store:
         except sa.exc.OperationalError:
             raise
         except sa.exc.DatabaseError as error:
-            LOG.error("%s cannot be read (%s); it is kept as %s", self._path, error.orig, _put_aside(self._path))
+            LOG.error("%s cannot be read (%s); it is kept as %s", self._path, error.orig, sqlite.put_aside(self._path))
             return self._connected()
 
     def _connected(self) -> sa.Engine:
-        _check_version(self._path)
+        sqlite.check_version(self._path)
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
-        return _connect(str(self._path))
+        return sqlite.connect(str(self._path))
 
     def reopen(self) -> None:
         """Connect to the database again, after it or its disk has failed. Raises what that raises."""
@@ -183,7 +133,7 @@ class Store:
 
     def owners(self) -> dict[str, str]:
         """Who owns each unfinished run."""
-        return dict(self._rows(_OWNERS))
+        return dict(self._rows(queries.OWNERS))
 
     def alone(self) -> AbstractContextManager[None]:
         """While this is entered, no other process can enter it."""
@@ -251,21 +201,21 @@ class Store:
 
     def runs_of(self, visitor: str, slug: str | None, limit: int, *, cells: bool = False) -> list[RunRecord]:
         """The visitor's runs of a demo, or of all, the newest first; with `cells` those of sweeps as well."""
-        return self._records(RunRecord, _LISTS[slug is not None, cells], limit, visitor=visitor, slug=slug)
+        return self._records(RunRecord, queries.LISTS[slug is not None, cells], limit, visitor=visitor, slug=slug)
 
     def cells_of(self, sweep_id: str) -> dict[str, RunRecord]:
         """The runs of a sweep by their ids."""
-        return {record.id: record for record in self._records(RunRecord, _CELLS, sweep=sweep_id)}
+        return {record.id: record for record in self._records(RunRecord, queries.CELLS, sweep=sweep_id)}
 
     def unfinished(self) -> list[RunRecord]:
         """The runs that were going on, or paused, when their server ended."""
-        return self._records(RunRecord, _GOING)
+        return self._records(RunRecord, queries.GOING)
 
     def _one(self, kind: type, name: str) -> Any:
-        return next(iter(self._records(kind, _NAMED[kind], 1, id=name)), None)
+        return next(iter(self._records(kind, queries.NAMED[kind], 1, id=name)), None)
 
     def _records(self, kind: type, query: sa.Select[Any], limit: int = -1, **values: Any) -> list[Any]:
-        rows = self._rows(query, most=limit if limit >= 0 else _ALL, **values)
+        rows = self._rows(query, most=limit if limit >= 0 else queries.ALL, **values)
         return [record for row in rows if (record := record_of(kind, row)) is not None]
 
     # What an owner does with runs
@@ -315,7 +265,7 @@ class Store:
 
     def prune(self, visitor: str, slug: str) -> None:
         """Delete what is older than the visitor's newest runs of a demo and has ended."""
-        for run_id, state in self._rows(_BEYOND, visitor=visitor, slug=slug, kept=KEPT_PER_VISITOR):
+        for run_id, state in self._rows(queries.BEYOND, visitor=visitor, slug=slug, kept=KEPT_PER_VISITOR):
             if state not in UNFINISHED:
                 self.delete(run_id)
 
@@ -343,11 +293,11 @@ class Store:
 
     def sweeps_of(self, visitor: str, slug: str, limit: int) -> list[SweepRecord]:
         """The visitor's sweeps of a demo, the newest first."""
-        return self._records(SweepRecord, _SWEEPS, limit, visitor=visitor, slug=slug)
+        return self._records(SweepRecord, queries.SWEEPS_OF, limit, visitor=visitor, slug=slug)
 
     def unfinished_sweeps(self) -> list[SweepRecord]:
         """The sweeps that were going on, or paused, when their server ended."""
-        return self._records(SweepRecord, _GOING_SWEEPS)
+        return self._records(SweepRecord, queries.GOING_SWEEPS)
 
     def prune_sweeps(self, visitor: str, slug: str) -> None:
         """Delete what is older than the visitor's newest sweeps of a demo and has ended, with its runs."""
@@ -373,11 +323,15 @@ class Store:
 
     def kept(self, kind: type[K], name: str | None = None) -> list[K]:
         """All records of a kind, or the one with this id; the newest first."""
-        return self._records(kind, _EVERY[kind]) if name is None else self._records(kind, _NAMED[kind], id=name)
+        return (
+            self._records(kind, queries.EVERY[kind])
+            if name is None
+            else self._records(kind, queries.NAMED[kind], id=name)
+        )
 
     def changes(self) -> int | None:
         """A number that is another one whenever the record of a room or a member was kept, by whichever process."""
-        return sum(self._rows(_CHANGES)[0])
+        return sum(self._rows(queries.CHANGES)[0])
 
     def drop_kept(self, name: str) -> None:
         """Forget the room, member or host with this id."""
@@ -392,11 +346,11 @@ class Store:
         if not stays:
             return []
         first, last = min(begins for _, begins, _ in spans), max(ends for _, _, ends in spans)
-        rows = self._rows(_BEGUN, visitors=list(stays), begins=first, ends=last)
+        rows = self._rows(queries.BEGUN, visitors=list(stays), begins=first, ends=last)
         inside = (row for row in rows if any(begins <= row.created < ends for begins, ends in stays[row.visitor]))
-        wanted = [tuple(row[: len(_CHANGED)]) for row in inside][: limit if limit >= 0 else None]
+        wanted = [tuple(row[: len(queries.CHANGED)]) for row in inside][: limit if limit >= 0 else None]
         fresh = [each[0] for each in wanted if each not in self._decoded]
-        read = {record.id: record for record in self._records(RunRecord, _THESE, ids=fresh)} if fresh else {}
+        read = {record.id: record for record in self._records(RunRecord, queries.THESE, ids=fresh)} if fresh else {}
         both = {each: self._decoded.get(each) or read.get(each[0]) for each in wanted}
         found = {each: record for each, record in both.items() if record is not None}
         others = [each for each in self._decoded.items() if each[0] not in found]
@@ -411,48 +365,4 @@ class MemoryStore(Store):
         self.folder, self.name = Path(), "memory"
         self._files, self._claims = ArraysInMemory(), FileClaims(self.folder)
         self._lock = threading.RLock()
-        self._engine = _connect(":memory:")
-
-
-def _put_aside(path: Path) -> str:
-    """Rename a database, with what SQLite keeps beside it; the name that it has then. None is ever overwritten."""
-    names = (path.with_suffix(f".broken{number or ''}") for number in count())
-    aside = next(name for name in names if not name.exists())
-    for end in ("-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + end).replace(aside.with_name(aside.name + end))
-    return aside.name
-
-
-def _check_version(path: Path) -> None:
-    """Raises NewerFolderError for a database of a later version, which is only read for this."""
-    if not path.exists():
-        return
-    url = sa.URL.create("sqlite", database=path.resolve().as_uri(), query={"mode": "ro", "uri": "true"})
-    with sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": LOCK_SECONDS}).connect() as database:
-        version = database.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if version > VERSION:
-        raise NewerFolderError(f"{path} has version {version}, this program writes version {VERSION}")
-
-
-def _connect(path: str) -> sa.Engine:
-    """The database at `path` with all tables and columns of this version, and one connection to it."""
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=path),
-        poolclass=StaticPool,
-        isolation_level="AUTOCOMMIT",
-        pool_reset_on_return=None,
-        hide_parameters=True,
-        connect_args={"check_same_thread": False, "timeout": LOCK_SECONDS},
-    )
-    try:
-        with engine.connect() as database:
-            database.exec_driver_sql("PRAGMA journal_mode=WAL")
-            database.exec_driver_sql("PRAGMA synchronous=NORMAL")
-            prepare(database, TABLES.values())
-            if database.exec_driver_sql("PRAGMA user_version").scalar_one() != VERSION:
-                database.exec_driver_sql(f"PRAGMA user_version={VERSION}")
-    except sa.exc.SQLAlchemyError:
-        engine.dispose()
-        raise
-    return engine
+        self._engine = sqlite.connect(":memory:")

@@ -14,6 +14,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 from lib.records import HostRecord, MemberRecord, RoomRecord, RunRecord, SweepRecord
 
 LOG = logging.getLogger(__name__)
+VERSION = 1  # of all tables together
 # Saving a record leaves these as they are: the visitor's words, and whose a sweep is.
 _KEPT_BACK: dict[type, tuple[str, ...]] = {RunRecord: ("name", "deleted"), SweepRecord: ("owner",)}
 

@@ -32,7 +32,7 @@ from tests.test_store import RECORD, SWEEP
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(safe_store, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr("lib.store.LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("lib.sqlite.LOCK_SECONDS", 0.2)
     monkeypatch.setattr(safe_store, "LOCK_SECONDS", 0.2)
 
 

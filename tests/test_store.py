@@ -105,7 +105,7 @@ def test_a_database_that_is_locked_is_not_put_aside(tmp_path: Path, monkeypatch:
     other = sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)
     other.execute("PRAGMA journal_mode=DELETE")
     other.execute("BEGIN EXCLUSIVE")
-    monkeypatch.setattr(store_module, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("lib.sqlite.LOCK_SECONDS", 0.1)
     with pytest.raises(sqlalchemy.exc.OperationalError, match="locked"):
         Store(tmp_path)
     other.close()
