@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import orjson
 from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -21,15 +22,17 @@ from websockets.asyncio.client import ClientConnection, connect
 NO_TOKEN = "PLACEHOLDER_AUTH_TOKEN"  # what Streamlit's script sends where it has none
 OPEN_SECONDS = 60.0
 UNANSWERED_SECONDS = 1.0  # after which a component's message counts as overtaken
+COMPONENT = "bidi_component"
 KEPT_RUNS = 2  # for so many runs of the script a browser keeps a large element that is not on the page
 
 
 class Drawn(NamedTuple):
-    """An element, the run of the script that drew it last, and the fragment that it is in."""
+    """An element, the run of the script that drew it last, the fragment that it is in, and what one of ours was given."""
 
     element: Any
     run: str
     fragment: str
+    data: dict[str, Any]
 
 
 class Page:
@@ -159,8 +162,9 @@ class Page:
 
     def components(self) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Ours, with the data that the script gave them."""
-        for component in self.elements("bidi_component"):
-            yield component, json.loads(component.json or "{}")
+        for _, drawn in sorted(self._drawn.items()):
+            if drawn.element.WhichOneof("type") == COMPONENT:
+                yield drawn.element.bidi_component, drawn.data
 
     async def tell(self, component: Any, event: str, value: str) -> None:
         """A component's message to the script."""
@@ -221,9 +225,10 @@ class Page:
             self._told_at = 0.0
 
     def _draw(self, delta: Any, metadata: Any) -> None:
-        self._drawn[tuple(metadata.delta_path)] = Drawn(delta.new_element, self._run, delta.fragment_id)
         element = delta.new_element
         kind = element.WhichOneof("type")
+        data = orjson.loads(element.bidi_component.json or "{}") if kind == COMPONENT else {}
+        self._drawn[tuple(metadata.delta_path)] = Drawn(element, self._run, delta.fragment_id, data)
         if kind == "exception":
             self._on_trouble(f"{element.exception.type}: {element.exception.message}")
         elif kind == "alert" and element.alert.format == Alert.ERROR:
