@@ -76,6 +76,7 @@ class Machine:
     training_share: float = 0.0  # of the processes that train; with UNROLLED_BACKEND=threads it is in the web server's
     server_waits: float = 0.0  # for a core
     client_share: float = 0.0
+    stolen: float = 0.0  # cores that the machine's host gave to others
     client_lag: float = 0.0  # the longest time in which this process did not listen
     load: float = 0.0
 
@@ -157,7 +158,7 @@ async def _watch(process: Process, machine: Machine, seconds: float) -> None:
     """Look at the server and at this process for so many seconds."""
     own, web = Process(os.getpid(), alone=True), Process(process.id, alone=True)
     started, of_server, of_web, of_client = time.monotonic(), *(each.cpu_seconds() for each in (process, web, own))
-    waited = process.waiting_seconds()
+    waited, stolen = process.waiting_seconds(), psutil.cpu_times().steal
     peak = 0.0
     while time.monotonic() < started + seconds:
         before = time.monotonic()
@@ -168,6 +169,7 @@ async def _watch(process: Process, machine: Machine, seconds: float) -> None:
     machine.web_share = (web.cpu_seconds() - of_web) / passed
     machine.training_share = (process.cpu_seconds() - of_server) / passed - machine.web_share
     machine.server_waits = (process.waiting_seconds() - waited) / passed
+    machine.stolen = (psutil.cpu_times().steal - stolen) / passed
     machine.client_share = (own.cpu_seconds() - of_client) / passed
     machine.load, machine.memory["at most"] = os.getloadavg()[0], peak
 
@@ -198,6 +200,7 @@ def _cpu(machine: Machine) -> dict[str, float]:
         "training": machine.training_share,
         "server waiting for a core": machine.server_waits,
         "this client": machine.client_share,
+        "stolen by the machine's host": machine.stolen,
     }
     return {name: 100 * share for name, share in shares.items()}
 

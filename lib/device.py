@@ -74,5 +74,7 @@ def session_config() -> "tf.compat.v1.ConfigProto":
     # It would put operations into large graphs that XLA then refuses ("TemporaryVariable").
     config.graph_options.rewrite_options.memory_optimization = NO_MEMORY_OPTIMIZATION
     config.gpu_options.allow_growth = True
+    # In the thread that calls: another would have to wait for a core, at each call, where the machine is busy.
+    config.inter_op_parallelism_threads = -1
     config.device_count["CPU"] = len(tf.config.list_logical_devices("CPU"))
     return config

@@ -105,13 +105,24 @@ def test_the_log_is_json_with_a_line_for_every_request_and_nothing_typed(hosted:
     assert TYPED not in text
 
 
-def test_it_has_one_arena_of_memory_for_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fifty people for two minutes left 87 MB in the web server with an arena for each, and 57 with one."""
+@pytest.mark.parametrize(
+    ("name", "cores", "value"),
+    [
+        # Fifty people for two minutes left 87 MB in the web server with an arena for each thread, and 57 with one.
+        ("MALLOC_ARENA_MAX", 2, "1"),
+        # Five steps of the gates' default run took 15 ms of processor time with two threads, and 10 with one.
+        ("TF_NUM_INTRAOP_THREADS", 1, "1"),
+        ("TF_NUM_INTRAOP_THREADS", 2, "1"),
+        ("TF_NUM_INTRAOP_THREADS", 16, "15"),
+    ],
+)
+def test_what_its_processes_are_told(monkeypatch: pytest.MonkeyPatch, name: str, cores: int, value: str) -> None:
     begun: list[dict[str, str]] = []
     monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
     monkeypatch.setattr(os, "execv", lambda *_: begun.append(dict(os.environ)))
     monkeypatch.setattr(os, "chdir", lambda _: None)
     hosting.main()
-    os.environ["MALLOC_ARENA_MAX"] = "4"
+    os.environ[name] = "4"
     hosting.main()
-    assert [each["MALLOC_ARENA_MAX"] for each in begun] == ["1", "4"], "who sets another number has that"
+    assert [each[name] for each in begun] == [value, "4"], "who sets another number has that"
