@@ -276,9 +276,13 @@ def test_one_run_beside_another_persons_six_gets_half(tmp_path: Path) -> None:
     one = jobs.start("quadratic", QuadraticConfig(steps=10**8), "one")
     wait(lambda: all(job.step > 0 for job in [*many, one]))
     before = {job: job.seconds for job in [*many, one]}
-    wait(lambda: one.seconds - before[one] > 1.0, 60)
-    theirs = sum(job.seconds - before[job] for job in many)
-    assert 0.5 < theirs / (one.seconds - before[one]) < 2
+
+    def trained() -> tuple[float, float]:
+        return one.seconds - before[one], sum(job.seconds - before[job] for job in many)
+
+    wait(lambda: min(trained()) > 2.0, 60)  # a machine that stands still for a second holds up a single turn
+    mine, theirs = trained()
+    assert 0.5 < theirs / mine < 2
     assert one.people == 2 and one.pace.turn_seconds is not None and one.pace.turn_seconds < 5
     jobs.shutdown()
 
