@@ -64,7 +64,7 @@ class Jobs(SharedJobs):
         """
         super().__init__(store, config_of, limits)
         self._build, self._clearing = build, clearing
-        self._turns = Turns(CYCLE_SECONDS, MOST_CHARGED)
+        self._turns = Turns(MOST_CHARGED)
         self._compilations = {False: Turns(), True: Turns()}  # of visitors, of sweeps
         self._trainer = Trainer(self.store, self.changed, self._steps_due, publishes=publishes)
         self._closing = False

@@ -13,23 +13,24 @@ from collections.abc import Callable, Iterator
 from lib.job import Job
 
 MOST_CLOCKS = 1000
-FORGIVEN, MOST_OWED = 0.1, 0.5  # seconds
+LEAST_CHARGED, FORGIVEN, MOST_OWED = 0.01, 0.1, 0.5  # seconds
 INSTALMENTS = 40
 
 
 class Turns:
     """The jobs that wait for a turn. Whoever calls a method holds a lock.
 
-    A turn is charged for with its seconds, and with no fewer than `least` seconds, shared by the number of people: or else those
-    with short turns, which cost more than what they train, would have three while others wait for one. Of a turn that took long
-    (a measurement, or a machine that is busy for long) a person pays no more than `most` seconds, shared likewise: the time in
-    which everybody else has turns worth `most` seconds. So every run moves. What it took beyond `FORGIVEN` seconds is owed, and
-    paid for little by little: at each turn a fortieth of it, and all beyond `MOST_OWED` seconds. So one long turn costs no long
-    wait, and many of them do. Whoever comes later makes nobody wait longer for what they were charged before.
+    A turn is charged for with its seconds, and with no fewer than `LEAST_CHARGED`: or else those with short turns, which cost
+    more than what they train, would have three while others wait for one. Of a turn that took long (a measurement, or a machine
+    that is busy for long) a person pays no more than `most` seconds, shared by the number of people: the time in which everybody
+    else has turns worth `most` seconds. So every run moves, and in a crowd everybody has as many turns. What it took beyond
+    `FORGIVEN` seconds is owed, and paid for little by little: at each turn a fortieth of it, and all beyond `MOST_OWED` seconds.
+    So one long turn costs no long wait, and many of them do. Whoever comes later makes nobody wait longer for what they were
+    charged before.
     """
 
-    def __init__(self, least: float = 0.0, most: float = math.inf) -> None:
-        self._least, self._most = least, most
+    def __init__(self, most: float = math.inf) -> None:
+        self._most = most
         self._waiting: dict[Job, None] = {}  # the one that has waited longest first
         self._served: Counter[str] = Counter()  # how many turns each person has just now
         self._clocks: dict[str, float] = {}
@@ -72,8 +73,7 @@ class Turns:
 
     def done(self, job: Job, seconds: float) -> None:
         """The turn that `take` gave has ended, and has used so many seconds."""
-        people = self.people()
-        charged = min(max(seconds, self._least / people), self._most / people)
+        charged = min(max(seconds, LEAST_CHARGED), self._most / self.people())
         owed = self._owed.pop(job.visitor, 0.0) + max(0.0, seconds - max(charged, FORGIVEN))
         if owed:
             paid = max(owed / INSTALMENTS, owed - MOST_OWED)

@@ -81,14 +81,23 @@ def of_a_crowd(*slow_seconds: float) -> tuple[float, list[float]]:
 
 
 def test_nobody_waits_for_those_with_short_turns_to_have_several() -> None:
-    turns = Turns(least=0.18, most=0.3)
+    turns = Turns(most=0.3)
     short, longer = [job_of(f"short {i}") for i in range(20)], [job_of(f"longer {i}") for i in range(20)]
     for job in [*short, *longer]:
         turns.add(job)
     lengths = dict.fromkeys(short, 0.001) | dict.fromkeys(longer, 0.007)
     had = serve(turns, [*short, *longer], 10_000, lengths)
     counts = {job: had[job] / lengths[job] for job in had}
-    assert max(counts.values()) < 0.3 / 0.18 * 1.05 * min(counts.values())
+    assert max(counts.values()) < 1.05 * min(counts.values())
+
+
+def test_who_has_several_runs_with_shorter_turns_has_as_much_as_who_has_one() -> None:
+    several, one = [job_of("several") for _ in range(6)], job_of("one")
+    turns = Turns(most=0.3)
+    for job in [*several, one]:
+        turns.add(job)
+    had = serve(turns, [*several, one], 5000, dict.fromkeys(several, 0.03) | {one: 0.08})
+    assert shares(had)["one"] == pytest.approx(0.5, abs=0.05), "see Pace.steps_due: a round is shared by the six"
 
 
 def test_a_long_turn_is_not_paid_for_with_a_long_wait() -> None:
