@@ -12,7 +12,7 @@
 import os
 from dataclasses import dataclass
 
-DAYS, IDLE_SECONDS = 30, 600.0  # on a server for many
+DAYS, IDLE_SECONDS = 30, 120.0  # on a server for many
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,9 @@ def test_days_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("UNROLLED_KEEP_DAYS", raising=False)
     assert Clearing.from_environment() == Clearing(None, None)
     monkeypatch.setenv("UNROLLED_HOSTED", "1")
-    assert Clearing.from_environment() == Clearing(30, 600.0)
+    assert Clearing.from_environment() == Clearing(30, 120.0)
     monkeypatch.setenv("UNROLLED_KEEP_DAYS", "0")
-    assert Clearing.from_environment() == Clearing(None, 600.0)
+    assert Clearing.from_environment() == Clearing(None, 120.0)
     monkeypatch.setenv("UNROLLED_KEEP_DAYS", "a week")
     with pytest.raises(ValueError, match="UNROLLED_KEEP_DAYS='a week' is not a whole number"):
         Clearing.from_environment()
