@@ -38,7 +38,7 @@ def main() -> None:
     os.environ["UNROLLED_HOSTED"] = "1"
     # glibc has an arena of memory for each thread, and what many people leave in 16 of them stays there, in pieces.
     os.environ.setdefault("MALLOC_ARENA_MAX", "1")
-    # The pages keep a core. On a machine of two, training then has one thread, which waits for no other.
+    # One fewer than there are cores: on a machine of two, a step then has one thread, which waits for no other.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, (os.cpu_count() or 1) - 1)))
     os.chdir(ROOT)  # .streamlit/config.toml is found from here
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/main.py", *ours, *port, *sys.argv[1:]])
