@@ -6,8 +6,10 @@ import streamlit as st
 
 from app import controls, run_bar
 from demos.registry import Demo
-from lib.lessons import Experiment, plain
-from lib.settings import Config
+from lib.lessons import Experiment, Results, plain
+from lib.settings import Config, replace
+
+TRUE, FALSE = ":green[:material/check_circle:]", ":red[:material/cancel:]"
 
 
 def experiments(demo: Demo, visitor: str) -> None:
@@ -31,7 +33,7 @@ def experiments(demo: Demo, visitor: str) -> None:
         st.markdown(f"**{experiment.title}**  \n{experiment.question}")
         labels = [choice.label for choice in experiment.choices]
         guess = st.radio(
-            "Your prediction of the loss",
+            "Your prediction",
             range(len(labels)),
             format_func=labels.__getitem__,
             index=None,
@@ -58,32 +60,55 @@ def _run(demo: Demo, visitor: str, experiment: Experiment, guess: int) -> None:
 
 
 def experiment_result(demo: Demo, job: Any) -> None:
-    """While an experiment's run is shown: what was predicted, and when it has ended, what came out."""
+    """While an experiment's run is shown: what was predicted, and when it has ended, what came out and which claims came true."""
     asked = st.session_state.get(f"{demo.slug}/asked")
     if asked is None or job is None or asked[2] != job.id:
         return
     experiment = next(e for e in demo.lessons.EXPERIMENTS if e.slug == asked[0])
-    predicted = f"You predicted: *{experiment.choices[asked[1]].label}*."
-    loss = job.stream.summary().get("loss", {}).get("mean_last_100")
-    if str(job.state) != "finished" or loss is None:
-        st.info(
-            f"{experiment.question}  \n{predicted}", title=f"Experiment: {experiment.title}", icon=":material/science:"
-        )
+    title, predicted = f"Experiment: {experiment.title}", f"You predicted: *{experiment.choices[asked[1]].label}*."
+    if str(job.state) != "finished":
+        st.info(f"{experiment.question}  \n{predicted}", title=title, icon=":material/science:")
         return
-    outcome = experiment.choice_of(loss)
+    results = _results(demo, job)
+    reached = experiment.outcome.of(results)
+    outcome = experiment.choice_of(reached)
     right = outcome == asked[1]
-    verdict = "You were right." if right else f"It came out otherwise: *{experiment.choices[outcome].label}*."
-    explanation = (
-        experiment.explanation
-        if outcome == experiment.answer
-        else ("This run came out differently from what this experiment usually shows; try it again with a new seed.")
+    measure, number = experiment.outcome, ""
+    if measure.unit is not None:
+        number = f" {measure.label} was **{f'{plain(reached)} {measure.unit}'.rstrip()}**."
+    parts = [f"{predicted}{number} {_verdict(experiment, asked[1], outcome)}", _claims(demo, job, experiment, results)]
+    (st.success if right else st.info)(
+        "\n\n".join([*parts, experiment.explanation]), title=title, icon=":material/science:"
     )
-    box = st.success if right else st.info
-    box(
-        f"{predicted} The loss ended at **{plain(loss)} nats** (mean of the last 100 steps). {verdict}\n\n{explanation}",
-        title=f"Experiment: {experiment.title}",
-        icon=":material/science:",
+
+
+def _verdict(experiment: Experiment, guess: int, outcome: int | None) -> str:
+    """Whether the prediction came true, and whether the run came out as it usually does."""
+    said = "You were right."
+    if outcome != guess:
+        said = "None of the predictions fits."
+        if outcome is not None:
+            said = f"It came out otherwise: *{experiment.choices[outcome].label}*."
+    if outcome != experiment.answer:
+        said += f" Usually it is *{experiment.choices[experiment.answer].label}*: below is what differs in this run."
+    return said
+
+
+def _claims(demo: Demo, job: Any, experiment: Experiment, results: Results) -> str:
+    """Each claim of the experiment, with its number from this run and whether it came true, in Markdown."""
+    key, asked = f"{demo.slug}/findings", (experiment.slug, job.id)
+    if st.session_state.get(key, (None, None))[0] != asked:
+        st.session_state[key] = asked, [claim.check(results) for claim in experiment.claims]
+    lines = (
+        f"- {TRUE if finding.holds else FALSE} {claim.text} **{finding.value}**"
+        for claim, finding in zip(experiment.claims, st.session_state[key][1], strict=True)
     )
+    return "\n".join(lines)
+
+
+def _results(demo: Demo, job: Any) -> Results:
+    config = replace(job.config, **job.live)
+    return Results(config, job.stream, job.weights() or {}, job.diary)
 
 
 def how_it_works(demo: Demo, config: Config) -> None:

@@ -1,11 +1,15 @@
 """The pieces that every demo's lessons are made of."""
 
 import ast
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from lib.history import Network, network_of
+from lib.stream import MetricStream
 
 
 def plain(value: float) -> str:
@@ -26,6 +30,68 @@ class Advice(NamedTuple):
     change: dict[str, Any]
 
 
+class Results(NamedTuple):
+    """What a run has come to, as claims read it; NumPy only, so that a page can check them.
+
+    `config` has the live settings as they ended, `leaves` the weights (see `lib.training.Carry.weights`), `diary` a note for
+    each time that the network was measured on other data.
+    """
+
+    config: Any
+    stream: MetricStream
+    leaves: Mapping[str, np.ndarray]
+    diary: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def finals(self) -> np.ndarray:
+        """Each seed's mean loss over the last 100 steps [S], infinite where it diverged."""
+        return np.array([np.inf if loss is None else loss for loss in self.stream.final_by_seed()])
+
+    @property
+    def networks(self) -> list[Network]:
+        """Each seed's network, of runs of one cell with a linear output (see lib.networks)."""
+        found = (network_of(self.leaves, seed) for seed in range(len(self.finals)))
+        return [network for network in found if network is not None]
+
+    def last(self, metric: str) -> float:
+        """The last value of a metric (the median over seeds), NaN where it was not measured."""
+        value = self.stream.summary().get(metric, {}).get("last")
+        return np.nan if value is None else value
+
+
+class Finding(NamedTuple):
+    """What a claim came to in one run: the number in words, and whether the claim came true."""
+
+    value: str
+    holds: bool
+
+
+class Claim(NamedTuple):
+    """A sentence that a run can prove or refute, and its check on what the run has come to."""
+
+    text: str
+    check: Callable[[Results], Finding]
+
+
+class Measure(NamedTuple):
+    """A number of a run that a prediction is about: what it is called, its unit, and how it is read.
+
+    A `unit` of None says that the number only stands for one of the choices, as for a gate or a reason: it is not shown.
+    """
+
+    label: str
+    unit: str | None
+    of: Callable[[Results], float]
+
+
+def _final_loss(results: Results) -> float:
+    value = results.stream.summary().get("loss", {}).get("mean_last_100")
+    return np.nan if value is None else value
+
+
+FINAL_LOSS = Measure("The mean loss of the last 100 steps", "nats", _final_loss)
+
+
 class Choice(NamedTuple):
     """A prediction that one can make: that the outcome lies in [low, high)."""
 
@@ -35,9 +101,10 @@ class Choice(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """A guided experiment: predict, run, compare. `answer` is the index of the choice that comes true.
+    """A guided experiment: predict, run, compare. `answer` is the index of the choice that usually comes true.
 
-    The outcome is the run's mean loss over its last 100 steps (the median over its seeds).
+    The `outcome` is what the prediction is graded by, for a run of several seeds the median. The `explanation` says no more
+    than the `claims` check, and what is known of the field.
     """
 
     slug: str
@@ -46,11 +113,14 @@ class Experiment(NamedTuple):
     config: Any
     choices: tuple[Choice, ...]
     answer: int
+    claims: tuple[Claim, ...]
     explanation: str
+    outcome: Measure = FINAL_LOSS
 
-    def choice_of(self, outcome: float) -> int:
-        """The index of the choice that an outcome falls into."""
-        return next(i for i, choice in enumerate(self.choices) if choice.low <= outcome < choice.high)
+    def choice_of(self, outcome: float) -> int | None:
+        """The index of the choice that an outcome falls into; None where it was not measured."""
+        found = (i for i, choice in enumerate(self.choices) if choice.low <= outcome < choice.high)
+        return next(found, None)
 
 
 class Round(NamedTuple):

@@ -208,7 +208,7 @@ def test_an_experiment_asks_runs_and_explains(page: Page, server: Server) -> Non
     page.get_by_role("button", name="Run the experiment").click()
     wait_for_state(page, "finished")
     expect(page.get_by_text("You were right.")).to_be_visible()
-    expect(page.get_by_text("bucket brigade")).to_be_visible()
+    expect(page.get_by_text("The mean loss of the last 100 steps was")).to_be_visible()
 
 
 def test_the_coach_says_what_it_sees_and_its_button_does_it(page: Page, server: Server) -> None:

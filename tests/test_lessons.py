@@ -9,7 +9,7 @@ import pytest
 from demos.registry import DEMOS, Demo
 from lib.lessons import Experiment
 from lib.settings import settings_of
-from tests.training import trained
+from tests.training import results
 
 EXPERIMENTS = [
     pytest.param(demo, experiment, id=f"{demo.slug}/{experiment.slug}")
@@ -19,9 +19,12 @@ EXPERIMENTS = [
 
 
 @pytest.mark.parametrize(("demo", "experiment"), EXPERIMENTS)
-def test_the_claim_of_every_experiment_comes_true(demo: Demo, experiment: Experiment) -> None:
-    loss = trained(demo, experiment.config)["loss"]["mean_last_100"]
-    assert experiment.choice_of(loss) == experiment.answer, f"the loss was {loss}"
+def test_what_every_experiment_says_comes_true(demo: Demo, experiment: Experiment) -> None:
+    found = results(demo, experiment.config)
+    outcome = experiment.outcome.of(found)
+    assert experiment.choice_of(outcome) == experiment.answer, f"{experiment.outcome.label} was {outcome}"
+    refuted = [(claim.text, finding.value) for claim in experiment.claims if not (finding := claim.check(found)).holds]
+    assert not refuted
 
 
 @pytest.mark.parametrize(("demo", "experiment"), EXPERIMENTS)

@@ -170,6 +170,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         BinaryRuleConfig(seeds=8),
         LOSSES,
         _RULE,
+        (),
         "At about 0.35, and all 8 networks: half of the targets are certain once the rule is known, and no network can know "
         "a coin. Loss that is left is not always a fault.",
     ),
@@ -180,6 +181,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         BinaryRuleConfig(seeds=8, carry_state=False),
         LOSSES,
         _BETWEEN,
+        (),
         "At 0.46. The first target of each window has no bit to go by, the second only one, and the last three both: "
         "(0.693 + 0.562 + 3 · 0.347) / 5.",
     ),
@@ -191,6 +193,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         BinaryRuleConfig(first_lag=6, second_lag=7, seeds=8),
         LOSSES,
         _CHANCE,
+        (),
         "At chance. No window holds a target together with a bit that decides it, so no gradient points to them. The state "
         "could carry both bits, but nothing teaches it to.",
     ),
@@ -201,6 +204,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         BinaryRuleConfig(second_lag=5, seeds=8),
         LOSSES,
         _RULE,
+        (),
         "Below what the window teaches (0.563)! Learning the nearer bit makes the state worth reading, and a trace of the "
         "further one rides along in it. A cut gradient does not forbid, it only does not teach.",
     ),
@@ -211,6 +215,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         BinaryRuleConfig(second_lag=5, carry_state=False, seeds=8),
         LOSSES,
         _ONE_BIT,
+        (),
         "At 0.59: the nearer bit is used wherever it has been read (0.562), the first position of each window knows nothing "
         "(0.693), and the bit 5 back is out of the world.",
     ),
@@ -222,6 +227,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         BinaryRuleConfig(hidden_units=2, seeds=8),
         LOSSES,
         _BETWEEN,
+        (),
         "Near 0.40: two units pack three bits, but not cleanly. Its likelier answers are right as often as with six units "
         "(look at the accuracy), it is only less sure of them.",
     ),
@@ -232,6 +238,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         BinaryRuleConfig(optimizer="momentum", learning_rate=10.0, seeds=8),
         LOSSES,
         _WORSE,
+        (),
         "Far above chance. Every step overshoots, and the network gets sure of wrong answers, which costs more than not "
         "knowing.",
     ),

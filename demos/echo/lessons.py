@@ -151,6 +151,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         EchoConfig(seeds=16, epochs=10),
         LOSSES,
         _LEARNS,
+        (),
         "Most of the 16 networks learn it within two epochs: each unit passes its bit on to the next, like a bucket brigade "
         "of four. Look at the band: one or two networks never leave 0.69, so one run alone may mislead you.",
     ),
@@ -162,6 +163,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         EchoConfig(echo_step=5, seeds=16, epochs=20),
         LOSSES,
         _PARTLY,
+        (),
         "It ends near 0.38, about half way between chance and zero: four units cannot carry six bits, but they carry "
         "some of it, so a part of the answers is better than a guess.",
     ),
@@ -173,6 +175,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         EchoConfig(echo_step=5, state_size=10, seeds=16, epochs=20),
         LOSSES,
         _CHANCE,
+        (),
         "More units made it worse! With ten positive weights each, every unit adds up so much that it saturates: its tanh "
         "is flat, and no gradient comes through. Capacity does not help where learning cannot start.",
     ),
@@ -183,6 +186,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         EchoConfig(echo_step=5, state_size=10, initial_weights="glorot", seeds=16, epochs=20),
         LOSSES,
         _LEARNS,
+        (),
         "Now it learns within the first epoch. Weights on both sides of zero keep the sums small, so that tanh works where "
         "it is steep and the gradient gets through.",
     ),
@@ -194,6 +198,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         EchoConfig(truncated_backprop_length=3, seeds=16, epochs=10),
         LOSSES,
         _CHANCE,
+        (),
         "The bit and its echo never lie in the same window of three, so no gradient ever connects them. The network could "
         "remember, but nothing teaches it to.",
     ),
@@ -205,6 +210,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         EchoConfig(truncated_backprop_length=4, seeds=16, epochs=10),
         LOSSES,
         _LEARNS,
+        (),
         "One connected pair in each window is enough: the weights are the same at every step, so what is learned there "
         "works everywhere.",
     ),
@@ -216,6 +222,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         EchoConfig(optimizer="momentum", learning_rate=3.0, seeds=16, epochs=10),
         LOSSES,
         _WORSE,
+        (),
         "Far above chance. Every step overshoots, the weights grow, and the network gets sure of wrong answers, which "
         "costs more than not knowing. Clipping or a smaller rate brings it back.",
     ),
@@ -227,6 +234,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         EchoConfig(learning_rate=0.001, seeds=16, epochs=10),
         LOSSES,
         _CHANCE,
+        (),
         "It has not left chance yet. Adagrad divides by all the gradients so far, so its steps only get smaller, and a "
         "small rate never catches up.",
     ),

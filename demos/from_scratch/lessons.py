@@ -67,6 +67,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("above 6.3 nats", 6.3, math.inf),
         ),
         1,
+        (),
         "It is ln 500 = 6.21. The scores are all near 0, so each word gets about 1 / 500. Whoever sees another number at the "
         "start of such a training has a bug, before having waited for anything.",
     ),
@@ -82,6 +83,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("above 8: worse than knowing nothing", 8, math.inf),
         ),
         0,
+        (),
         "The first epochs make it worse. Each such epoch halves the rate, until the steps fit: look at the chart of the learning "
         "rate. The time that it lost is not made up, though: with 0.005 from the start it ends far lower.",
     ),
@@ -96,6 +98,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("above 8: worse than knowing nothing", 8, math.inf),
         ),
         2,
+        (),
         "Each sentence throws the weights further than its gradient is true for. They grow, tanh saturates, and the network is "
         "sure of wrong words, which costs more than not knowing.",
     ),
@@ -111,6 +114,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("above 4: far worse", 4, math.inf),
         ),
         1,
+        (),
         "The state still carries what was read, and the next word depends on the last one more than on all others. What the "
         "longer way back adds is little on sentences this short. It vanishes soon, too: see “Vanishing” below.",
     ),
@@ -125,6 +129,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("above 4 nats", 4, math.inf),
         ),
         0,
+        (),
         "About half of all words are UNKNOWN_TOKEN now, and that is easy to guess. The loss is low because the task is easy: "
         "losses with different vocabularies cannot be compared.",
     ),

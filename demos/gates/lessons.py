@@ -150,6 +150,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         GatesConfig(seeds=8, training_steps=600),
         _FOUR_SYMBOLS,
         _FOUND,
+        (),
         "Near 0, and within a few dozen steps. Look at the gates: where the symbol is kept, f stays near 1 and c is a straight "
         "line through the noise.",
     ),
@@ -161,6 +162,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         GatesConfig(seeds=8, keep_bias=0.0, training_steps=600),
         _FOUR_SYMBOLS,
         _CHANCE,
+        (),
         "At chance. After thirty halvings a billionth is left of the symbol, and as little of the gradient: nothing tells the "
         "gate to open. What a network can learn depends on what it can already pass on.",
     ),
@@ -171,6 +173,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         GatesConfig(cell="rnn", delay=60, seeds=8),
         _FOUR_SYMBOLS,
         _CHANCE,
+        (),
         "At chance for most, though a lucky start may make it: the state passes through 60 matrix products, and only where "
         "these neither shrink nor grow it does anything arrive. Compare the gradient's reach.",
     ),
@@ -182,6 +185,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         GatesConfig(cell="gru", delay=100, keep_bias=5.0, seeds=4, training_steps=800),
         _FOUR_SYMBOLS,
         _FOUND,
+        (),
         "Near 0. One gate is enough to keep a memory: when z is 1, the state is handed on untouched.",
     ),
     Experiment(
@@ -192,6 +196,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         GatesConfig(task="brackets", seeds=4),
         _COIN,
         _FOUND,
+        (),
         "Near 0. To know when nothing is open and when eight are, something must count: see “What units do”, where one unit's "
         "cell state follows the depth.",
     ),
@@ -202,6 +207,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         GatesConfig(task="echo", echo_step=20, truncated_backprop_length=10, seeds=4),
         _COIN,
         _CHANCE,
+        (),
         "At chance: an LSTM keeps what it is taught to keep, and no gradient ever joined a bit to its echo.",
     ),
 )

@@ -103,6 +103,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("not near: above 3.45", 3.45, math.inf),
         ),
         1,
+        (),
         "It has found nearly all of the rules: which kind of word may stand where, which noun a verb agrees with. What is left "
         "is mostly the grammar's own chance, and no model of any size can know it.",
     ),
@@ -118,6 +119,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("near the floor of 3.24: below 3.7", 0, 3.7),
         ),
         2,
+        (),
         "The gradient is cut after two words, but the state is carried on. What happens to be kept in it can still be used, and "
         "most of the grammar's rules reach back a few words only, so it does far better than pairs of words.",
     ),
@@ -132,6 +134,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("worse than frequencies: above 6", 6.0, math.inf),
         ),
         2,
+        (),
         "Each step throws the weights further than where the gradient points is still true. The loss jumps, and stays high.",
     ),
 )

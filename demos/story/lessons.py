@@ -80,6 +80,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("far above it", _BEST_OF_ONE + 0.25, math.inf),
         ),
         1,
+        (),
         "It has learned how often each word follows each other, which is all that can be known from one word: its state starts "
         "from zero for every context. Which words are never sure you see under “Where nobody can be right”.",
     ),
@@ -95,6 +96,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("far behind: above 0.1", 0.1, math.inf),
         ),
         2,
+        (),
         "Words 40 and 41 have nothing in common but their place in a list, yet as numbers they are nearly the same. The network "
         "must first learn to tell them apart; an embedding gives each word numbers of its own, so it need not.",
     ),
@@ -109,6 +111,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("no: above 1", 1.0, math.inf),
         ),
         1,
+        (),
         "Eight numbers must tell two hundred contexts apart. It knows most of the story, but not all: with more units the "
         "contexts lie further from each other.",
     ),
@@ -123,6 +126,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("worse than knowing nothing: above 5", 5.0, math.inf),
         ),
         2,
+        (),
         "Each step throws the weights further than the gradient can tell. The network is sure of wrong words, and that costs "
         "more than knowing nothing.",
     ),
