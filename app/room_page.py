@@ -13,7 +13,7 @@ from lib.job import ACTIVE
 from lib.lessons import plain
 from lib.records import MemberRecord, RoomRecord, RunRecord
 from lib.rooms import LONGEST_NICKNAME, RoomError
-from lib.sweep_figure import boundary_in_words
+from lib.sweep_figure import boundaries_in_words
 
 SEEN = (
     "What you train here is seen by your instructor and the others in the room, under your nickname, with its settings."
@@ -110,7 +110,7 @@ def class_map(room: RoomRecord) -> None:
         "class_map", room.id, figure, key="room/map", height=figure["layout"]["height"], on_click=opened,
         save="unrolled-class-map",
     )  # fmt: skip
-    if meaning := boundary_in_words(get(room.map["slug"]).theory):
+    if meaning := boundaries_in_words(get(room.map["slug"]).theory):
         st.caption(meaning)
 
 

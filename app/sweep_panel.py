@@ -17,7 +17,7 @@ from demos.registry import Demo
 from lib.limits import LimitError
 from lib.settings import Config, SettingError, parse, replace, settings_of
 from lib.sweep import Plan, SweepError, estimate, in_words, plan, rows_of
-from lib.sweep_figure import boundary_in_words
+from lib.sweep_figure import boundaries_in_words
 from lib.sweeps import Sweep
 
 NONE = "(none)"
@@ -223,7 +223,7 @@ def _map(demo: Demo, sweep: Sweep) -> None:
     )
     st.caption(
         f"Each cell is the result of {getattr(sweep.plan.base, 'seeds', 1)} networks; click on one to open its run above. The "
-        f"loss is the mean of the last 100 steps.{boundary_in_words(demo.theory)}"
+        f"loss is the mean of the last 100 steps.{boundaries_in_words(demo.theory)}"
     )
 
 

@@ -83,6 +83,7 @@ def train(
     began = time.perf_counter()
     engine = run.demo.build(run.config)
     run.device, run.steps = engine.device, engine.steps
+    run.stream.mean_over_epochs(engine)
     run.target = engine.steps if steps is None else min(steps, engine.steps)
     if not stopped():
         engine.prepare()

@@ -20,8 +20,8 @@ class UnknownDemoError(LookupError):
 class Demo:
     """A demo's entry in the list. Its modules are imported when they are first asked for.
 
-    The package has the modules config (CONFIG, PRESETS, SWEEPS, SWEEP_BASE), data, task (build), theory (chance, floor,
-    explain, within_reach, BOUNDARY), figures and lessons.
+    The package has the modules config (CONFIG, PRESETS, SWEEPS, SWEEP_BASE), data, task (build), theory (see
+    lib.theory), figures and lessons.
     """
 
     slug: str  # the page's path and the command line's name

@@ -1,10 +1,10 @@
-"""The map of a class: everyone's runs of one demo as points over two settings, with the theory's boundary over them."""
+"""The map of a class: everyone's runs of one demo as points over two settings, with the theory's boundaries over them."""
 
 import html
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from lib.challenges import SCORE
 from lib.records import UNFINISHED, RunRecord
 from lib.settings import Config, Setting, recorded, settings_of
 from lib.style import Json
-from lib.sweep_figure import COLOR_BAR, LEGEND, LOSS_COLORS, MARGIN, axis_title, boundary, edges, places_axis
+from lib.sweep_figure import COLOR_BAR, LEGEND, LOSS_COLORS, MARGIN, axis_title, boundaries, edges, places_axis
 from lib.values import Value, as_text
 
 HEIGHT = 560
@@ -102,12 +102,12 @@ def class_map(
         return style.waiting_figure(HEIGHT, says=f"A run of {demo_title} appears here as soon as somebody starts one.")
     fields = settings_of(config_class)
     axes = [_axis(fields[name], {getattr(point.config, name) for point in points}) for name in (x, y)]
-    inside = _inside(base, x, axes[0].cells, y, axes[1].cells, theory)
+    inside = [_inside(base, x, axes[0].cells, y, axes[1].cells, each.inside) for each in theory.BOUNDARIES]
     drawn_edges = ([axis.drawn(edge) for edge in axis.edges] for axis in axes)
     return {
         "data": [
             *_traces(points, _spots(points, (x, y), axes), (fields[x], fields[y]), nicknames),
-            *boundary(inside, theory.BOUNDARY, *drawn_edges),
+            *boundaries(theory.BOUNDARIES, inside, *drawn_edges),
         ],
         "layout": style.layout(
             alt=_alt(demo_title, (x, y), points, nicknames),
@@ -196,32 +196,28 @@ def _spots(points: Sequence[_Point], names: tuple[str, str], axes: Sequence[_Axi
 
 @lru_cache(maxsize=64)  # the map is drawn once a second, and its values seldom change
 def _inside(
-    base: Config, x: str, columns: tuple[Value, ...], y: str, rows: tuple[Value, ...], theory: ModuleType
+    base: Config, x: str, columns: tuple[Value, ...], y: str, rows: tuple[Value, ...], within: Callable[[Any], bool]
 ) -> np.ndarray:
-    """Whether theory expects each combination to be learned, 1 or 0, [rows, columns]; NaN where it cannot be said."""
+    """Whether each combination lies within a boundary, 1 or 0, [rows, columns]; NaN where it cannot be said."""
     known = base.model_dump()
     cells = [[recorded(type(base), known | {x: column, y: row}) for column in columns] for row in rows]
-    return np.array([[_known(_reach, theory, config) for config in row] for row in cells], np.float64)
+    return np.array([[_known(within, config) for config in row] for row in cells], np.float64)
 
 
 def _color_axis(points: Sequence[_Point], theory: ModuleType) -> Json:
     """From the lowest floor to the highest chance, as in the map of a sweep."""
-    spans = [span for point in points if (span := _known(_span, theory, point.config))]
+    spans = [span for point in points if (span := _known(partial(_span, theory), point.config))]
     lowest, highest = min((low for low, _ in spans), default=None), max((high for _, high in spans), default=None)
     bar = COLOR_BAR | {"title": {"text": "reached loss (nats)", "side": "top"}, "tickformat": "~g"}
     return {"cmin": lowest, "cmax": highest, "colorscale": LOSS_COLORS, "colorbar": bar}
 
 
-def _known(ask: Callable[[ModuleType, Config], Any], theory: ModuleType, config: Config | None) -> Any:
+def _known(ask: Callable[[Config], Any], config: Config | None) -> Any:
     """What theory says of a config; None of one that is refused, or whose text or corpus is not on this server."""
     try:
-        return ask(theory, config) if config is not None else None
+        return ask(config) if config is not None else None
     except (ValueError, RuntimeError, OSError):
         return None
-
-
-def _reach(theory: ModuleType, config: Config) -> Any:
-    return theory.within_reach(config)
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,8 @@ from lib.settings import setting
 CELLS = {"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"}
 OPTIMIZERS = {"sgd": "SGD", "adagrad": "Adagrad", "momentum": "SGD with momentum", "rmsprop": "RMSProp", "adam": "Adam"}
 
+TRAINED = {"everything": "Everything", "readout": "The readout only (a reservoir)"}
+
 
 def cell(default: str) -> Any:
     """The kind of recurrent cell (lib.cells.CELLS)."""
@@ -111,6 +113,19 @@ def clip_norm(default: float, *, live: bool = True) -> Any:
         maximum=10,
         step=0.1,
         live=live,
+    )
+
+
+def trained() -> Any:
+    """Which weights are trained (see lib.networks.logits_of)."""
+    return setting(
+        "everything",
+        group="Training",
+        label="What is trained",
+        help="Everything, or only the output layer, which reads a state that random weights make: a reservoir (an echo-state "
+        "network, Jaeger 2001).",
+        options=TRAINED,
+        absent="everything",
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lib import style
+from lib.stream import EPOCH_MEAN
 from lib.style import Ghost, Json
 
 Points = Mapping[str, Any]  # "step" and "value", arrays [n]
@@ -50,6 +51,7 @@ def metric_figure(
     hover: str = "%{y:.4g}",
     height: int = 380,
     name: str = "",
+    epoch_mean: bool = False,
 ) -> Json:
     """A metric against the training step, with its lines, a mark at each new epoch and up to five earlier runs.
 
@@ -57,9 +59,12 @@ def metric_figure(
     start. `ghosts` begins with the oldest run. `series` maps names of the metric stream to points; without it the curves
     are empty. `meta` of each trace says what it shows: {"series": name} or {"epochs": True}. `about` and `compared` make
     the text alternative: what is drawn, and what it is to be compared with. `name` is what the metric's curve is called, where
-    that is not the metric's own name.
+    that is not the metric's own name. With `epoch_mean` the mean of the epoch so far is drawn too, which is what a line of an
+    epoch's mean is to be compared with.
     """
     curves = style.metric_curves(metric, seeds, smooth, hover)
+    if epoch_mean:
+        curves.append(style.epoch_mean_curve(EPOCH_MEAN, seeds))
     for trace in curves:
         if name and trace["meta"]["series"] == metric:
             trace["name"] = name

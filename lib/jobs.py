@@ -347,6 +347,8 @@ class Jobs(SharedJobs):
             else:
                 job.engine, job.carry, job.checkpoint = engine, carry, None
                 job.device, job.steps, job.steps_per_epoch = engine.device, engine.steps, engine.steps_per_epoch
+                if not job.step:
+                    job.stream.mean_over_epochs(engine)
                 if not job.history.steps():
                     job.keep_network(carry)
                 self._serve(getattr(engine, "device_name", ""))

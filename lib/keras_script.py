@@ -15,12 +15,21 @@ from lib.settings import Config, Setting, differences, settings_of
 from lib.values import Value, as_text
 
 PACKAGES = ("numpy", "tensorflow", "keras")
-AS_CODE = ("cell", "optimizer", "initial_weights")  # these settings choose a line of the script and are no constants
+AS_CODE = (
+    "cell",
+    "optimizer",
+    "initial_weights",
+    "trained",
+)  # these settings choose a line of the script and are no constants
 
 CELLS = {
     "rnn": "keras.layers.SimpleRNN({units}, return_sequences=True, return_state=True, unroll=True)",
     "lstm": "keras.layers.LSTM({units}, return_sequences=True, return_state=True, unroll=True)",
     "gru": "keras.layers.GRU({units}, reset_after=False, return_sequences=True, return_state=True, unroll=True)",
+}
+TRAINED = {
+    "everything": "cell.trainable_variables + output.trainable_variables",
+    "readout": "output.trainable_variables",
 }
 STATES = {
     "rnn": "[tf.zeros([BATCH_SIZE, {units}])]",
@@ -88,7 +97,7 @@ def train(seed):
     for layer in (cell, output):
         layer.set_weights([$draw(rng, w.shape) if w.ndim == 2 else np.zeros_like(w) for w in layer.get_weights()])
 
-    weights = cell.trainable_variables + output.trainable_variables
+    weights = $trained
     optimizer = $optimizer
     optimizer.build(weights)
     live = {"learning_rate": optimizer.learning_rate, "clip_norm": tf.Variable(CLIP_NORM, dtype=tf.float32)}
@@ -155,8 +164,8 @@ def script(
 ) -> str:
     """The text of a Python file that repeats a run of `step` steps (of all, when None or 0) with Keras.
 
-    The config has the settings cell, optimizer, series_length, batch_size, epochs, learning_rate, clip_norm, seeds and
-    seed. `units` and `window` are the names of those that say how many units the cell and how many steps a window have;
+    The config has the settings cell, optimizer, trained, series_length, batch_size, epochs, learning_rate, clip_norm, seeds
+    and seed. `units` and `window` are the names of those that say how many units the cell and how many steps a window have;
     `carries` is the one, if any, that says whether the state is carried from window to window. `series` is an expression
     of `seed`, `epoch` and the settings in capitals: an epoch's flat inputs and targets. `sources` are the functions that
     it calls; they use NumPy alone. `weights` is one of lib.initializers.WEIGHTS. `changes` are (step, setting, value).
@@ -181,6 +190,7 @@ def script(
         state=STATES[values["cell"]].format(units=units.upper()),
         optimizer=OPTIMIZERS[values["optimizer"]],
         draw=weights,
+        trained=TRAINED[values["trained"]],
         reset=f"        if window == 0 or not {carries.upper()}:\n" if carries else "",
     )
 

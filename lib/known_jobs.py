@@ -19,7 +19,7 @@ from lib.limits import Limits
 from lib.pace import Speed
 from lib.records import RunRecord
 from lib.safe_store import SafeStore
-from lib.settings import Config, SettingError, replace
+from lib.settings import Config, SettingError, before, replace
 from lib.store import Store
 from lib.stream import CAPACITY
 from lib.values import shown
@@ -265,7 +265,8 @@ class KnownJobs(ABC):
     def _restored(self, record: RunRecord) -> Job | None:
         """A job as the store has it. A record whose settings are no longer valid is not shown."""
         try:
-            config = self._config_of(record.slug)(**record.config)
+            config_class = self._config_of(record.slug)
+            config = config_class(**(before(config_class) | record.config))
             job = self.kind.restored(record, config, self.store.arrays(record.id))
         except (ValueError, LookupError) as error:
             LOG.error("run %s cannot be restored: %s", record.id, error)

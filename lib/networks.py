@@ -34,8 +34,16 @@ def stacked(networks: Iterable[Any]) -> Any:
     return tf.nest.map_structure(lambda *leaves: np.stack(leaves), *networks)
 
 
-def logits_of(cell: str, params: Any, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
-    """A window of inputs [T, S, B, I]: (state after it, hidden states [T, S, B, H], logits [T, S, B, O])."""
-    state, hidden_states = unroll(cell, params["cell"], state, inputs)
+def logits_of(
+    cell: str, params: Any, state: Any, inputs: tf.Tensor, trained: str = "everything"
+) -> tuple[Any, tf.Tensor, tf.Tensor]:
+    """A window of inputs [T, S, B, I]: (state after it, hidden states [T, S, B, H], logits [T, S, B, O]).
+
+    Where only the "readout" is `trained`, no gradient reaches the cell: an echo-state network (Jaeger 2001, section 2).
+    """
+    weights = params["cell"]
+    if trained == "readout":
+        weights = tf.nest.map_structure(tf.stop_gradient, weights)
+    state, hidden_states = unroll(cell, weights, state, inputs)
     logits = linear(hidden_states, params["output"]["weights"]) + params["output"]["bias"][:, None, :]
     return state, hidden_states, logits

@@ -54,6 +54,7 @@ class Setting:
     live: bool = False  # takes effect in a running job
     options: Mapping[str, str] | None = None  # value -> what a person reads
     text: bool = False  # the id of a stored text (see lib.texts), or "" for the demo's own
+    absent: Value | None = None  # what runs had that were recorded before there was this setting; None: there were none
     only: tuple[str, tuple[str, ...]] | None = None  # it matters only where another setting has one of these values
     sets: Mapping[str, Mapping[str, Value]] | None = (
         None  # option -> what the other settings are beside it, unless given
@@ -137,13 +138,15 @@ def setting(
     live: bool = False,
     options: Mapping[str, str] | None = None,
     text: bool = False,
+    absent: Value | None = None,
     only: tuple[str, tuple[str, ...]] | None = None,
     sets: Mapping[str, Mapping[str, Value]] | None = None,
 ) -> Any:
     """A pydantic field that carries what its control needs. `options` maps each allowed text to its label."""
     extra: dict[str, Any] = {"group": group, "label": label, "help": help, "unit": unit}
     extra |= {"minimum": minimum, "maximum": maximum, "step": step, "scale": scale, "live": live}
-    extra |= {"options": dict(options) if options else None, "text": text, "only": only, "sets": sets}
+    extra |= {"options": dict(options) if options else None, "text": text, "absent": absent}
+    extra |= {"only": only, "sets": sets}
     return Field(default, ge=minimum, le=maximum, json_schema_extra={"setting": extra})
 
 
@@ -232,10 +235,16 @@ def given(config: Config) -> dict[str, Value]:
     return {name: value for name, value in values.items() if value != usual(name)}
 
 
+def before(config_class: type[Config]) -> dict[str, Value]:
+    """What a record that lacks a setting stands for: the value that all runs had before there was this setting."""
+    return {name: field.absent for name, field in settings_of(config_class).items() if field.absent is not None}
+
+
 def recorded(config_class: type[C], values: Mapping[str, Any]) -> C | None:
     """The config that a run's record holds; None where another version of the demo wrote it."""
+    known = before(config_class) | dict(values)
     try:
-        return _build(config_class, values) if set(values) == set(settings_of(config_class)) else None
+        return _build(config_class, known) if set(known) == set(settings_of(config_class)) else None
     except SettingError:
         return None
 

@@ -14,6 +14,7 @@ import numpy as np
 from tsdownsample import MinMaxDownsampler
 
 SPANS = (30, 300)  # steps of the smoothed loss
+EPOCH_MEAN = "loss_epoch"  # the mean of the loss since the epoch began
 AT_ONCE = 1000  # steps that are smoothed in one go: the smallest power of a decay is then far above the smallest number
 RECENT = 100
 CAPACITY = 4096  # points of a series
@@ -130,26 +131,52 @@ def finite_steps(metrics: Mapping[str, np.ndarray]) -> int:
 
 
 class MetricStream:
-    """The series of one run, written by one thread and read by many."""
+    """The series of one run, written by one thread and read by many.
+
+    After `mean_over_epochs` the loss has a series `loss_epoch` too, the mean of the epoch so far.
+    """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
+        self._steps_per_epoch = 0
+        self._epoch_sums = np.zeros(0)  # of the losses of the epoch so far [S]
         self._series: dict[str, _Series] = {}
         self._recent_by_seed = np.zeros((0, 0), np.float32)  # the last losses [n, S]
         self._lock = threading.Lock()
+
+    def mean_over_epochs(self, engine: Any) -> None:
+        """Measure the mean of each epoch of an engine's run, where it has several. Nothing was recorded yet."""
+        self._steps_per_epoch = engine.steps_per_epoch if engine.steps_per_epoch < engine.steps else 0
 
     def record(self, first_step: int, metrics: Mapping[str, np.ndarray]) -> int:
         """Add the metrics [n, S], "loss" among them, of the steps `first_step` and on: how many steps it added.
 
         It stops before the first step at which the median loss is not finite.
         """
-        series, count = seed_series(metrics), finite_steps(metrics)
+        count = finite_steps(metrics)
+        means = {EPOCH_MEAN: self._epoch_means(first_step, metrics["loss"][:count])} if self._steps_per_epoch else {}
+        series = seed_series(metrics) | {
+            name: values for name, values in seed_series(means).items() if name == EPOCH_MEAN
+        }
         self.append(first_step, {name: values[:count] for name, values in series.items()})
         with self._lock:
             loss = metrics["loss"][:count]
             before = self._recent_by_seed if len(self._recent_by_seed) else loss[:0]
             self._recent_by_seed = np.concatenate([before, loss])[-RECENT:]
         return count
+
+    def _epoch_means(self, first_step: int, losses: np.ndarray) -> np.ndarray:
+        """The mean [n, S] of each seed's losses since the epoch of each step began."""
+        before = self._epoch_sums if len(self._epoch_sums) else np.zeros(losses.shape[1])
+        sums = np.concatenate([np.zeros((1, len(before))), losses.cumsum(axis=0, dtype=np.float64)])
+        place = np.arange(len(losses))
+        done = (first_step + place) % self._steps_per_epoch  # steps of the epoch before this one
+        begun = np.where((done > place)[:, None], -before, sums[np.maximum(place - done, 0)])
+        found = sums[1:] - begun
+        if len(losses):
+            ends = done[-1] + 1 == self._steps_per_epoch
+            self._epoch_sums = np.zeros_like(before) if ends else found[-1]
+        return found / (done + 1)[:, None]
 
     def append(self, first_step: int, values: Mapping[str, np.ndarray]) -> None:
         """Add the values [n] of the steps `first_step` and on. The series `loss` is smoothed as well."""
@@ -227,12 +254,15 @@ class MetricStream:
         """All of it as a flat dict of arrays, for the store."""
         with self._lock:
             parts = {f"{name}/{part}": value for name, s in self._series.items() for part, value in s.arrays().items()}
-            return parts | {"recent_by_seed": self._recent_by_seed, "capacity": np.array(self.capacity)}
+            numbers = {"capacity": np.array(self.capacity), "steps_per_epoch": np.array(self._steps_per_epoch)}
+            return parts | numbers | {"recent_by_seed": self._recent_by_seed, "epoch_sums": self._epoch_sums}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "MetricStream":
         """The stream that `arrays` wrote; it goes on bit for bit."""
         stream = cls(int(arrays.get("capacity", CAPACITY)))
+        stream._steps_per_epoch = int(arrays.get("steps_per_epoch", 0))
+        stream._epoch_sums = np.asarray(arrays.get("epoch_sums", stream._epoch_sums))
         stream._recent_by_seed = np.asarray(arrays.get("recent_by_seed", stream._recent_by_seed))
         for name in {key.rpartition("/")[0] for key in arrays} - {""}:
             parts = ("step", "value", "generation", "recent", "best")

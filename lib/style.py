@@ -26,7 +26,7 @@ BOUNDARY = "#E6A100"  # amber: the edge of what theory allows, on a map
 GHOST = "#808080"  # an earlier run, and what does not count
 WRONG = "#C2408F"  # magenta
 
-DASHES = {"chance": "dash", "rule": "dashdot", "floor": "dot"}
+DASHES = {"chance": "longdash", "rule": "dashdot", "floor": "dot", "taught": "dash"}
 GHOST_LOOKS = (("dash", 0.9), ("dot", 0.8), ("dashdot", 0.65), ("longdash", 0.55), ("longdashdot", 0.45))
 MOST_POINTS = 600  # of a curve that does not grow: more cannot be told apart on a screen
 TRANSPARENT = "rgba(0,0,0,0)"
@@ -169,6 +169,14 @@ def metric_curves(metric: str, seeds: int, smooth: str, hover: str = "%{y:.4g}")
         line = {"color": LOSS, "width": 2.5}
         curves.append(curve(SMOOTHINGS[smooth], line=line, meta={"series": f"loss_smooth_{smooth}"}, **said))
     return curves
+
+
+def epoch_mean_curve(series: str, seeds: int) -> Json:
+    """The mean of the loss since the epoch began: where the epoch ends it is the epoch's mean."""
+    name = "mean of the epoch so far" if seeds == 1 else f"median mean of the epoch so far of {seeds} seeds"
+    line = {"color": LOSS, "width": 2.25, "dash": "5px,2px"}
+    said = "step %{x:,}<br>mean loss of the epoch so far %{y:.4g}"
+    return curve(name, line=line, meta={"series": series}, hovertemplate=said)
 
 
 def _band(metric: str, name: str, hover: str) -> list[Json]:

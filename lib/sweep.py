@@ -162,8 +162,8 @@ def rows_of(plan: Plan, results: Mapping[int, Result], theory: Any) -> list[dict
                 "final_loss_by_seed": list(result.final_by_seed),
                 "chance": theory.chance(config),
                 "floor": theory.floor(config),
-                "within_theory": bool(theory.within_reach(config)),
             }
+            | {each.name: bool(each.inside(config)) for each in theory.BOUNDARIES}
         )
     return found
 

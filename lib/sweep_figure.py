@@ -1,4 +1,4 @@
-"""The map of a sweep: a heatmap of its cells, filled in as they end, with the theory's boundary over it."""
+"""The map of a sweep: a heatmap of its cells, filled in as they end, with the theory's boundaries over it."""
 
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -10,11 +10,11 @@ from lib import style
 from lib.settings import Setting, settings_of
 from lib.style import Json
 from lib.sweep import Plan, Result
+from lib.theory import Boundary
 from lib.values import Value, as_text
 
 MOST_TEXTS = 12  # columns up to which each cell has its number in it, also on a phone
 MOST_LABELS = 20  # along an axis
-NO_BOUNDARY = "no boundary is known"  # what a theory without one has as its BOUNDARY
 
 # At the chart's top. Beside the plot it would have Plotly put the axis's title onto its labels.
 COLOR_BAR = style.COLOR_BAR | {
@@ -62,7 +62,10 @@ def sweep_figures(plan: Plan, results: Mapping[int, Result], theory: Any, cell_i
     """
     cells: list[Any] = plan.cells
     thresholds = [theory.learned_below(config) for config in cells]
-    inside = np.array([theory.within_reach(config) for config in cells]).reshape(plan.rows, plan.columns)
+    inside = [
+        np.array([each.inside(config) for config in cells]).reshape(plan.rows, plan.columns)
+        for each in theory.BOUNDARIES
+    ]
     lowest, highest = min(theory.floor(config) for config in cells), max(theory.chance(config) for config in cells)
     learned = [results[i].learned(thresholds[i]) if i in results else 0 for i in range(len(cells))]
     custom = [_custom(plan, results.get(i), i, learned[i], cell_ids[i]) for i in range(len(cells))]
@@ -71,12 +74,12 @@ def sweep_figures(plan: Plan, results: Mapping[int, Result], theory: Any, cell_i
         learned[i] / len(results[i].final_by_seed) if i in results and results[i].final_by_seed else None
         for i in range(len(cells))
     ]
-    border = boundary(inside, theory.BOUNDARY, edges(plan.columns), edges(plan.rows))
+    border = boundaries(theory.BOUNDARIES, inside, edges(plan.columns), edges(plan.rows))
     maps = {
         "sweep_loss": _map(plan, losses, custom, "median final loss (nats)", (lowest, highest), LOSS_COLORS, "~g"),
         "sweep_share": _map(plan, shares, custom, "share of seeds that learned", (0.0, 1.0), SHARE_COLORS, ".0%"),
     }
-    alt = _alt(plan, results, inside, losses)
+    alt = _alt(plan, results, theory.BOUNDARIES, inside, losses)
     return {
         name: {"data": [heatmap, *border], "layout": _layout(plan, name, f"{alt} Shown is the {what}.")}
         for (name, heatmap), what in zip(
@@ -126,29 +129,48 @@ def _map(
     }
 
 
-def boundary(inside: np.ndarray, meaning: str, x_edges: Sequence[float], y_edges: Sequence[float]) -> list[Json]:
-    """The edges between cells within theory's reach and those beyond, as one broken line; nothing where there is none.
+def boundaries(
+    found: Sequence[Boundary], inside: Sequence[np.ndarray], x_edges: Sequence[float], y_edges: Sequence[float]
+) -> list[Json]:
+    """A broken line for each boundary, between the cells that lie within it and the others; nothing where there are none.
 
-    `inside` [rows, columns] is 1, 0, or NaN where there is nothing to say; `x_edges` [columns + 1] and `y_edges` [rows + 1] are
-    where the cells begin and end.
+    Each `inside` [rows, columns] is 1, 0, or NaN where there is nothing to say; `x_edges` [columns + 1] and `y_edges` [rows + 1]
+    are where the cells begin and end.
     """
-    reach = inside.astype(np.float64)  # two neighbours differ where their sum is 1
+    return [
+        trace
+        for each, here in zip(found, inside, strict=True)
+        if (trace := _boundary(each, here.astype(np.float64), x_edges, y_edges)) is not None
+    ]
+
+
+def _boundary(found: Boundary, inside: np.ndarray, x_edges: Sequence[float], y_edges: Sequence[float]) -> Json | None:
     x: list[float | None] = []
     y: list[float | None] = []
-    for r, c in np.argwhere(reach[:, :-1] + reach[:, 1:] == 1):
+    for r, c in np.argwhere(inside[:, :-1] + inside[:, 1:] == 1):  # two neighbours differ where their sum is 1
         x, y = [*x, x_edges[c + 1], x_edges[c + 1], None], [*y, y_edges[r], y_edges[r + 1], None]
-    for r, c in np.argwhere(reach[:-1] + reach[1:] == 1):
+    for r, c in np.argwhere(inside[:-1] + inside[1:] == 1):
         x, y = [*x, x_edges[c], x_edges[c + 1], None], [*y, y_edges[r + 1], y_edges[r + 1], None]
     if not x:
-        return []
-    look = {"line": {"color": style.BOUNDARY, "width": 4}, "hoverinfo": "skip", "showlegend": True}
-    name = "the theory's boundary"
-    return [{"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "meta": {"says": meaning}, **look}]
+        return None
+    line = {"color": style.BOUNDARY, "width": 3 if found.dashed else 4, "dash": "dash" if found.dashed else "solid"}
+    look = {"line": line, "hoverinfo": "skip", "showlegend": True}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": found.label,
+        "x": x,
+        "y": y,
+        "meta": {"says": found.says},
+        **look,
+    }
 
 
-def boundary_in_words(theory: ModuleType) -> str:
-    """What that line means, as a sentence after another; nothing where no boundary is known."""
-    return "" if theory.BOUNDARY == NO_BOUNDARY else f" Inside the amber boundary, {theory.BOUNDARY}."
+def boundaries_in_words(theory: ModuleType) -> str:
+    """What these lines mean, as sentences after another; nothing where there are none."""
+    return "".join(
+        f" {'Dashed' if each.dashed else 'Solid'} amber, *{each.label}*: {each.says}" for each in theory.BOUNDARIES
+    )
 
 
 def edges(count: int) -> list[float]:
@@ -182,11 +204,18 @@ def _layout(plan: Plan, name: str, alt: str) -> Json:
     )
 
 
-def _alt(plan: Plan, results: Mapping[int, Result], inside: np.ndarray, losses: list[float | None]) -> str:
+def _alt(
+    plan: Plan,
+    results: Mapping[int, Result],
+    found: Sequence[Boundary],
+    inside: Sequence[np.ndarray],
+    losses: list[float | None],
+) -> str:
     """The map in words."""
     known = [(loss, i) for i, loss in enumerate(losses) if loss is not None]
     names = " by ".join(axis.name for axis in plan.axes)
-    text = f"A map of {len(losses)} cells, {names}; {len(results)} have ended, {int(inside.sum())} lie within the theory's reach."
+    counted = "".join(f", {int(here.sum())} lie where {each.label}" for each, here in zip(found, inside, strict=True))
+    text = f"A map of {len(losses)} cells, {names}; {len(results)} have ended{counted}."
     if known:
         best, at = min(known)
         cell = ", ".join(f"{name} {as_text(value)}" for name, value in plan.changes(at).items())

@@ -36,7 +36,8 @@ class Task(Protocol):
     `evaluations` (lib.evaluation.Evaluations): what is measured besides. One with `alone` True trains a single network, and
     `loss` and `observe` get its parameters without the seed axis; with `clips` False too it never cuts its gradient and does not
     measure its norm. Both save wide networks a way through memory, and the signature must tell them apart, as it must those
-    with another `weight_decay` (see lib.optimizers).
+    with another `weight_decay` (see lib.optimizers). Where pictures depend on the state that a window begins with, the task
+    has `shows_carried_state` True (see `Engine.observe`); its last block then holds one whole epoch more than is trained on.
     """
 
     config: Any
@@ -165,7 +166,7 @@ def _train(task: Task):
             tape.watch(params)
             loss, state, metrics = task.loss(params, state, batch)
             total = tf.reduce_sum(loss)  # a seed's parameters act on no other seed's loss
-        gradients = tape.gradient(total, params)
+        gradients = tape.gradient(total, params, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         own = {"learning_rate": tf.fill([task.seeds], rate)}
         if clips:
             seeded = _each(_with_seeds, gradients) if alone else gradients
@@ -358,9 +359,19 @@ class Engine:
             self._under_way = (carry.step, left[0], evaluation)
 
     def observe(self, carry: Carry) -> Arrays:
-        """What the network does on the batch that comes next, before it learns from it."""
+        """What the network does on the batch that comes next, before it learns from it; `window` is its place in the epoch.
+
+        After the last step none comes, and the start of an epoch, with a state of zeros, would be no picture of what was
+        learned. Where it shows, the network reads half of a further epoch, learning nothing, and that is where we look.
+        """
         block, window = self._at(carry.step)
-        return self._compiled().observe(carry, block, window) | {"step": np.array(carry.step)}
+        reader, ahead = carry, 0
+        if carry.step == self.steps and getattr(self.task, "shows_carried_state", False):
+            ahead = self.steps_per_epoch // 2
+            reader, _ = self._compiled().train(carry, block, window, ahead, dict.fromkeys(LIVE_SETTINGS, 0.0))
+            reader = reader._replace(params=carry.params)
+        found = self._compiled().observe(reader, block, window + ahead)
+        return found | {"step": np.array(carry.step), "window": np.array((carry.step + ahead) % self.steps_per_epoch)}
 
     def _compiled(self) -> _Chunk:
         if self._chunk is None:

@@ -1,4 +1,4 @@
-"""The exact best against brute force: every sequence of bits is written down, and the best predictor looked up."""
+"""The bounds against brute force: every sequence of bits is written down, and the best predictor looked up."""
 
 import itertools
 import math
@@ -12,16 +12,16 @@ from demos.binary_rule.config import BinaryRuleConfig
 PAIRS = list(itertools.product(range(1, 7), repeat=2))
 
 
-def brute_force(lags: tuple[int, int], window: int, carried: bool, positions: int) -> tuple[float, float]:
-    """The loss and accuracy of the best predictor over a row's first positions.
+def brute_force(lags: tuple[int, int], window: int, carried: bool, positions: range) -> tuple[float, float]:
+    """The loss and accuracy of the best predictor over these positions of a row.
 
     For each position all sequences of the bits that could matter are written down. The predictor gets the list of those
     bits that it may use, and says how often the target was 1 after exactly that list.
     """
     losses, accuracies = [], []
-    for position in range(positions):
+    for position in positions:
         since = position if carried else position % window  # bits read since the state was zero, before this one
-        usable = [lag for lag in range(since + 1) if lag < window]  # in this window, or learned from such windows
+        usable = list(range(since + 1))
         span = sorted({*lags, *[lag for lag in usable if lag in lags]})
         counts: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
         for bits in itertools.product((0, 1), repeat=len(span)):
@@ -33,21 +33,32 @@ def brute_force(lags: tuple[int, int], window: int, carried: bool, positions: in
         total = sum(map(sum, counts.values()))
         losses.append(-sum(n / total * math.log(n / sum(pair)) for pair in counts.values() for n in pair if n))
         accuracies.append(sum(max(pair) for pair in counts.values()) / total)
-    return math.fsum(losses) / positions, math.fsum(accuracies) / positions
+    return math.fsum(losses) / len(positions), math.fsum(accuracies) / len(positions)
 
 
 @pytest.mark.parametrize("carried", [True, False])
 @pytest.mark.parametrize("window", range(1, 9))
 @pytest.mark.parametrize("lags", PAIRS)
-def test_the_exact_best_equals_brute_force(lags: tuple[int, int], window: int, carried: bool) -> None:
+def test_the_bounds_equal_brute_force(lags: tuple[int, int], window: int, carried: bool) -> None:
     config = BinaryRuleConfig(
-        first_lag=lags[0], second_lag=lags[1], time_step=window, carry_state=carried, series_length=1000, batch_size=20
+        first_lag=lags[0],
+        second_lag=lags[1],
+        time_step=window,
+        carry_state=carried,
+        series_length=1000,
+        batch_size=20,
+        epochs=2,
     )
     positions = theory.used_positions(config)
     assert positions == 50 // window * window
-    assert theory.best(config) == pytest.approx(brute_force(lags, window, carried, positions), abs=1e-12)
-    first = brute_force(lags, window, carried, window)[0]
+    assert theory.best(config) == pytest.approx(brute_force(lags, window, carried, range(positions)), abs=1e-12)
+    first = brute_force(lags, window, carried, range(window))[0]
     assert theory.floor_of_first_window(config) == pytest.approx(first, abs=1e-12)
+    alone = brute_force(lags, window, False, range(positions))
+    assert theory.without_carried_state(config) == pytest.approx(alone, abs=1e-12)
+    last = [step % config.windows_per_epoch for step in range(max(0, config.steps - 100), config.steps)]
+    losses = [brute_force(lags, window, carried, range(w * window, (w + 1) * window))[0] for w in last]
+    assert theory.floor(config) == pytest.approx(math.fsum(losses) / len(losses), abs=1e-12)
 
 
 def test_the_lines_of_the_tutorial() -> None:
@@ -69,20 +80,10 @@ def test_without_the_state_the_first_positions_know_less() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, ["0.3466", "0.75", "1 and 2 back", "0.3488", "every row"]),
+        ({}, ["0.3466", "0.75", "1 and 2 back", "0.3488", "every row", "reaches 0.4590", "joins them"]),
         ({"carry_state": False}, ["every window", "0.4590", "| 3 to 5 |"]),
-        (
-            {"second_lag": 5},
-            [
-                "Better than taught",
-                "never below 0.3514",
-                "the bit that lies 5 back",
-                "it was not there",
-                "2 to 250",
-                "0.5629",
-            ],
-        ),
-        ({"first_lag": 6, "second_lag": 7}, ["bits that lie 6 and 7 back", "none", "**0.6931**"]),
+        ({"second_lag": 5}, ["**0.3514**", "the bit that lies 5 back", "1 and 5 back", "reaches 0.5885", "Jaeger"]),
+        ({"first_lag": 6, "second_lag": 7}, ["bits that lie 6 and 7 back", "none", "**0.3558**", "reaches 0.6931"]),
         ({"second_lag": 1}, ["same bit", "a loss of 0"]),
     ],
 )
@@ -92,15 +93,20 @@ def test_the_derivation_has_the_current_numbers(changes: dict, words: list[str])
         assert word in text, text
 
 
-def test_what_the_state_may_carry_untaught() -> None:
-    for config in (BinaryRuleConfig(), BinaryRuleConfig(carry_state=False, second_lag=5)):
-        assert theory.carried_best(config) == theory.best(config)
-    beyond = BinaryRuleConfig(second_lag=5)
-    assert theory.carried_best(beyond).loss < theory.best(beyond).loss
-    assert "Better than taught" not in theory.explain(BinaryRuleConfig(first_lag=6, second_lag=7))
+def test_a_window_decides_what_is_taught_and_not_what_is_possible() -> None:
+    for config in (BinaryRuleConfig(second_lag=5), BinaryRuleConfig(first_lag=6, second_lag=7)):
+        longer = config.model_copy(update={"time_step": 10})
+        assert theory.floor(config) == pytest.approx(theory.floor(longer), abs=1e-3)
+        assert theory.without_carried_state(config).loss > theory.without_carried_state(longer).loss
+        assert not theory.taught(config) and theory.taught(longer)
+    reset = BinaryRuleConfig(carry_state=False, second_lag=5)
+    assert theory.without_carried_state(reset) == theory.best(reset)
 
 
-def test_the_boundary_of_sweeps() -> None:
-    assert theory.within_reach(BinaryRuleConfig())
-    assert not theory.within_reach(BinaryRuleConfig(second_lag=5))
-    assert not theory.within_reach(BinaryRuleConfig(hidden_units=2))
+def test_the_boundaries_of_maps() -> None:
+    inside = {each.name: each.inside for each in theory.BOUNDARIES}
+    assert inside["expected"](BinaryRuleConfig()) and inside["taught"](BinaryRuleConfig())
+    assert inside["expected"](BinaryRuleConfig(second_lag=5)) and not inside["taught"](BinaryRuleConfig(second_lag=5))
+    assert not inside["expected"](BinaryRuleConfig(hidden_units=2)) and inside["taught"](
+        BinaryRuleConfig(hidden_units=2)
+    )

@@ -16,6 +16,7 @@ from lib.class_map import DIVERGED, ENDED, TRAINING, UNKNOWN, class_map
 from lib.records import RunRecord
 from lib.settings import Config, settings_of
 from lib.style import Json
+from lib.theory import Boundary
 from tests.figure_checks import check, set_colors
 from tests.run_records import run
 
@@ -111,8 +112,11 @@ def test_the_boundary_lies_between_the_values_that_occur_and_their_neighbours() 
 
 def test_the_boundary_has_the_other_settings_of_the_base() -> None:
     one = [run("a", EchoConfig(echo_step=3, state_size=4))]
-    beyond = drawn(one, base=EchoConfig(truncated_backprop_length=2))
-    assert border(beyond) == set(), "no echo here lies within two steps"
+    beyond = drawn(one, base=EchoConfig(truncated_backprop_length=3))
+    here = border(drawn(one))
+    assert border(beyond) - here == {((0.5, y - 0.5), (0.5, y + 0.5)) for y in range(3)} - here, (
+        "the window's, beside it"
+    )
 
 
 def test_what_the_config_refuses_has_no_boundary_and_does_no_harm() -> None:
@@ -189,7 +193,7 @@ def test_runs_are_drawn_also_where_theory_knows_nothing() -> None:
         raise ValueError("The text is not on this server: bring it again.")
 
     unknown = types.ModuleType("unknown")
-    vars(unknown).update(floor=missing, chance=missing, within_reach=missing, BOUNDARY="no boundary is known")
+    vars(unknown).update(floor=missing, chance=missing, BOUNDARIES=(Boundary("never", "never", "", missing),))
     one = [run("a", EchoConfig())]
     figure = class_map("Echo", EchoConfig, EchoConfig(), "echo_step", "state_size", one, NICKNAMES, unknown)
     check(figure)

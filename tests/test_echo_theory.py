@@ -1,4 +1,4 @@
-"""The echo's floor against a brute force over every series that there is."""
+"""The echo's bounds against a brute force over every series that there is."""
 
 import itertools
 import math
@@ -30,16 +30,32 @@ def tiny(length: int, rows: int, window: int, echo: int) -> EchoConfig:
     )
 
 
-def conditional_entropy(length: int, rows: int, window: int, echo: int, position: int) -> float:
-    """H(target | the last `window` bits of the row) in nats at a position, over all rows of all series."""
+def conditional_entropy(length: int, rows: int, echo: int, position: int) -> float:
+    """H(target | the row's bits so far) in nats at a position, over all rows of all series."""
     row_length = length // rows
     counts: Counter[tuple[tuple[int, ...], int]] = Counter()
     for bits in itertools.product((0, 1), repeat=length):
         for row in range(rows):
             flat = row * row_length + position
-            seen = bits[max(row * row_length, flat - window + 1) : flat + 1]
-            counts[seen, bits[flat - echo] if flat >= echo else 0] += 1
-    total, entropies = rows * 2**length, []
+            counts[bits[row * row_length : flat + 1], bits[flat - echo] if flat >= echo else 0] += 1
+    return entropy_of(counts)
+
+
+def entropy_within_windows(length: int, rows: int, window: int, echo: int, place: int) -> float:
+    """H(target | the window's bits so far) in nats at a place of a window, over all windows of all rows of all series."""
+    row_length = length // rows
+    counts: Counter[tuple[tuple[int, ...], int]] = Counter()
+    for bits in itertools.product((0, 1), repeat=length):
+        for row, index in itertools.product(range(rows), range(row_length // window)):
+            first = row * row_length + index * window
+            target = bits[first + place - echo] if first + place >= echo else 0
+            counts[bits[first : first + place + 1], target] += 1
+    return entropy_of(counts)
+
+
+def entropy_of(counts: Counter[tuple[tuple[int, ...], int]]) -> float:
+    """H(target | what was seen) from how often each pair occurs."""
+    total, entropies = counts.total(), []
     for seen in {seen for seen, _ in counts}:
         pair = [counts[seen, target] for target in (0, 1)]
         entropies += [-count / total * math.log(count / sum(pair)) for count in pair if count]
@@ -51,12 +67,14 @@ def test_floor_is_what_a_brute_force_over_all_series_finds(length: int, rows: in
     for setting in (setting for setting in SMALL if setting[:2] == (length, rows)):
         config, window = tiny(*setting), setting[2]
         used = length // rows // window * window
-        losses = [conditional_entropy(*setting, position) for position in range(used)]
-        assert theory.floor(config) == pytest.approx(sum(losses) / used, abs=1e-12), setting
+        losses = [conditional_entropy(length, rows, setting[3], position) for position in range(used)]
+        assert theory.epoch_floor(config) == pytest.approx(sum(losses) / used, abs=1e-12), setting
         first = sum(losses[:window]) / window
         assert theory.floor_of_first_window(config) == pytest.approx(first, abs=1e-12), setting
         for position, loss in enumerate(losses):
             assert theory.floor_at(config, position) == pytest.approx(loss, abs=1e-12), (setting, position)
+        alone = [entropy_within_windows(*setting, place) for place in range(window)]
+        assert theory.without_carried_state(config) == pytest.approx(sum(alone) / window, abs=1e-12), setting
 
 
 def test_brute_force_covers_the_awkward_settings() -> None:
@@ -88,26 +106,39 @@ def test_floor_is_the_mean_loss_of_the_best_predictor_on_real_data(rows: int, wi
         _, flat = series(config.series_length, echo, seed=0, epoch=epoch)
         target = windows(flat[None], rows, window)[:, :, 0]  # [W, T, B]
         position = np.arange(target.shape[0] * window).reshape(-1, window, 1)
-        ones = np.where(position < echo, (rows - 1) / (2 * rows), target if echo < window else 0.5)
+        ones = np.where(position < echo, (rows - 1) / (2 * rows), target)
         losses.append(-np.log(np.where(target == 1, ones, 1 - ones)).mean())
     spread = np.std(losses) / math.sqrt(len(losses))
-    assert theory.floor(config) == pytest.approx(np.mean(losses), abs=max(5 * spread, 1e-12))
+    assert theory.epoch_floor(config) == pytest.approx(np.mean(losses), abs=max(5 * spread, 1e-12))
 
 
 def test_defaults() -> None:
     config = EchoConfig()
     entropy = -(0.4 * math.log(0.4) + 0.6 * math.log(0.6))
     assert theory.chance(config) == pytest.approx(0.693147, abs=1e-6)
-    assert theory.floor(config) == pytest.approx(3 * entropy / 9990, rel=1e-12)
+    assert theory.epoch_floor(config) == pytest.approx(3 * entropy / 9990, rel=1e-12)
+    assert theory.without_carried_state(config) == pytest.approx(3 * math.log(2) / 15, rel=1e-4)
     assert theory.floor_of_first_window(config) == pytest.approx(3 * entropy / 15, rel=1e-12)
     assert theory.memory_bits(config) == 4
 
 
-@pytest.mark.parametrize("echo", [15, 16, 50])
-def test_an_echo_from_beyond_the_window_stays_near_chance(echo: int) -> None:
+@pytest.mark.parametrize("echo", [14, 15, 16, 50])
+def test_the_lower_bound_knows_no_window(echo: int) -> None:
     config = EchoConfig(echo_step=echo)
-    assert not theory.learnable(config)
-    assert 0.69 < theory.floor(config) < theory.chance(config)
+    assert theory.taught(config) == (echo < 15)
+    assert theory.floor(config) == 0.0, "the last 100 windows of an epoch have read what they must repeat"
+    assert 0 < theory.epoch_floor(config) < 0.004
+    assert theory.learned_below(config) == pytest.approx(0.0693, abs=1e-4)
+    assert (theory.without_carried_state(config) > 0.69) == (echo >= 15)
+
+
+def test_the_bound_is_of_the_steps_that_are_reported() -> None:
+    """Of epochs with fewer than 100 windows, the last 100 steps have their starts among them."""
+    config = EchoConfig(series_length=1000, batch_size=5, truncated_backprop_length=10, epochs=30)
+    assert config.windows_per_epoch == 20
+    assert theory.floor(config) == pytest.approx(theory.epoch_floor(config), rel=1e-12)
+    one = config.model_copy(update={"epochs": 1})
+    assert theory.floor(one) == pytest.approx(theory.epoch_floor(one), rel=1e-12)
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])
@@ -120,7 +151,10 @@ def test_a_certain_bit_has_no_entropy(probability: float) -> None:
     [
         ({}, ["0.6931", "4/10 = 0.4", "0.6730", "the last 4 bits", "9,990 steps", "**0.0002021**", "0.1346"]),
         ({"echo_step": 1}, ["The first step of a row", "1 step earlier", "the last 2 bits"]),
-        ({"echo_step": 16}, ["16 steps back", "only 14 steps", "window of 15", "**0.6931**"]),
+        (
+            {"echo_step": 16},
+            ["16 steps back", "only 14 steps", "window of 15", "reaches 0.6931", "**0.001078**", "Jaeger"],
+        ),
         ({"batch_size": 1}, ["no row before", "**0**"]),
         (
             {"series_length": 100, "truncated_backprop_length": 7, "echo_step": 30},
@@ -137,4 +171,4 @@ def test_explanation_has_the_current_numbers(settings: dict[str, int], words: li
 def test_explanation_names_the_spike_only_where_there_is_one() -> None:
     assert "spikes" in theory.explain(EchoConfig())
     assert "spikes" not in theory.explain(EchoConfig(batch_size=1))
-    assert "spikes" not in theory.explain(EchoConfig(echo_step=16))
+    assert "spikes" in theory.explain(EchoConfig(echo_step=16))

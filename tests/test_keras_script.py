@@ -67,6 +67,9 @@ CASES = {
         cell="lstm", optimizer="rmsprop", learning_rate=0.01, first_lag=3, second_lag=1,
     ),
     "rule, gru, Adam, a clip norm": rule(cell="gru", optimizer="adam", clip_norm=0.05, hidden_units=3, seeds=2),
+    "echo, rnn, Adam, a reservoir": echo(
+        optimizer="adam", learning_rate=0.05, clip_norm=0.05, initial_weights="glorot", state_size=12, trained="readout",
+    ),
 }  # fmt: skip
 
 

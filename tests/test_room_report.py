@@ -192,7 +192,7 @@ def test_the_page_draws_its_charts_without_a_network(offline: Page, tmp_path: Pa
     assert offline.locator("#echo-loss .scatterlayer .trace").count() == 12
     legend = offline.locator("#echo-loss .legendtext").all_text_contents()
     assert legend[0] == "5 more" and legend[1] == "Zoë, 0 nats" and len(legend) == 8
-    assert "the theory's boundary" in offline.locator("#echo-map .legendtext").all_text_contents()
+    assert "a unit for each bit" in offline.locator("#echo-map .legendtext").all_text_contents()
     assert offline.locator("#echo-map .points path.point").count() == 12
     below, label = (offline.locator(f"#echo-map {part}").first.bounding_box() for part in (".xtitle", ".xtick text"))
     assert below and label and below["y"] > label["y"] + label["height"] + 3, "the axis's title stands below its labels"

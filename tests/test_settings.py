@@ -21,6 +21,7 @@ from lib.settings import (
     live_values,
     needs_new_network,
     parse,
+    recorded,
     replace,
     setting,
     settings_of,
@@ -570,7 +571,14 @@ def test_every_setting_of_a_demo_is_described(config_class: type[Config]) -> Non
 def test_echo_defaults_are_the_tutorials() -> None:
     task = {"echo_step": 3, "series_length": 50_000}
     network = {"cell": "rnn", "state_size": 4, "initial_weights": "uniform"}
-    training = {"truncated_backprop_length": 15, "batch_size": 5, "epochs": 100, "seeds": 1, "seed": 0}
+    training = {
+        "truncated_backprop_length": 15,
+        "batch_size": 5,
+        "epochs": 100,
+        "seeds": 1,
+        "seed": 0,
+        "trained": "everything",
+    }
     update = {"optimizer": "adagrad", "learning_rate": 0.3, "clip_norm": 0.0}
     config = Echo()
     assert config.model_dump() == {**task, **network, **training, **update}
@@ -593,3 +601,10 @@ def test_echo_groups_are_task_network_training() -> None:
     groups = [field.group for field in settings_of(Echo).values()]
     assert list(dict.fromkeys(groups)) == ["Task", "Network", "Training"]
     assert groups == sorted(groups, key=["Task", "Network", "Training"].index)
+
+
+def test_a_record_from_before_a_setting_has_what_all_runs_had_then() -> None:
+    old = {name: value for name, value in Echo(echo_step=4).model_dump().items() if name != "trained"}
+    assert recorded(Echo, old) == Echo(echo_step=4, trained="everything")
+    assert recorded(Echo, old | {"other": 1}) is None
+    assert recorded(Echo, {"echo_step": 4}) is None, "other settings are not guessed"

@@ -1,6 +1,7 @@
 """The metric stream: thinning, deltas that get lost or repeated, summaries, and going on after a restart."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -160,6 +161,24 @@ def test_recording_ends_before_the_first_loss_that_is_not_finite() -> None:
     stream = MetricStream()
     assert stream.record(0, {"loss": loss, "accuracy": loss}) == 2
     assert stream.curve("loss")[1].tolist() == stream.curve("accuracy")[1].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("pieces", [[50], [7, 7, 7, 7, 7, 7, 8], [1] * 50, [13, 37], [10, 10, 30]])
+@pytest.mark.parametrize("length", [1, 7, 10, 50])
+def test_the_mean_of_an_epoch_is_of_its_steps_so_far_whatever_the_pieces(pieces: list[int], length: int) -> None:
+    losses = np.random.default_rng(1).random((50, 3)).astype(np.float32)
+    stream, first = MetricStream(), 0
+    stream.mean_over_epochs(SimpleNamespace(steps=50, steps_per_epoch=length))
+    for count in pieces:
+        stream.record(first, {"loss": losses[first : first + count]})
+        first += count
+        stream = MetricStream.from_arrays(stream.arrays())  # a process that ends and goes on
+    if length == 50:
+        assert "loss_epoch" not in stream.names(), "a run of one epoch has its mean as it goes"
+        return
+    starts = [step - step % length for step in range(50)]
+    expected = [np.median(losses[start : step + 1].mean(axis=0)) for step, start in enumerate(starts)]
+    np.testing.assert_allclose(stream.curve("loss_epoch")[1], expected, rtol=1e-5)
 
 
 def test_the_final_loss_of_each_seed_is_the_mean_of_its_last_hundred_steps() -> None:

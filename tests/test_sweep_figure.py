@@ -6,7 +6,7 @@ from demos.echo import theory
 from demos.echo.config import SWEEP_BASE
 from demos.registry import DEMOS, Demo
 from lib.sweep import Result, plan
-from lib.sweep_figure import boundary_in_words, sweep_figures
+from lib.sweep_figure import boundaries_in_words, sweep_figures
 from tests.figure_checks import check, set_colors
 
 PLAN = plan(SWEEP_BASE, [("echo_step", "1:5"), ("state_size", "2, 4")])
@@ -41,7 +41,13 @@ def test_cells_have_their_medians_shares_and_runs() -> None:
 
 
 def test_the_boundary_runs_between_what_theory_allows_and_what_it_does_not() -> None:
-    line = sweep_figures(PLAN, {}, theory, IDS)["sweep_loss"]["data"][1]
+    short = plan(
+        SWEEP_BASE.model_copy(update={"truncated_backprop_length": 4}), [("echo_step", "1:5"), ("state_size", "2, 4")]
+    )
+    solid, dashed = sweep_figures(short, {}, theory, IDS)["sweep_loss"]["data"][1:]
+    assert (solid["line"]["dash"], dashed["line"]["dash"]) == ("solid", "dash")
+    assert set(dashed["x"]) == {2.5, None}, "the window reaches three steps back"
+    line = solid
     edges = {tuple(zip(line["x"][i : i + 2], line["y"][i : i + 2], strict=True)) for i in range(0, len(line["x"]), 3)}
     # two units reach echo_step 1, four units 3
     assert edges == {
@@ -58,6 +64,6 @@ def test_without_a_boundary_there_is_no_line() -> None:
 
 
 def test_a_boundary_is_explained_where_there_is_one() -> None:
-    said = {demo.slug: boundary_in_words(demo.theory) for demo in DEMOS}
-    assert said["echo"].startswith(" Inside the amber boundary, the echo lies within the window")
+    said = {demo.slug: boundaries_in_words(demo.theory) for demo in DEMOS}
+    assert said["echo"].startswith(" Solid amber, *a unit for each bit*") and "Dashed amber" in said["echo"]
     assert {slug for slug, words in said.items() if not words} == {"story", "ptb", "from-scratch"}

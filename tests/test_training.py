@@ -150,6 +150,32 @@ def test_the_picture_shows_the_loss_that_training_reports_next() -> None:
     assert seen["hidden_state"].shape == (3, 4, 4)
 
 
+def test_the_last_picture_is_of_the_middle_of_an_epoch_and_moves_no_weight() -> None:
+    """After the last step no batch comes: at the start of the next epoch nothing could be known."""
+    learns = {"echo_step": 1, "state_size": 12, "initial_weights": "glorot", "optimizer": "adam", "learning_rate": 0.02}
+    engine = engine_for(**learns, epochs=40)
+    carry, _ = train(engine, [engine.steps])
+    before = {name: array.copy() for name, array in carry.to_arrays().items()}
+    seen = engine.observe(carry)
+    assert (int(seen["step"]), int(seen["window"])) == (engine.steps, engine.steps_per_epoch // 2)
+    np.testing.assert_array_equal(seen["targets"] == 1, seen["probabilities"] > 0.5)
+    for name, array in carry.to_arrays().items():
+        np.testing.assert_array_equal(array, before[name])
+    first, _ = engine.run(engine.initial(), engine.steps_per_epoch)
+    assert int(engine.observe(first)["window"]) == 0, "before the last step it is the batch that comes next"
+
+
+def test_of_a_reservoir_only_the_readout_is_trained() -> None:
+    engine = engine_for(trained="readout", optimizer="adam", learning_rate=0.02, cell="lstm", seeds=2)
+    start, (end, losses) = engine.initial().params, train(engine, [60])
+    for name, weights in start["cell"].items():
+        np.testing.assert_array_equal(end.params["cell"][name], weights)
+    assert (end.params["output"]["weights"] != start["output"]["weights"]).all()
+    assert not np.allclose(
+        losses, train(engine_for(optimizer="adam", learning_rate=0.02, cell="lstm", seeds=2), [60])[1]
+    )
+
+
 def test_same_shapes_share_a_compiled_chunk_and_the_cache_is_bounded_and_frees() -> None:
     cache, device = _ChunkCache(capacity=2), choose("cpu")
     first = cache.get(EchoTask(EchoConfig(**SMALL)), device)

@@ -14,6 +14,7 @@ def trained(demo: Demo, config: Config, steps: int | None = None) -> dict:
 def results(demo: Demo, config: Config, steps: int | None = None, *, evaluated: bool = True) -> Results:
     """Train to the end, or up to a step, and measure on other data where the demo does: what claims read."""
     engine, stream, diary = demo.build(config), MetricStream(), []
+    stream.mean_over_epochs(engine)
     carry, end = engine.initial(), steps or engine.steps
     while carry.step < end:
         first = carry.step

@@ -31,7 +31,7 @@ class BinaryRuleConfig(Config):
         5,
         group="Training",
         label="Time step",
-        help="How many steps a training window has; nothing further back than this can be learned.",
+        help="Steps of a window, and of the gradient's way back: what lies beyond is not taught directly.",
         unit="steps",
         minimum=1,
         maximum=20,
@@ -61,6 +61,7 @@ class BinaryRuleConfig(Config):
         minimum=1,
         maximum=200,
     )
+    trained: str = common_settings.trained()
     optimizer: str = common_settings.optimizer("adam")
     learning_rate: float = common_settings.learning_rate(0.02)
     clip_norm: float = common_settings.clip_norm(0.0)
@@ -85,7 +86,7 @@ class BinaryRuleConfig(Config):
     @property
     def shape(self) -> tuple[str | int, ...]:
         """What the compiled code depends on, besides seeds, optimizer and the windows of an epoch."""
-        return self.cell, self.hidden_units, self.time_step, self.batch_size
+        return self.cell, self.hidden_units, self.time_step, self.batch_size, self.trained
 
     @property
     def products(self) -> int:

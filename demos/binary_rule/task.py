@@ -76,7 +76,8 @@ class BinaryRuleTask:
 
     def _logits(self, params: Any, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor]:
         """(state, logits [T, S, B, 2]) of a window of bits [T, S, B]."""
-        state, _, logits = logits_of(self.config.cell, params, state, tf.cast(inputs, tf.float32)[..., None])
+        bits = tf.cast(inputs, tf.float32)[..., None]
+        state, _, logits = logits_of(self.config.cell, params, state, bits, self.config.trained)
         return state, logits
 
     def loss(

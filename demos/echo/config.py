@@ -45,7 +45,7 @@ class EchoConfig(Config):
         15,
         group="Training",
         label="Truncated backprop length",
-        help="How many steps a training window has; nothing further back than this can be learned.",
+        help="Steps of a window, and of the gradient's way back: what lies beyond is not taught directly.",
         unit="steps",
         minimum=1,
         maximum=50,
@@ -68,6 +68,7 @@ class EchoConfig(Config):
         minimum=1,
         maximum=1000,
     )
+    trained: str = common_settings.trained()
     optimizer: str = common_settings.optimizer("adagrad")
     learning_rate: float = common_settings.learning_rate(0.3)
     clip_norm: float = common_settings.clip_norm(0.0)
@@ -87,7 +88,7 @@ class EchoConfig(Config):
     @property
     def shape(self) -> tuple[str | int, ...]:
         """What the compiled code depends on, besides seeds, optimizer and the windows of an epoch."""
-        return self.cell, self.state_size, self.truncated_backprop_length, self.batch_size
+        return self.cell, self.state_size, self.truncated_backprop_length, self.batch_size, self.trained
 
     @property
     def products(self) -> int:

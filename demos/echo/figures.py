@@ -23,6 +23,7 @@ A_SPIKE = (
     "the network never sees: the loss spikes."
 )
 
+LINES_APART = 0.06  # nats, that two lines need for a label each
 ROWS = 5  # of the batch that are drawn
 ROW_PITCH = 1.95  # a row of bars is 1 high; above it are its crosses, its title and a gap
 CROSS_AT, COLUMN_TOP, TITLE_AT = 1.16, 1.3, 1.32
@@ -40,22 +41,27 @@ def loss_figure(
     scale: str = "linear",
     series: Mapping[str, Points] | None = None,
 ) -> Json:
-    """Loss against training step, with chance, the exact floor and up to five earlier runs (see `metric_figure`).
+    """Loss against training step, with chance, the lower bound, what is possible without the carried state, and up to five
+    earlier runs (see `metric_figure`).
 
     Raises ValueError on an unknown `smooth` (off, 30, 300) or `scale` (linear, log).
     """
-    chance, floor, notes = theory.chance(config), theory.floor(config), []
-    lines = [Line(chance, "chance", f"chance: ln 2 = {chance:.3f}", "top right")]
+    chance, floor, taught = theory.chance(config), theory.epoch_floor(config), theory.without_carried_state(config)
+    apart, notes = taught < chance - LINES_APART, []
+    also = "" if apart else ", and the best without the carried state"
+    lines = [Line(chance, "chance", f"chance{also}: ln 2 = {chance:.3f}", "top right")]
+    if apart:
+        lines.append(Line(taught, "taught", f"best without the carried state: {taught:.3f}", "bottom right"))
     in_view = (-0.17, 0.8)
     if scale == "log":
         in_view = (min(floor / 10, 0.01) if floor > 0 else 1e-4, 3)
     if floor > 0 or scale == "linear":
-        # On a log scale single windows fall below the floor, which is a mean, but not at the left end.
+        # On a log scale single windows fall below it, which is of a mean, but not at the left end.
         where = "bottom right" if scale == "linear" else "bottom left"
-        lines.append(Line(floor, "floor", f"exact floor of an epoch: {floor:.3g}", where))
+        lines.append(Line(floor, "floor", f"epoch-mean lower bound: {floor:.3g}", where))
     else:
-        notes.append(style.bottom_note("exact floor: 0, below any log scale"))
-    spikes = theory.floor_of_first_window(config) > theory.floor(config)
+        notes.append(style.bottom_note("epoch-mean lower bound: 0, below any log scale"))
+    spikes = theory.floor_of_first_window(config) > floor
     return metric_figure(
         "loss",
         seeds=config.seeds,
@@ -68,7 +74,11 @@ def loss_figure(
         series=series,
         notes=notes,
         about=f"in nats against the training step, on a {scale} scale",
-        compared=f"Chance is ln 2 = {chance:.3f}, the exact floor of an epoch {floor:.3g}.",
+        compared=(
+            f"Chance is ln 2 = {chance:.3f}, the best without the carried state {taught:.3f}, the lower bound of an epoch's "
+            f"mean {floor:.3g}."
+        ),
+        epoch_mean=True,
     )
 
 
@@ -96,7 +106,12 @@ class Columns(NamedTuple):
     probabilities: np.ndarray  # of a 1
     predictions: np.ndarray
     right: np.ndarray
-    unknowable: np.ndarray  # the target lies before the row
+    unknowable: np.ndarray  # the target lies before the row: a prediction is neither right nor wrong
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """Where the target can be known and the prediction is another."""
+        return ~self.right & ~self.unknowable
 
 
 def columns_of(config: EchoConfig, snapshot: Snapshot) -> Columns:
@@ -105,7 +120,10 @@ def columns_of(config: EchoConfig, snapshot: Snapshot) -> Columns:
     inputs, targets, probabilities = (np.asarray(snapshot[name])[:, :ROWS].T.ravel() for name in names)
     window, rows = len(snapshot["inputs"]), min(ROWS, np.shape(snapshot["inputs"])[1])
     row, x = np.repeat(np.arange(1, rows + 1), window), np.tile(np.arange(1, window + 1), rows)
-    begins = int(snapshot["step"]) % config.windows_per_epoch * config.truncated_backprop_length
+    window_of_epoch = int(
+        snapshot.get("window", int(snapshot["step"]) % config.windows_per_epoch)
+    )  # older ones lack it
+    begins = window_of_epoch * config.truncated_backprop_length
     predictions = probabilities > 0.5
     right = (predictions == targets) & np.isfinite(probabilities)
     base, unknowable = ROW_PITCH * (rows - row), begins + x - 1 < config.echo_step
@@ -120,9 +138,9 @@ def batch_figure(config: EchoConfig, snapshot: Snapshot) -> Json:
     """
     columns = columns_of(config, snapshot)
     data = [
-        *_column_bars(columns, ~columns.right),
+        *_column_bars(columns),
         *_bit_bars(columns),
-        *_column_markers(columns, ~columns.right),
+        *_column_markers(columns),
         _bars(columns, columns.row > 0, "", style.TRANSPARENT, COLUMN_TOP, 1, **_hover(columns)),
     ]
     return {"data": data, "layout": _batch_layout(int(snapshot["step"]), columns)}
@@ -134,13 +152,13 @@ def _bars(columns: Columns, where: np.ndarray, name: str, color: str, height: fl
     return style.bars(name, color, width=width, x=x, y=[height] * len(x), base=base, **look)
 
 
-def _column_bars(columns: Columns, wrong: np.ndarray) -> list[Json]:
+def _column_bars(columns: Columns) -> list[Json]:
     """What is behind the bits: a hatch where a target cannot be known, a tint where a prediction is wrong."""
     hatched = {"hatch": style.UNKNOWABLE_HATCH, "legendrank": 3}
     tint, hidden = style.translucent(style.WRONG, 0.35), {"legendgroup": "wrong", "showlegend": False}
     return [
         _bars(columns, columns.unknowable, "cannot be known", style.GHOST, 1, 1, **hatched),
-        _bars(columns, wrong, "wrong", tint, COLUMN_TOP, 1, **hidden),
+        _bars(columns, columns.wrong, "wrong", tint, COLUMN_TOP, 1, **hidden),
     ]
 
 
@@ -155,21 +173,21 @@ def _bit_bars(columns: Columns) -> list[Json]:
     ]
 
 
-def _column_markers(columns: Columns, wrong: np.ndarray) -> list[Json]:
+def _column_markers(columns: Columns) -> list[Json]:
     """A dot at the height of the probability, and a cross above each wrong column."""
     x, base, size = columns.x, columns.base, style.marker_size(int(columns.x[-1]))
     dot, cross = style.DOT | {"size": size}, style.CROSS | {"size": size + 2}
     grouped = {"legendrank": 2, "legendgroup": "wrong"}
     return [
         style.markers("probability of a 1", x, base + columns.probabilities, dot, legendrank=1),
-        style.markers("wrong", x[wrong], base[wrong] + CROSS_AT, cross, **grouped),
+        style.markers("wrong", x[columns.wrong], base[columns.wrong] + CROSS_AT, cross, **grouped),
     ]
 
 
 def _hover(columns: Columns) -> Json:
     """What invisible columns in front of all else say when one points at them."""
     numbers = (columns.row, columns.inputs, columns.targets, columns.predictions)
-    verdicts = np.where(columns.right, "right", "wrong").tolist()
+    verdicts = np.where(columns.unknowable, "cannot be known", np.where(columns.right, "right", "wrong")).tolist()
     probabilities = style.numbers(columns.probabilities, 4)
     custom = zip(*(array.astype(int).tolist() for array in numbers), probabilities, verdicts, strict=True)
     return {
@@ -198,20 +216,20 @@ def _batch_layout(step: int, columns: Columns) -> Json:
 
 
 def _row_titles(columns: Columns) -> list[str]:
-    """Such as "row 1: 13 of 15 right, 3 cannot be known"."""
+    """Such as "row 1: 15 of 15 right", or "row 1: 12 of 12 knowable right" where some targets cannot be known."""
     window = int(columns.x[-1])
-    unknowable = int(columns.unknowable[:window].sum())
-    more = f", {unknowable} cannot be known" if unknowable else ""
-    rights = columns.right.reshape(-1, window).sum(axis=1).tolist()
-    return [f"row {row}: {right} of {window} right{more}" for row, right in enumerate(rights, 1)]
+    knowable = int((~columns.unknowable[:window]).sum())
+    what = "right" if knowable == window else "knowable right"
+    rights = (columns.right & ~columns.unknowable).reshape(-1, window).sum(axis=1).tolist()
+    return [f"row {row}: {right} of {knowable} {what}" for row, right in enumerate(rights, 1)]
 
 
 def _batch_alt(step: int, columns: Columns) -> str:
     """The bars in words."""
-    rows, right = int(columns.row[-1]), columns.right
+    rows, right, asked = int(columns.row[-1]), columns.right[~columns.unknowable], int((~columns.unknowable).sum())
     return (
         f"{rows} row{'s' if rows > 1 else ''} of the batch at step {step}, with input, target and prediction "
-        f"as bars. {right.sum()} of {right.size} predictions are right; {'; '.join(_row_titles(columns))}."
+        f"as bars. {right.sum()} of {asked} predictions are right; {'; '.join(_row_titles(columns))}."
     )
 
 

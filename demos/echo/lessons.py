@@ -5,7 +5,10 @@ from typing import Any
 
 from demos.echo import theory
 from demos.echo.config import EchoConfig
-from lib.lessons import Advice, Choice, Experiment, Source, cell_equations, parameter_count, plain
+from demos.echo.experiments import EXPERIMENTS
+from lib.lessons import Advice, Source, cell_equations, parameter_count, plain
+
+__all__ = ["EXPERIMENTS", "INTRODUCTION", "PICTURES", "advise", "equations", "sources"]
 
 LEARNED = 0.01
 STUCK = 0.65
@@ -20,7 +23,7 @@ INTRODUCTION = (
 PICTURES = (
     (
         "batch",
-        "The batch that comes next",
+        "Current batch: input, target, prediction",
         "Each column is one step: what the network reads, what it must repeat, what it says, and how sure it is of a 1.",
     ),
     (
@@ -39,10 +42,10 @@ def advise(config: EchoConfig, step: int, metrics: Mapping[str, Any]) -> Advice 
     patient = step >= EPOCHS_OF_PATIENCE * config.windows_per_epoch
     if loss > OVERSHOOTS:
         return _overshoots(config, loss)
-    if not theory.learnable(config):
-        return _beyond_the_window(config)
     if loss < LEARNED:
         return _learned(config, loss)
+    if not theory.taught(config):
+        return _beyond_the_window(config, loss)
     if patient and loss > STUCK:
         return _stuck(config, loss)
     if patient and loss > 0.05 and config.state_size < theory.memory_bits(config):
@@ -62,12 +65,12 @@ def _overshoots(config: EchoConfig, loss: float) -> Advice:
     )
 
 
-def _beyond_the_window(config: EchoConfig) -> Advice:
+def _beyond_the_window(config: EchoConfig, loss: float) -> Advice:
     window = config.truncated_backprop_length
     text = (
-        f"The echo comes {config.echo_step} steps later, but a training window has only {window}. The gradient is cut at "
-        "the window's start, so nothing tells the network to keep a bit that long: the loss stays at chance, however "
-        "many units there are."
+        f"The echo comes {config.echo_step} steps later, but a window has only {window}. The gradient is cut at the window's "
+        f"start, so nothing teaches the network directly to keep a bit that long. The loss is {plain(loss)} (chance is 0.693); "
+        "what it knows comes from traces of older bits in the carried state. A larger network has more of them."
     )
     if config.echo_step + 5 <= 50:
         return Advice(
@@ -81,15 +84,22 @@ def _beyond_the_window(config: EchoConfig) -> Advice:
 
 
 def _learned(config: EchoConfig, loss: float) -> Advice:
-    harder = config.echo_step + 1
+    harder = min(50, config.echo_step + 1)
     change: dict[str, Any] = {"echo_step": harder}
     if harder >= config.truncated_backprop_length:
         change["truncated_backprop_length"] = min(50, harder + 5)
+    untaught = ""
+    if not theory.taught(config):
+        untaught = (
+            f" No window of {config.truncated_backprop_length} holds a bit with its echo: the network reads it out of the "
+            "carried state, which nothing taught it directly to keep."
+        )
     return Advice(
         "learned",
         "success",
-        f"Learned: the loss is {plain(loss)}, where knowing nothing costs 0.693. The state of {config.state_size} units now "
-        f"carries the last {theory.memory_bits(config)} bits; the spikes that are left are the starts of epochs.",
+        f"Learned: the loss is {plain(loss)}, where chance costs 0.693. The state of {config.state_size} "
+        f"unit{'s' * (config.state_size > 1)} tells the bit that is due, so it carries the last {theory.memory_bits(config)} "
+        f"bits.{untaught}",
         f"Make it harder: echo after {harder} steps",
         change,
     )
@@ -107,17 +117,17 @@ def _stuck(config: EchoConfig, loss: float) -> Advice:
         )
     if config.initial_weights == "uniform":
         text = (
-            "The initial weights are all positive, so all units start out alike, saturated and pushing the same way, and "
-            "from some such starts there is no way down. Weights around zero begin with units that differ."
+            "The initial weights are all positive, so the units push the same way and many saturate: there tanh is flat, and "
+            "little gradient comes through. Weights around zero keep the sums small."
         )
         return Advice("start", "info", start + text, "Start with weights around zero", {"initial_weights": "glorot"})
     if config.state_size < theory.memory_bits(config):
         return _too_few_units(config, loss)
     if config.cell == "rnn":
-        text = "A plain tanh unit overwrites itself at every step; a gated cell can decide to keep what it holds."
+        text = "A tanh unit is computed anew at every step; a gated cell can keep what it holds."
         return Advice("gates", "info", start + text, "Use an LSTM", {"cell": "lstm"})
-    text = "This start may be an unlucky one; several seeds at once tell luck from rule."
-    return Advice("luck", "info", start + text, "Train 8 seeds at once", {"seeds": 8})
+    text = "It may be this random start: several networks at once show how many learn it."
+    return Advice("seeds", "info", start + text, "Train 8 seeds at once", {"seeds": 8})
 
 
 def _too_few_units(config: EchoConfig, loss: float) -> Advice:
@@ -126,119 +136,12 @@ def _too_few_units(config: EchoConfig, loss: float) -> Advice:
     return Advice(
         "units",
         "info",
-        f"The loss stays near {loss:.2f}: the state must hold {need} bits, the one that is due and those that are due "
-        f"later, and {config.state_size} tanh unit{'s hold' if config.state_size > 1 else ' holds'} about one bit each. "
-        "So the network repeats what it can and guesses the rest.",
+        f"The loss is {loss:.2f}. The state must hold {need} bits, the one that is due and those that are due later, and has "
+        f"{config.state_size} unit{'s' * (config.state_size > 1)}. A unit could hold more than one bit, but networks "
+        "that learn the echo nearly always have a unit for each (measured, see the map under *Sweep*).",
         f"Use {units} units, with weights around zero",
         {"state_size": units, "initial_weights": "glorot"},
     )
-
-
-LOSSES = (
-    Choice("below 0.05: it learns the echo", 0.0, 0.05),
-    Choice("between 0.05 and 0.65: it learns a part", 0.05, 0.65),
-    Choice("about 0.69: it learns nothing", 0.65, 0.75),
-    Choice("above 0.75: worse than guessing", 0.75, float("inf")),
-)
-_LEARNS, _PARTLY, _CHANCE, _WORSE = range(4)
-
-EXPERIMENTS: tuple[Experiment, ...] = (
-    Experiment(
-        "three-bits",
-        "Can four units remember three steps?",
-        "Four tanh units, an echo after 3 steps, 16 networks from different seeds. Where will the median loss end after "
-        "10 epochs?",
-        EchoConfig(seeds=16, epochs=10),
-        LOSSES,
-        _LEARNS,
-        (),
-        "Most of the 16 networks learn it within two epochs: each unit passes its bit on to the next, like a bucket brigade "
-        "of four. Look at the band: one or two networks never leave 0.69, so one run alone may mislead you.",
-    ),
-    Experiment(
-        "five-bits",
-        "And five steps?",
-        "The same four units, but an echo after 5 steps. The state would have to hold six bits. Where will the median "
-        "loss end after 20 epochs?",
-        EchoConfig(echo_step=5, seeds=16, epochs=20),
-        LOSSES,
-        _PARTLY,
-        (),
-        "It ends near 0.38, about half way between chance and zero: four units cannot carry six bits, but they carry "
-        "some of it, so a part of the answers is better than a guess.",
-    ),
-    Experiment(
-        "more-units",
-        "Then give it ten units",
-        "An echo after 5 steps again, now with ten units: more than enough for six bits. The weights start out between 0 "
-        "and 1, as in the tutorial. Where will the median loss end?",
-        EchoConfig(echo_step=5, state_size=10, seeds=16, epochs=20),
-        LOSSES,
-        _CHANCE,
-        (),
-        "More units made it worse! With ten positive weights each, every unit adds up so much that it saturates: its tanh "
-        "is flat, and no gradient comes through. Capacity does not help where learning cannot start.",
-    ),
-    Experiment(
-        "better-start",
-        "The same ten units, a better start",
-        "Only the initial weights change: around zero instead of between 0 and 1. Where will the median loss end?",
-        EchoConfig(echo_step=5, state_size=10, initial_weights="glorot", seeds=16, epochs=20),
-        LOSSES,
-        _LEARNS,
-        (),
-        "Now it learns within the first epoch. Weights on both sides of zero keep the sums small, so that tanh works where "
-        "it is steep and the gradient gets through.",
-    ),
-    Experiment(
-        "window-too-short",
-        "A window of three steps",
-        "Four units, an echo after 3 steps, but the gradient is cut after a window of 3 steps. The state itself is carried "
-        "on from window to window. Where will the median loss end?",
-        EchoConfig(truncated_backprop_length=3, seeds=16, epochs=10),
-        LOSSES,
-        _CHANCE,
-        (),
-        "The bit and its echo never lie in the same window of three, so no gradient ever connects them. The network could "
-        "remember, but nothing teaches it to.",
-    ),
-    Experiment(
-        "window-long-enough",
-        "One step more",
-        "The same with a window of 4 steps: now one step in every window sees both a bit and its echo. Where will the "
-        "median loss end?",
-        EchoConfig(truncated_backprop_length=4, seeds=16, epochs=10),
-        LOSSES,
-        _LEARNS,
-        (),
-        "One connected pair in each window is enough: the weights are the same at every step, so what is learned there "
-        "works everywhere.",
-    ),
-    Experiment(
-        "too-fast",
-        "A learning rate of 3",
-        "The tutorial's task with SGD with momentum and a learning rate of 3. Where will the median loss end after 10 "
-        "epochs?",
-        EchoConfig(optimizer="momentum", learning_rate=3.0, seeds=16, epochs=10),
-        LOSSES,
-        _WORSE,
-        (),
-        "Far above chance. Every step overshoots, the weights grow, and the network gets sure of wrong answers, which "
-        "costs more than not knowing. Clipping or a smaller rate brings it back.",
-    ),
-    Experiment(
-        "too-slow",
-        "A learning rate of 0.001",
-        "Adagrad as in the tutorial, but with a learning rate of 0.001 instead of 0.3. Where will the median loss end after "
-        "10 epochs?",
-        EchoConfig(learning_rate=0.001, seeds=16, epochs=10),
-        LOSSES,
-        _CHANCE,
-        (),
-        "It has not left chance yet. Adagrad divides by all the gradients so far, so its steps only get smaller, and a "
-        "small rate never catches up.",
-    ),
-)
 
 
 def equations(config: EchoConfig) -> str:

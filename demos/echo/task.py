@@ -22,6 +22,7 @@ class EchoTask:
     """Repeat the input `echo_step` steps later (see `lib.training.Task`)."""
 
     metrics: tuple[str, ...] = ("loss",)
+    shows_carried_state = True
 
     def __init__(self, config: EchoConfig) -> None:
         self.config = config
@@ -64,7 +65,7 @@ class EchoTask:
 
     def _logits(self, params: Any, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
         """(state, hidden states [T, S, B, H], logits [T, S, B, 2]) of a window of bits [T, S, B]."""
-        return logits_of(self.config.cell, params, state, tf.cast(inputs, tf.float32)[..., None])
+        return logits_of(self.config.cell, params, state, tf.cast(inputs, tf.float32)[..., None], self.config.trained)
 
     def loss(
         self, params: Any, state: Any, window: dict[str, tf.Tensor]

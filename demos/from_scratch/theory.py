@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from demos.from_scratch.config import FromScratchConfig
+from lib.theory import Boundary
 
-BOUNDARY = "no boundary is known"
+BOUNDARIES: tuple[Boundary, ...] = ()
 
 
 def chance(config: FromScratchConfig) -> float:
@@ -24,11 +25,6 @@ def frequencies(config: FromScratchConfig) -> float:
 def floor(config: FromScratchConfig) -> float:
     """A loss that nobody can go below. It is that of sentences that are known by heart: at worst 0."""
     return 0.0
-
-
-def within_reach(config: FromScratchConfig) -> bool:
-    """Whether the settings could learn it: all of them, some."""
-    return True
 
 
 def learned_below(config: FromScratchConfig) -> float:

@@ -9,6 +9,7 @@ from demos.binary_rule import theory as binary_rule
 from demos.binary_rule.config import BinaryRuleConfig
 from demos.gates.config import GatesConfig
 from demos.gates.data import corpus, windows_per_block
+from lib.theory import Boundary
 
 
 def chance(config: GatesConfig) -> float:
@@ -27,12 +28,7 @@ def floor(config: GatesConfig) -> float:
     """
     if config.task == "binary_rule":
         lags = config.first_lag, config.second_lag
-        seen = tuple(lag < config.window for lag in lags)
-        return binary_rule.best_knowing(
-            BinaryRuleConfig(first_lag=lags[0], second_lag=lags[1]), (seen[0], seen[1])
-        ).loss
-    if config.task == "echo" and config.echo_step >= config.window:
-        return math.log(2)
+        return binary_rule.best_knowing(BinaryRuleConfig(first_lag=lags[0], second_lag=lags[1]), (True, True)).loss
     return 0.0
 
 
@@ -66,12 +62,14 @@ def learned_below(config: GatesConfig) -> float:
     return least + 0.1 * (chance(config) - least) if within_reach(config) else -math.inf
 
 
-BOUNDARY = "the window reaches back to what must be known"
-
-
 def within_reach(config: GatesConfig) -> bool:
     """Whether the training window reaches back to what the answers depend on."""
     return config.task not in ("echo", "binary_rule") or floor(config) < chance(config) - 1e-6
+
+
+BOUNDARIES = (
+    Boundary("taught", "the window reaches back", "on the inner side a window reaches.", within_reach, dashed=True),
+)
 
 
 def explain(config: GatesConfig) -> str:

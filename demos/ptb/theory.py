@@ -10,6 +10,7 @@ from demos.ptb.config import PTBConfig
 from demos.ptb.models import SETS
 from lib.ngrams import Bigram, Unigram, perplexity
 from lib.settings import settings_of
+from lib.theory import Boundary
 from lib.vocabulary import EOS
 
 
@@ -29,7 +30,7 @@ PUBLISHED: dict[str, Published] = {
     "large": Published(37.87, 82.62, 78.29),
 }
 LATER = {"AWD-LSTM (Merity and others, 2017)": 57.3, "Mogrifier LSTM (Melis and others, 2019)": 50.1}
-BOUNDARY = "no boundary is known"
+BOUNDARIES: tuple[Boundary, ...] = ()
 
 
 def chance(config: PTBConfig) -> float:
@@ -40,11 +41,6 @@ def chance(config: PTBConfig) -> float:
 def floor(config: PTBConfig) -> float:
     """A loss that nobody can go below, in nats a word: the grammar's exact entropy. Of other texts it is not known: 0."""
     return grammar.entropy_per_word() if config.corpus == "grammar" else 0.0
-
-
-def within_reach(config: PTBConfig) -> bool:
-    """Whether the settings could learn it: all of them, some."""
-    return True
 
 
 def learned_below(config: PTBConfig) -> float:

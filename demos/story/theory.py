@@ -8,10 +8,11 @@ import numpy as np
 
 from demos.story import data
 from demos.story.config import StoryConfig
+from lib.theory import Boundary
 
 # Atienza, "LSTM by example using TensorFlow" (2017), on a text of 112 different words: average accuracy over 1,000 iterations.
 PUBLISHED = {1: 0.906, 2: 0.952}
-BOUNDARY = "no boundary is known"
+BOUNDARIES: tuple[Boundary, ...] = ()
 
 
 class Ambiguous(NamedTuple):
@@ -71,11 +72,6 @@ def chance(config: StoryConfig) -> float:
 def floor(config: StoryConfig) -> float:
     """The mean loss that nobody can go below, in nats."""
     return of_training(config).loss
-
-
-def within_reach(config: StoryConfig) -> bool:
-    """Whether the settings could learn it: all of them, some."""
-    return True
 
 
 def learned_below(config: StoryConfig) -> float:
