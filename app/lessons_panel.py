@@ -100,10 +100,10 @@ def _claims(demo: Demo, job: Any, experiment: Experiment, results: Results) -> s
     if st.session_state.get(key, (None, None))[0] != asked:
         st.session_state[key] = asked, [claim.check(results) for claim in experiment.claims]
     lines = (
-        f"- {TRUE if finding.holds else FALSE} {claim.text} **{finding.value}**"
+        f"{TRUE if finding.holds else FALSE} {claim.text} **{finding.value}**"
         for claim, finding in zip(experiment.claims, st.session_state[key][1], strict=True)
     )
-    return "\n".join(lines)
+    return "\n\n".join(lines)
 
 
 def _results(demo: Demo, job: Any) -> Results:

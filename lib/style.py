@@ -22,7 +22,7 @@ PREDICTION = "#009E73"  # green
 
 LOSS = "#7B61C9"  # purple: a measured curve
 REFERENCE = "#A66F00"  # brown: a computed line
-BOUNDARY = "#E6A100"  # amber: the edge of what theory allows, on a map
+BOUNDARY = "#E6A100"  # amber: the edges of what is expected and of what a window teaches, on a map
 GHOST = "#808080"  # an earlier run, and what does not count
 WRONG = "#C2408F"  # magenta
 
@@ -173,7 +173,7 @@ def metric_curves(metric: str, seeds: int, smooth: str, hover: str = "%{y:.4g}")
 
 def epoch_mean_curve(series: str, seeds: int) -> Json:
     """The mean of the loss since the epoch began: where the epoch ends it is the epoch's mean."""
-    name = "mean of the epoch so far" if seeds == 1 else f"median mean of the epoch so far of {seeds} seeds"
+    name = "mean of the epoch so far" if seeds == 1 else "mean of the epoch so far (median)"
     line = {"color": LOSS, "width": 2.25, "dash": "5px,2px"}
     said = "step %{x:,}<br>mean loss of the epoch so far %{y:.4g}"
     return curve(name, line=line, meta={"series": series}, hovertemplate=said)

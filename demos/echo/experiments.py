@@ -59,7 +59,7 @@ def _keeps_a_part(results: Results) -> Finding:
 
 def _probe_tells_due(results: Results) -> Finding:
     shares = _due_by_network(results)
-    return Finding(f"Right in {min(shares):.1%} or more, in each of {len(shares)} networks.", min(shares) >= 0.99)
+    return Finding(f"Right in {min(shares):.1%} in the worst of {len(shares)} networks.", min(shares) >= 0.99)
 
 
 def _probe_has_lost_due(results: Results) -> Finding:
