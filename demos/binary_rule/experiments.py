@@ -154,8 +154,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             median_between("It ends where the lower bound says.", 0.58, 0.6),
             Claim("No network is better than its bound.", _at_the_bound),
         ),
-        "The nearer bit is used wherever it has been read (0.562), at the first position of each window nothing can be known (0.693), and "
-        "the bit 5 back lies before every window's start: no network could know it.",
+        "The nearer bit is used wherever it has been read (0.562), at the first position of each window nothing can be known "
+        "(0.693), and the bit 5 back lies before every window's start: no network could know it.",
     ),
     Experiment(
         "accuracy-misleads",
