@@ -21,10 +21,10 @@ from lib.compiled import Compiled
 from lib.device import Device, choose, session_config
 from lib.evaluation import Evaluation, Evaluations, Kept
 from lib.prepared import aligned, prepared
+from lib.settings import FED
 from lib.tf import tf
 
 Arrays = dict[str, np.ndarray]
-LIVE_SETTINGS = ("learning_rate", "clip_norm")
 PIECE_SECONDS = 0.1  # of an evaluation
 
 
@@ -111,7 +111,7 @@ class _Chunk:
             tree = tf.nest.map_structure(_placeholder, self._tree)
             data = {name: _placeholder(array) for name, array in block.items()}
             at = {name: tf.compat.v1.placeholder(tf.int32, []) for name in ("window", "step", "steps")}
-            live = {name: tf.compat.v1.placeholder(tf.float32, []) for name in LIVE_SETTINGS}
+            live = {name: tf.compat.v1.placeholder(tf.float32, []) for name in FED}
             train = tf.function(_train(task), jit_compile=True, autograph=False)(tree, data, at, live)
             observe = _observe(task)(tree, data, at["window"])  # forward only and once a picture: not worth XLA's time
         graph.finalize()
@@ -119,7 +119,7 @@ class _Chunk:
         feeds = tf.nest.flatten((tree, data))
         self._train = prepared(session, train, [*feeds, *at.values(), *live.values()])
         self._observe = prepared(session, observe, [*feeds, at["window"]])
-        self.train(carry, block, 0, 0, dict.fromkeys(LIVE_SETTINGS, 0.0))
+        self.train(carry, block, 0, 0, dict.fromkeys(FED, 0.0))
         self.observe(carry, block, 0)
 
     def train(
@@ -128,9 +128,7 @@ class _Chunk:
         """`steps` steps from window `window` of `block`: (new carry, each metric [steps, S])."""
         tree = (carry.params, carry.slots, carry.state)
         leaves = tf.nest.flatten((tree, block))
-        (params, slots, state), metrics = self._train(
-            *leaves, window, carry.step, steps, *(live[name] for name in LIVE_SETTINGS)
-        )
+        (params, slots, state), metrics = self._train(*leaves, window, carry.step, steps, *(live[name] for name in FED))
         carry = Carry(carry.step + steps, params, slots, state, carry.evaluated)
         return carry, {name: values[:steps] for name, values in metrics.items()}
 
@@ -319,7 +317,7 @@ class Engine:
         if self._evaluations is not None:
             ends = range(carry.step + 1, carry.step + steps)
             steps = next((end - carry.step for end in ends if self._evaluations.at(end)), steps)
-        settings = {name: getattr(self.config, name) for name in LIVE_SETTINGS} | dict(live or {})
+        settings = {name: getattr(self.config, name) for name in FED} | dict(live or {})
         return self._compiled().train(carry, block, window, steps, settings)
 
     def evaluates(self, carry: Carry) -> bool:
