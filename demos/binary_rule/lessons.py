@@ -9,6 +9,7 @@ from demos.binary_rule import theory
 from demos.binary_rule.config import BinaryRuleConfig
 from demos.binary_rule.data import GAMES, strips
 from demos.binary_rule.figures import reason
+from lib import quotes
 from lib.lessons import Advice, Choice, Experiment, Game, Round, Source, cell_equations, parameter_count, plain
 
 CLOSE = 0.01  # nats above the exact best that count as reached
@@ -296,10 +297,14 @@ def sources(config: BinaryRuleConfig) -> tuple[Source, ...]:
     """The code of the step that this config runs, in the order in which it is worth reading."""
     return (
         Source("The data", "demos/binary_rule/data.py", "series"),
-        Source("The cell", "lib/cells.py", f"{config.cell}_step"),
-        Source("The window, step by step", "lib/cells.py", "unroll"),
+        *quotes.cell(config.cell, config.time_step, config.hidden_units),
         Source("The loss and the beliefs", "demos/binary_rule/task.py", "BinaryRuleTask.loss"),
-        Source("The exact best, by enumeration", "demos/binary_rule/theory.py", "best_knowing"),
-        Source("The training step, inside the compiled chunk", "lib/training.py", "_train"),
-        Source("The optimizer", "lib/optimizers.py", config.optimizer),
+        quotes.cross_entropy(),
+        *quotes.training(config.optimizer, config.clip_norm),
+        Source(
+            "The best that can be done knowing some bits",
+            "demos/binary_rule/theory.py",
+            "best_knowing",
+            makes="the numbers under “How low the loss can go”, by counting all cases",
+        ),
     )
