@@ -164,12 +164,8 @@ class Config(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         table = settings_of(cls)
         for field in table.values():
-            if (
-                fault := _fault(field)
-                or _unfed(field, cls.fed)
-                or _unknown_only(field, table)
-                or _unknown_sets(field, table)
-            ):
+            faults = _fault(field), _unfed(field, cls.fed), _unknown_only(field, table), _unknown_sets(field, table)
+            if fault := next(filter(None, faults), None):
                 raise TypeError(f"{cls.__name__}.{field.name} {fault}")
         try:
             _build(cls, {})
@@ -318,9 +314,9 @@ def _fault(field: Setting) -> str | None:
 
 def _unfed(field: Setting, fed: tuple[str, ...]) -> str | None:
     """What is wrong with a setting that a run would take over without a word, and train on as before."""
-    if not field.live or field.name in fed:
-        return None
-    return f"is live, but a running job is fed {' and '.join(fed)} only: feed it too (lib.training, `fed`), or make it not live"
+    if field.live and field.name not in fed:
+        return f"is live, but a running job is fed {' and '.join(fed)} only: feed it (lib.training, `fed`), or make it not live"
+    return None
 
 
 def _unknown_only(field: Setting, table: Mapping[str, Setting]) -> str | None:
