@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import controls, run_bar
 from demos.registry import Demo
-from lib.lessons import Experiment, Results, plain
+from lib.lessons import Experiment, Results, Source, plain
 from lib.settings import Config, replace
 
 TRUE, FALSE = ":green[:material/check_circle:]", ":red[:material/cancel:]"
@@ -121,7 +121,20 @@ def how_it_works(demo: Demo, config: Config) -> None:
         st.markdown(demo.theory.explain(config))
     with right:
         st.subheader("The code that runs", anchor=False)
-        st.caption("Read from this server's own files: this is the step that is being trained.")
-        for source in demo.lessons.sources(config):
-            st.markdown(f"**{source.heading}** · `{source.path}`")
-            st.code(source.text(), language="python", wrap_lines=True)
+        sources = demo.lessons.sources(config)
+        trained, others = [s for s in sources if not s.makes], [s for s in sources if s.makes]
+        if trained:
+            st.caption("Read from this server's own files: this is the step that is being trained.")
+            _code(trained)
+        if others:
+            st.caption(
+                "From the same files, but not part of a training step:" if trained else "From this server's own files:"
+            )
+            _code(others)
+
+
+def _code(sources: list[Source]) -> None:
+    for source in sources:
+        makes = f"  \nIt makes {source.makes}." if source.makes else ""
+        st.markdown(f"**{source.heading}** · `{source.path}`{makes}")
+        st.code(source.text(), language="python", wrap_lines=True)

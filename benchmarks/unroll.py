@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lib import cells
+from lib import cells, ways
 from lib.tf import tf
 
 # Cell, then T steps, S seeds, B rows, I inputs, H units.
@@ -31,7 +31,7 @@ def main() -> None:
     print(f"{'cell':5}{'T':>4}{'S':>4}{'B':>5}{'I':>5}{'H':>5}   written out: s, µs        loop: s, µs")
     for cell, *shape in SHAPES:
         columns = cells.CELLS[cell].gates * shape[-1]
-        written = shape[0] * columns <= cells.MOST_WRITTEN_OUT
+        written = ways.written_out(shape[0], columns)
         out, loop = (_measured(way, cell, *shape) for way in (cells.unroll_written_out, cells.unroll_in_a_loop))
         numbers = "".join(f"{number:{width}}" for number, width in zip(shape, (4, 4, 5, 5, 5), strict=True))
         print(

@@ -1,7 +1,9 @@
 """Recurrent cells as pure functions, and their unrolling over a window.
 
 Shapes, here and in all of `lib`: T steps, S seeds, B rows, I inputs, H units. Time comes first, `[T, S, B, ...]`, and the
-seed axis S, which trains S independent networks at once, may be left out: a step works on `[S, B, I]` and on `[B, I]`.
+seed axis S, which trains S independent networks at once, may be left out: a step works on `[S, B, ...]` and on `[B, ...]`.
+
+There is one step for each cell, and everything that trains runs it: `unroll`, in both of its ways, and lib.short_lstm.
 
 A cell's parameters are a dict: `input_weights` [S, I, G*H], `recurrent_weights` [S, H, G*H] and `bias` [S, G*H], with G
 blocks of H columns, one for each gate, in the order that Keras uses.
@@ -12,16 +14,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lib import ways
 from lib.tf import tf
 
 Params = Mapping[str, Any]
+Tensors = Sequence[tf.Tensor]
 
 # Up to this many weights a product written as multiply and sum, which XLA fuses into the step's one kernel, is faster
 # than a matmul call (python -m benchmarks width measures where the two cross).
 NARROW = 32 * 32
 FEW = 2**16  # and only up to this many products: with thousands of rows, matmul wins again
-# Up to so many steps times columns of weights a window is written out (python -m benchmarks unroll).
-MOST_WRITTEN_OUT = 300
 
 
 class HiddenState(NamedTuple):
@@ -47,81 +49,68 @@ def linear(inputs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.matmul(inputs, weights)
 
 
-def _affine(params: Params, inputs: tf.Tensor, hidden_state: tf.Tensor) -> tf.Tensor:
-    """x W + h U + b, [S, B, O]."""
-    return (
-        linear(inputs, params["input_weights"])
-        + linear(hidden_state, params["recurrent_weights"])
-        + params["bias"][..., None, :]
-    )
+def drive(params: Params, inputs: tf.Tensor) -> tf.Tensor:
+    """x W + b, what the inputs [..., B, I] say to a cell: [..., B, G*H]. It depends on no state, so it can be had beforehand."""
+    return linear(inputs, params["input_weights"]) + params["bias"][..., None, :]
 
 
-def rnn_step(params: Params, state: HiddenState, inputs: tf.Tensor) -> tuple[HiddenState, tf.Tensor]:
+# The steps. `driven` [S, B, G*H] is x W + b, `recurrent` [S, H, G*H] is U; a step returns the new state and its gates.
+
+
+def rnn_step(driven: tf.Tensor, recurrent: tf.Tensor, state: HiddenState) -> tuple[HiddenState, Tensors]:
     """One step of the tanh RNN: h = tanh(x W + h U + b). Elman, "Finding structure in time" (1990).
 
-    `inputs` [S, B, I]; returns the new state and the output, which is the hidden state [S, B, H].
+    `driven` is x W + b and `state` has h, both [S, B, H]; `recurrent` is U [S, H, H]. Returns the new state; there are no gates.
     """
-    hidden_state = tf.tanh(_affine(params, inputs, state.hidden_state))
-    return HiddenState(hidden_state), hidden_state
+    return HiddenState(tf.tanh(driven + linear(state.hidden_state, recurrent))), ()
 
 
-def lstm_step(params: Params, state: LSTMState, inputs: tf.Tensor) -> tuple[LSTMState, tf.Tensor]:
+def lstm_step(driven: tf.Tensor, recurrent: tf.Tensor, state: LSTMState | None) -> tuple[LSTMState, Tensors]:
     """One step of the LSTM with a forget gate. Gers, Schmidhuber & Cummins (2000), section 2.
 
     i, f, o = sigmoid(x W + h U + b), g = tanh(x W + h U + b), each with its own columns (order i, f, g, o);
-    c = f * c + i * g; h = o * tanh(c). `inputs` [S, B, I]; returns the new state and the output h [S, B, H].
+    c = f * c + i * g; h = o * tanh(c). `driven` is x W + b [S, B, 4H], `recurrent` is U [S, H, 4H], `state` has h and c
+    [S, B, H], and is None where they are zero: then U need not be read. Returns the new state and i, f, g, o.
     """
-    i, f, g, o = tf.split(_affine(params, inputs, state.hidden_state), 4, axis=-1)
-    cell_state = tf.sigmoid(f) * state.cell_state + tf.sigmoid(i) * tf.tanh(g)
-    hidden_state = tf.sigmoid(o) * tf.tanh(cell_state)
-    return LSTMState(hidden_state, cell_state), hidden_state
+    total = driven if state is None else driven + linear(state.hidden_state, recurrent)
+    i, f, g, o = tf.split(total, 4, axis=-1)
+    i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+    c = i * g if state is None else f * state.cell_state + i * g
+    return LSTMState(o * tf.tanh(c), c), (i, f, g, o)
 
 
-def gru_step(params: Params, state: HiddenState, inputs: tf.Tensor) -> tuple[HiddenState, tf.Tensor]:
+def gru_step(driven: tf.Tensor, recurrent: tf.Tensor, state: HiddenState) -> tuple[HiddenState, Tensors]:
     """One step of the GRU. Cho et al., "Learning phrase representations" (2014), section 2.3.
 
     z, r = sigmoid(x W + h U + b); n = tanh(x W + (r * h) U + b) (columns in the order z, r, n); h = z * h + (1 - z) * n.
-    `inputs` [S, B, I]; returns the new state and the output h [S, B, H].
+    `driven` is x W + b [S, B, 3H], `recurrent` is U [S, H, 3H], `state` has h [S, B, H]. Returns the new state and z, r, n.
     """
     h = state.hidden_state
-    units = h.shape[-1]
-    gates = {name: value[..., : 2 * units] for name, value in params.items()}
-    candidate = {name: value[..., 2 * units :] for name, value in params.items()}
-    z, r = tf.split(tf.sigmoid(_affine(gates, inputs, h)), 2, axis=-1)
-    n = tf.tanh(_affine(candidate, inputs, r * h))
-    hidden_state = z * h + (1.0 - z) * n
-    return HiddenState(hidden_state), hidden_state
+    of_gates, of_candidate = _gru_blocks(recurrent)
+    driven_gates, driven_candidate = _gru_blocks(driven)
+    z, r = tf.split(tf.sigmoid(driven_gates + linear(h, of_gates)), 2, axis=-1)
+    n = tf.tanh(driven_candidate + linear(r * h, of_candidate))
+    return HiddenState(z * h + (1.0 - z) * n), (z, r, n)
 
 
-# The same steps for a loop: `driven` is x W + b, `recurrent` is U. Forwards they return the gates beside the state;
-# backwards they take the state before and after the step, the gates and the gradient of the state after, and return the
-# gradients of `driven` and of the state before.
-
-Tensors = Sequence[tf.Tensor]
+# The same steps on the way back: from the state before and after, the gates and dL/d(state after) to dL/d(x W + b) and
+# dL/d(state before). Where a window is written out, TensorFlow finds these by itself.
 
 
-def _rnn_forward(driven: tf.Tensor, recurrent: tf.Tensor, state: Tensors) -> tuple[Tensors, Tensors]:
-    return (tf.tanh(driven + linear(state[0], recurrent)),), ()
-
-
-def _rnn_backward(
+def rnn_backward(
     recurrent: tf.Tensor, before: Tensors, after: Tensors, gates: Tensors, d_after: Tensors
 ) -> tuple[tf.Tensor, Tensors]:
+    """`rnn_step` on the way back: d(x W + b) = dh * (1 - h²), and dh before the step is that times Uᵀ. All [S, B, H]."""
     d_driven = d_after[0] * (1.0 - after[0] ** 2)
     return d_driven, (_back(d_driven, recurrent),)
 
 
-def _lstm_forward(driven: tf.Tensor, recurrent: tf.Tensor, state: Tensors) -> tuple[Tensors, Tensors]:
-    h, c = state
-    i, f, g, o = tf.split(driven + linear(h, recurrent), 4, axis=-1)
-    i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
-    c = f * c + i * g
-    return (o * tf.tanh(c), c), (i, f, g, o)
-
-
-def _lstm_backward(
+def lstm_backward(
     recurrent: tf.Tensor, before: Tensors, after: Tensors, gates: Tensors, d_after: Tensors
 ) -> tuple[tf.Tensor, Tensors]:
+    """`lstm_step` on the way back, by the chain rule: dc gets what h asks of it, each gate what c or h asks of it, and the c
+    before the step gets dc * f. All [S, B, H], d(x W + b) [S, B, 4H].
+    """
     (i, f, g, o), (d_h, d_c) = gates, d_after
     squashed = tf.tanh(after[1])
     d_c = d_c + d_h * o * (1.0 - squashed**2)
@@ -135,18 +124,12 @@ def _lstm_backward(
     return d_driven, (_back(d_driven, recurrent), d_c * f)
 
 
-def _gru_forward(driven: tf.Tensor, recurrent: tf.Tensor, state: Tensors) -> tuple[Tensors, Tensors]:
-    (h,) = state
-    gates, candidate = _gru_blocks(recurrent)
-    driven_gates, driven_candidate = _gru_blocks(driven)
-    z, r = tf.split(tf.sigmoid(driven_gates + linear(h, gates)), 2, axis=-1)
-    n = tf.tanh(driven_candidate + linear(r * h, candidate))
-    return (z * h + (1.0 - z) * n,), (z, r, n)
-
-
-def _gru_backward(
+def gru_backward(
     recurrent: tf.Tensor, before: Tensors, after: Tensors, gates: Tensors, d_after: Tensors
 ) -> tuple[tf.Tensor, Tensors]:
+    """`gru_step` on the way back, by the chain rule: the h before gets dh * z directly, and the rest through n, r and z. All
+    [S, B, H], d(x W + b) [S, B, 3H].
+    """
     (z, r, n), h, d_h = gates, before[0], d_after[0]
     of_gates, of_candidate = _gru_blocks(recurrent)
     d_n = d_h * (1.0 - z) * (1.0 - n**2)
@@ -155,7 +138,8 @@ def _gru_backward(
     return tf.concat([d_gates, d_n], axis=-1), (d_h * z + d_reset * r + _back(d_gates, of_gates),)
 
 
-def _gru_recurrent_gradient(h_before: tf.Tensor, gates: Tensors, d_driven: tf.Tensor) -> tf.Tensor:
+def gru_recurrent_gradient(h_before: tf.Tensor, gates: Tensors, d_driven: tf.Tensor) -> tf.Tensor:
+    """dL/dU of a GRU over a whole window [T, S, B, ...]: z and r read h, the candidate n reads r * h. [S, H, 3H]."""
     d_gates, d_candidate = _gru_blocks(d_driven)
     parts = (_outer(h_before, d_gates), _outer(gates[1] * h_before, d_candidate))
     return tf.concat(parts, axis=-1)
@@ -180,14 +164,13 @@ def _outer(inputs: tf.Tensor, d_outputs: tf.Tensor) -> tf.Tensor:
 class Cell(NamedTuple):
     """A kind of recurrent cell: its `step`, its `State` and how many `gates` (blocks of columns) its weights have.
 
-    The rest is the same step for a loop over a window (`unroll_in_a_loop`), forwards and backwards.
+    The rest is for a loop over a window (`unroll_in_a_loop`), which goes back by hand.
     """
 
-    step: Callable[[Params, Any, tf.Tensor], tuple[Any, tf.Tensor]]
+    step: Callable[[tf.Tensor, tf.Tensor, Any], tuple[Any, Tensors]]
     State: Any
     gates: int
     kept_gates: int  # how many the loop keeps for the way back
-    forward: Callable[..., tuple[Tensors, Tensors]]
     backward: Callable[..., tuple[tf.Tensor, Tensors]]
     recurrent_gradient: Callable[[tf.Tensor, Tensors, tf.Tensor], tf.Tensor] = lambda h, _, d_driven: _outer(
         h, d_driven
@@ -195,9 +178,9 @@ class Cell(NamedTuple):
 
 
 CELLS: dict[str, Cell] = {
-    "rnn": Cell(rnn_step, HiddenState, 1, 0, _rnn_forward, _rnn_backward),
-    "lstm": Cell(lstm_step, LSTMState, 4, 4, _lstm_forward, _lstm_backward),
-    "gru": Cell(gru_step, HiddenState, 3, 3, _gru_forward, _gru_backward, _gru_recurrent_gradient),
+    "rnn": Cell(rnn_step, HiddenState, 1, 0, rnn_backward),
+    "lstm": Cell(lstm_step, LSTMState, 4, 4, lstm_backward),
+    "gru": Cell(gru_step, HiddenState, 3, 3, gru_backward, gru_recurrent_gradient),
 }
 
 
@@ -214,32 +197,29 @@ def unroll(name: str, params: Params, state: Any, inputs: tf.Tensor) -> tuple[An
     backwards: that compiles ten times faster, and wide gated cells run up to ten times faster too (python -m benchmarks
     unroll). T must be known and at least 1.
     """
-    if inputs.shape[0] * params["bias"].shape[-1] <= MOST_WRITTEN_OUT:
-        return unroll_written_out(name, params, state, inputs)
-    return unroll_in_a_loop(name, params, state, inputs)
+    way = unroll_written_out if ways.written_out(inputs.shape[0], params["bias"].shape[-1]) else unroll_in_a_loop
+    return way(name, params, state, inputs)
 
 
 def unroll_written_out(name: str, params: Params, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor]:
-    """`unroll`, step after step in the graph."""
-    step = CELLS[name].step
-    outputs = []
+    """`unroll`, step after step in the graph; TensorFlow finds the way back."""
+    step, outputs = CELLS[name].step, []
     for step_inputs in tf.unstack(inputs):
-        state, output = step(params, state, step_inputs)
-        outputs.append(output)
+        state, _ = step(drive(params, step_inputs), params["recurrent_weights"], state)
+        outputs.append(state.hidden_state)
     return state, tf.stack(outputs)
 
 
 def unroll_in_a_loop(name: str, params: Params, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor]:
     """`unroll`, as a loop that holds only what depends on the step before; the inputs' share is computed at once."""
-    driven = linear(inputs, params["input_weights"]) + params["bias"][:, None, :]
-    states = _recurrence(name)(driven, params["recurrent_weights"], *state)
+    states = through_time(name)(drive(params, inputs), params["recurrent_weights"], *state)
     return type(state)(*(series[-1] for series in states)), states[0]
 
 
 # Backpropagation through time
 
 
-def _recurrence(name: str) -> Callable[..., tuple[tf.Tensor, ...]]:
+def through_time(name: str) -> Callable[..., tuple[tf.Tensor, ...]]:
     """A cell's loop over a window, differentiable: (driven [T, S, B, G*H], U [S, H, G*H], first state) to the states
     [T, S, B, H] after each step.
 
@@ -255,11 +235,11 @@ def _recurrence(name: str) -> Callable[..., tuple[tf.Tensor, ...]]:
         given = _rows(driven)
 
         def forwards(step: tf.Tensor, state: Any, series: Any) -> Any:
-            state, gates = cell.forward(given.read(step), recurrent, state)
+            state, gates = cell.step(given.read(step), recurrent, state)
             return step + 1, state, [rows.write(step, row) for rows, row in zip(series, (*state, *gates), strict=True)]
 
         empty = [_rows(None, steps) for _ in range(kept + cell.kept_gates)]
-        *_, found = tf.while_loop(lambda step, *_: step < steps, forwards, (0, tuple(first), empty))
+        *_, found = tf.while_loop(lambda step, *_: step < steps, forwards, (0, cell.State(*first), empty))
         series = [_stacked(rows, [steps, *first[0].shape]) for rows in found]
         states, gates = series[:kept], series[kept:]
         before = [tf.concat([start[None], after[:-1]], 0) for start, after in zip(first, states, strict=True)]

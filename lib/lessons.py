@@ -148,11 +148,15 @@ class Game(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A piece of this project's own source: a function or method of a file, under a heading."""
+    """A piece of this project's own source: a function or method of a file, under a heading.
+
+    It is part of the step that is trained, unless `makes` says what else of the run or the page it makes.
+    """
 
     heading: str
     path: str
     name: str
+    makes: str = ""
 
     def text(self) -> str:
         """The source as it stands in the file. Raises LookupError when there is no such function."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,6 +22,7 @@ from lib.values import KINDS, LONGEST_SHOWN, Value, alternatives, as_text, read_
 
 Scale = Literal["linear", "log"]
 TEXT_ID = re.compile(r"[0-9a-f]{16}|")
+FED = ("learning_rate", "clip_norm")  # what a compiled chunk is given anew at each call (lib.training)
 
 
 class SettingError(ValueError):
@@ -153,9 +154,11 @@ def setting(
 class Config(BaseModel):
     """Base of every demo's settings: frozen, checked, and every field made with `setting`.
 
-    A rule across fields is a model validator that raises SettingError; `repair` gets `clamp` out of it.
+    A rule across fields is a model validator that raises SettingError; `repair` gets `clamp` out of it. `fed` names the settings
+    that the demo's engine takes anew at each chunk: only these can be live.
     """
 
+    fed: ClassVar[tuple[str, ...]] = FED
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
     @classmethod
@@ -164,7 +167,8 @@ class Config(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         table = settings_of(cls)
         for field in table.values():
-            if fault := _fault(field) or _unknown_only(field, table) or _unknown_sets(field, table):
+            faults = _fault(field), _unfed(field, cls.fed), _unknown_only(field, table), _unknown_sets(field, table)
+            if fault := next(filter(None, faults), None):
                 raise TypeError(f"{cls.__name__}.{field.name} {fault}")
         try:
             _build(cls, {})
@@ -314,6 +318,13 @@ def _fault(field: Setting) -> str | None:
         return "is a number: give it a minimum and a maximum"
     if field.scale == "log" and not (field.minimum or 0) > 0:
         return "has a log scale: give it a minimum above 0"
+    return None
+
+
+def _unfed(field: Setting, fed: tuple[str, ...]) -> str | None:
+    """What is wrong with a setting that a run would take over without a word, and train on as before."""
+    if field.live and field.name not in fed:
+        return f"is live, but a running job is fed {' and '.join(fed)} only: feed it (lib.training, `fed`), or make it not live"
     return None
 
 

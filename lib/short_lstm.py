@@ -9,11 +9,10 @@ Shapes: T steps, B rows, I inputs, H units. No seed axis.
 
 from typing import Any
 
-from lib.cells import CELLS, Params
+from lib.cells import Params, lstm_backward, lstm_step
 from lib.tf import tf
 
 FEW_ROWS = 8
-_CELL = CELLS["lstm"]
 
 
 def read(params: Params, inputs: tf.Tensor) -> tf.Tensor:
@@ -23,7 +22,7 @@ def read(params: Params, inputs: tf.Tensor) -> tf.Tensor:
     """
     steps, rows, size = inputs.shape
     driven = product(tf.reshape(inputs, [-1, size]), params["input_weights"]) + params["bias"]
-    return _recurrence(tf.reshape(driven, [steps, rows, -1]), params["recurrent_weights"])
+    return through_time(tf.reshape(driven, [steps, rows, -1]), params["recurrent_weights"])
 
 
 @tf.custom_gradient
@@ -51,11 +50,11 @@ def _outer(inputs: tf.Tensor, d_outputs: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def _recurrence(driven: tf.Tensor, recurrent: tf.Tensor) -> Any:
-    """`driven` (x W + b) [T, B, 4H] and U [H, 4H] to the hidden states [T, B, H]."""
-    state, states, gates = None, [], []
+def through_time(driven: tf.Tensor, recurrent: tf.Tensor) -> Any:
+    """`driven` (x W + b) [T, B, 4H] and U [H, 4H] to the hidden states [T, B, H], from a state of zeros; and back."""
+    state, states, gates = None, [], []  # a state of zeros: the first step need not read U
     for each in tf.unstack(driven):
-        state, now = _first(each) if state is None else _CELL.forward(each, recurrent, state)
+        state, now = lstm_step(each, recurrent, state)
         states.append(state)
         gates.append(now)
     nothing = [tf.zeros_like(part) for part in states[0]]
@@ -66,7 +65,7 @@ def _recurrence(driven: tf.Tensor, recurrent: tf.Tensor) -> Any:
         for step in reversed(range(len(states))):
             before = states[step - 1] if step else nothing
             d_after = (d_state[0] + d_hidden[step], d_state[1])
-            each, d_state = _CELL.backward(recurrent, before, states[step], gates[step], d_after)
+            each, d_state = lstm_backward(recurrent, before, states[step], gates[step], d_after)
             d_driven.insert(0, each)
         if len(states) == 1:  # U was not used
             return tf.stack(d_driven), tf.zeros_like(recurrent)
@@ -74,11 +73,3 @@ def _recurrence(driven: tf.Tensor, recurrent: tf.Tensor) -> Any:
         return tf.stack(d_driven), _outer(hidden, tf.concat(d_driven[1:], axis=0))
 
     return tf.stack([hidden for hidden, _ in states]), gradient
-
-
-def _first(driven: tf.Tensor) -> tuple[Any, Any]:
-    """The first step, from a state of zeros: U need not be read."""
-    i, f, g, o = tf.split(driven, 4, axis=-1)
-    i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
-    cell_state = i * g
-    return (o * tf.tanh(cell_state), cell_state), (i, f, g, o)

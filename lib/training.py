@@ -21,10 +21,10 @@ from lib.compiled import Compiled
 from lib.device import Device, choose, session_config
 from lib.evaluation import Evaluation, Evaluations, Kept
 from lib.prepared import aligned, prepared
+from lib.settings import FED
 from lib.tf import tf
 
 Arrays = dict[str, np.ndarray]
-LIVE_SETTINGS = ("learning_rate", "clip_norm")
 PIECE_SECONDS = 0.1  # of an evaluation
 
 
@@ -112,7 +112,7 @@ class _Chunk:
             tree = tf.nest.map_structure(_placeholder, self._tree)
             data = {name: _placeholder(array) for name, array in block.items()}
             at = {name: tf.compat.v1.placeholder(tf.int32, []) for name in ("window", "step", "steps")}
-            live = {name: tf.compat.v1.placeholder(tf.float32, []) for name in LIVE_SETTINGS}
+            live = {name: tf.compat.v1.placeholder(tf.float32, []) for name in FED}
             train = tf.function(_train(task), jit_compile=True, autograph=False)(tree, data, at, live)
             observe = _observe(task)(tree, data, at["window"])  # forward only and once a picture: not worth XLA's time
         graph.finalize()
@@ -120,7 +120,7 @@ class _Chunk:
         feeds = tf.nest.flatten((tree, data))
         self._train = prepared(session, train, [*feeds, *at.values(), *live.values()])
         self._observe = prepared(session, observe, [*feeds, at["window"]])
-        self.train(carry, block, 0, 0, dict.fromkeys(LIVE_SETTINGS, 0.0))
+        self.train(carry, block, 0, 0, dict.fromkeys(FED, 0.0))
         self.observe(carry, block, 0)
 
     def train(
@@ -129,9 +129,7 @@ class _Chunk:
         """`steps` steps from window `window` of `block`: (new carry, each metric [steps, S])."""
         tree = (carry.params, carry.slots, carry.state)
         leaves = tf.nest.flatten((tree, block))
-        (params, slots, state), metrics = self._train(
-            *leaves, window, carry.step, steps, *(live[name] for name in LIVE_SETTINGS)
-        )
+        (params, slots, state), metrics = self._train(*leaves, window, carry.step, steps, *(live[name] for name in FED))
         carry = Carry(carry.step + steps, params, slots, state, carry.evaluated)
         return carry, {name: values[:steps] for name, values in metrics.items()}
 
@@ -320,7 +318,7 @@ class Engine:
         if self._evaluations is not None:
             ends = range(carry.step + 1, carry.step + steps)
             steps = next((end - carry.step for end in ends if self._evaluations.at(end)), steps)
-        settings = {name: getattr(self.config, name) for name in LIVE_SETTINGS} | dict(live or {})
+        settings = {name: getattr(self.config, name) for name in FED} | dict(live or {})
         return self._compiled().train(carry, block, window, steps, settings)
 
     def evaluates(self, carry: Carry) -> bool:
@@ -368,7 +366,7 @@ class Engine:
         reader, ahead = carry, 0
         if carry.step == self.steps and getattr(self.task, "shows_carried_state", False):
             ahead = self.steps_per_epoch // 2
-            reader, _ = self._compiled().train(carry, block, window, ahead, dict.fromkeys(LIVE_SETTINGS, 0.0))
+            reader, _ = self._compiled().train(carry, block, window, ahead, dict.fromkeys(FED, 0.0))
             reader = reader._replace(params=carry.params)
         found = self._compiled().observe(reader, block, window + ahead)
         return found | {"step": np.array(carry.step), "window": np.array((carry.step + ahead) % self.steps_per_epoch)}

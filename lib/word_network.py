@@ -18,8 +18,8 @@ import numpy as np
 
 from lib.cells import LSTMState, unroll
 from lib.tf import tf
+from lib.ways import FREQUENT, sampled_words
 
-FREQUENT = 1_000  # words that are never left out of a softmax
 MOST_NATS = 75.0  # as far as the sum of 100,000 exponentials is no infinity
 
 
@@ -154,8 +154,8 @@ def sampled_nats_of(
     accelerate training of a neural probabilistic language model" (2008), draw the words at random.
     """
     weights, bias = params["output"].get("weights", params["embedding"])[0], params["output"]["bias"][0]
-    count = (weights.shape[0] - frequent) // every
-    if every == 1 or count < 1:
+    count = sampled_words(weights.shape[0], every, frequent)
+    if not count:
         return nats_of(params, outputs, targets)
     flat = _projected(params, tf.reshape(outputs, [-1, outputs.shape[-1]]))
     sample = _Sample(count, every, first % every)

@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 LONGEST = (
     "browser", "lessons", "browser_gates", "browser_ptb", "browser_story", "browser_from_scratch", "browser_cluster",
-    "resume", "ray", "pages", "device", "browser_room", "browser_hosting", "cli", "ptb_task", "uploads", "training",
+    "resume", "ray", "pages", "quotes", "device", "browser_room", "browser_hosting", "cli", "ptb_task", "uploads", "training",
     "import_rules", "story_task", "jobs",
 )  # fmt: skip
 

@@ -4,7 +4,17 @@ import keras
 import numpy as np
 import pytest
 
-from lib.cells import CELLS, NARROW, linear, unroll, unroll_in_a_loop, unroll_written_out, zero_state
+from lib.cells import (
+    CELLS,
+    NARROW,
+    drive,
+    linear,
+    lstm_step,
+    unroll,
+    unroll_in_a_loop,
+    unroll_written_out,
+    zero_state,
+)
 from lib.tf import tf
 
 T, S, B, INPUTS, H = 7, 3, 2, 4, 5
@@ -172,3 +182,12 @@ def test_the_loop_has_the_gradients_of_the_steps_written_out(name: str, units: i
     )
     for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
+
+
+def test_from_a_state_of_zeros_an_lstm_need_not_read_its_recurrent_weights() -> None:
+    params, state, inputs = random_case("lstm", steps=1)
+    driven, recurrent = drive(params, inputs[0]), params["recurrent_weights"]
+    expected = lstm_step(driven, recurrent, type(state)(*(np.zeros_like(part) for part in state)))
+    found = lstm_step(driven, np.full_like(recurrent, np.nan), None)
+    for mine, theirs in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)

@@ -110,7 +110,7 @@ def config(**changes: Any) -> PTBConfig:
 
 @pytest.fixture(autouse=True)
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.cells.MOST_WRITTEN_OUT", 0)
+    monkeypatch.setattr("lib.ways.MOST_WRITTEN_OUT", 0)
     monkeypatch.setattr("demos.ptb.data.TEST_WINDOW", 4)
     monkeypatch.setattr("demos.ptb.data.VALID_ROWS", 1)  # many windows, so many pieces
     use(monkeypatch, little_corpus(lengths={"train": 700, "valid": 1000, "test": 90}))

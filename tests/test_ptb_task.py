@@ -40,7 +40,7 @@ def little_corpus(words: int = WORDS, lengths: dict[str, int] | None = None) -> 
 @pytest.fixture(autouse=True)
 def as_wide_networks_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small ones are unrolled as the published ones: in a loop, which compiles sooner too."""
-    monkeypatch.setattr("lib.cells.MOST_WRITTEN_OUT", 0)
+    monkeypatch.setattr("lib.ways.MOST_WRITTEN_OUT", 0)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ Echo: Any = get("echo").config
 class Sampler(Config):
     """One field of each type, with a rule across two of them."""
 
+    fed = ("rate",)
     count: int = setting(3, group="A", label="Count", help="A count.", unit="steps", minimum=1, maximum=50)
     limit: int = setting(40, group="A", label="Limit", help="A limit.", minimum=1, maximum=50)
     rate: float = setting(
@@ -464,6 +465,17 @@ def test_a_mistake_in_what_is_set_is_found_at_import(sets: dict[str, Any], messa
     fields = {"__annotations__": {"first": str, "odd": int}, "first": first, "odd": odd, "__module__": __name__}
     with pytest.raises(TypeError, match=message):
         type("Odd", (Config,), fields)
+
+
+def test_a_live_setting_that_training_is_not_fed_is_refused_at_import() -> None:
+    """A run would take it over without a word, and train on as before."""
+    live = setting(0.9, group="A", label="Momentum", help="How much.", minimum=0, maximum=1, live=True)
+    fields = {"__annotations__": {"momentum": float}, "momentum": live, "__module__": __name__}
+    with pytest.raises(
+        TypeError, match=r"Moved\.momentum is live, but a running job is fed learning_rate and clip_norm only"
+    ):
+        type("Moved", (Config,), fields)
+    assert live_values(type("Fed", (Config,), fields | {"fed": ("momentum",)})()) == {"momentum": 0.9}
 
 
 # The language model's published networks

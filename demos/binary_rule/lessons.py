@@ -10,6 +10,7 @@ from demos.binary_rule.config import BinaryRuleConfig
 from demos.binary_rule.data import GAMES, strips
 from demos.binary_rule.experiments import EXPERIMENTS
 from demos.binary_rule.figures import reason
+from lib import quotes
 from lib.lessons import Advice, Game, Round, Source, cell_equations, parameter_count, plain
 
 __all__ = ["EXPERIMENTS", "GAME", "INTRODUCTION", "PICTURES", "advise", "equations", "looks_back", "rounds", "sources"]
@@ -221,10 +222,14 @@ def sources(config: BinaryRuleConfig) -> tuple[Source, ...]:
     """The code of the step that this config runs, in the order in which it is worth reading."""
     return (
         Source("The data", "demos/binary_rule/data.py", "series"),
-        Source("The cell", "lib/cells.py", f"{config.cell}_step"),
-        Source("The window, step by step", "lib/cells.py", "unroll"),
+        *quotes.cell(config.cell, config.time_step, config.hidden_units, config.trained),
         Source("The loss and the beliefs", "demos/binary_rule/task.py", "BinaryRuleTask.loss"),
-        Source("The lower bound, by enumeration", "demos/binary_rule/theory.py", "best_knowing"),
-        Source("The training step, inside the compiled chunk", "lib/training.py", "_train"),
-        Source("The optimizer", "lib/optimizers.py", config.optimizer),
+        quotes.cross_entropy(),
+        *quotes.training(config.optimizer, config.clip_norm),
+        Source(
+            "The best that can be done knowing some bits",
+            "demos/binary_rule/theory.py",
+            "best_knowing",
+            makes="the numbers under “How low the loss can go”, by counting all cases",
+        ),
     )

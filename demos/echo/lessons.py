@@ -6,6 +6,7 @@ from typing import Any
 from demos.echo import theory
 from demos.echo.config import EchoConfig
 from demos.echo.experiments import EXPERIMENTS
+from lib import quotes
 from lib.lessons import Advice, Source, cell_equations, parameter_count, plain
 
 __all__ = ["EXPERIMENTS", "INTRODUCTION", "PICTURES", "advise", "equations", "sources"]
@@ -167,9 +168,9 @@ def equations(config: EchoConfig) -> str:
 def sources(config: EchoConfig) -> tuple[Source, ...]:
     """The code of the step that this config runs, in the order in which it is worth reading."""
     return (
-        Source("The cell", "lib/cells.py", f"{config.cell}_step"),
-        Source("The window, step by step", "lib/cells.py", "unroll"),
+        Source("The data", "demos/echo/data.py", "series"),
+        *quotes.cell(config.cell, config.truncated_backprop_length, config.state_size, config.trained),
         Source("The loss", "demos/echo/task.py", "EchoTask.loss"),
-        Source("The training step, inside the compiled chunk", "lib/training.py", "_train"),
-        Source("The optimizer", "lib/optimizers.py", config.optimizer),
+        quotes.cross_entropy(),
+        *quotes.training(config.optimizer, config.clip_norm),
     )

@@ -24,6 +24,8 @@ RACE_ROUNDS = 60
 class FromScratchConfig(Config):
     """A text, the network that learns it sentence by sentence, and what computes it."""
 
+    fed = ("learning_rate",)  # what demos.from_scratch.engine takes anew at each chunk
+
     corpus: str = setting(
         "fables",
         group="Text",

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from demos.from_scratch import theory
-from demos.from_scratch.config import FromScratchConfig
+from demos.from_scratch.config import RUNNERS, FromScratchConfig
+from lib import quotes
 from lib.lessons import Advice, Choice, Experiment, Source
 
 INTRODUCTION = (
@@ -158,13 +159,29 @@ def equations(config: FromScratchConfig) -> str:
 
 def sources(config: FromScratchConfig) -> tuple[Source, ...]:
     """The code of a training step, in the order in which it is worth reading."""
-    if config.hands in ("numpy", "race"):
-        names = {"One sentence is learned": "learn", "The halving rule": "halved"}
-        return tuple(Source(title, "demos/from_scratch/model.py", name) for title, name in names.items())
-    path = "demos/from_scratch/hands.py"
-    own = "ChunkTask.loss" if config.hands == "xla" else "StepHand._learn"
-    return (
-        Source("The states, with a gradient that is cut", path, "truncated_states"),
-        Source("The loss", path, "sentence_loss"),
-        Source("One sentence", path, own),
-    )
+    model, path = "demos/from_scratch/model.py", "demos/from_scratch/hands.py"
+    runners = RUNNERS if config.hands == "race" else (config.hands,)
+    found = []
+    if "numpy" in runners:
+        found += [
+            Source("One step of the state", model, "next_state"),
+            Source("A sentence, forwards", model, "forward"),
+            Source("The gradient", model, "backward"),
+            Source("One sentence is learned", model, "learn"),
+        ]
+    if runners != ("numpy",):
+        found += [
+            Source("The states", path, "states_of"),
+            Source("The states, with a gradient that is cut", path, "truncated_states"),
+            Source("The loss", path, "sentence_loss"),
+        ]
+    if {"eager", "graph"} & set(runners):
+        found += [
+            Source("The gradient, by TensorFlow", path, "gradient"),
+            Source("One sentence, eagerly or as a graph", path, "StepHand._learn"),
+        ]
+    if "xla" in runners:
+        found += [Source("One sentence of a chunk", path, "ChunkTask.loss"), *quotes.training("sgd", 0.0)]
+    if config.halving:
+        found.append(Source("The halving rule, after each epoch", model, "halved"))
+    return tuple(found)

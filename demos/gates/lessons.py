@@ -7,6 +7,7 @@ from typing import Any
 from demos.gates import theory
 from demos.gates.config import GatesConfig
 from demos.gates.data import language
+from lib import quotes
 from lib.lessons import Advice, Choice, Experiment, Source, cell_equations, plain
 
 STEPS_OF_PATIENCE = 400
@@ -233,12 +234,18 @@ def equations(config: GatesConfig) -> str:
 
 def sources(config: GatesConfig) -> tuple[Source, ...]:
     """The code of the step that this config runs, and of the pictures, in the order in which it is worth reading."""
+    independent = language(config).independent
     return (
-        Source("The cell", "lib/cells.py", f"{config.cell}_step"),
-        Source("The same step on its way back", "lib/cells.py", f"_{config.cell}_backward"),
-        Source("The window, step by step", "lib/cells.py", "unroll_in_a_loop"),
+        *quotes.cell(config.cell, config.window, config.hidden_units),
         Source("The loss", "demos/gates/task.py", "GatesTask.loss"),
-        Source("The numbers in the pictures, in NumPy", "lib/trace.py", f"_{config.cell}"),
-        Source("How far the gradient reaches", "lib/trace.py", "gradient_reach"),
-        Source("The training step, inside the compiled chunk", "lib/training.py", "_train"),
+        Source("An answer", "demos/gates/task.py", "GatesTask._of_each" if independent else "GatesTask._of_one"),
+        quotes.cross_entropy(independent=independent),
+        *quotes.training(config.optimizer, config.clip_norm),
+        Source(
+            "The same step in NumPy, where it can be operated on",
+            "lib/trace.py",
+            f"_{config.cell}",
+            makes="the gates and states in the pictures, from the weights of the network that is trained",
+        ),
+        Source("How far the gradient reaches", "lib/trace.py", "gradient_reach", makes="the picture “Gradient reach”"),
     )

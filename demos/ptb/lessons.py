@@ -6,6 +6,7 @@ from typing import Any
 
 from demos.ptb import data, theory
 from demos.ptb.config import PTBConfig
+from lib import quotes, ways
 from lib.lessons import Advice, Choice, Experiment, Source
 from lib.settings import parse
 
@@ -180,11 +181,27 @@ def equations(config: PTBConfig) -> str:
 
 
 def sources(config: PTBConfig) -> tuple[Source, ...]:
-    """The source of the step that is trained."""
+    """The code of the step that this config runs, in the order in which it is worth reading."""
+    if config.recorded:
+        told = "each step of this page, out of what another machine wrote down: nothing is trained here"
+        return (Source("The replay", "lib/recorded.py", "Replay.run", makes=told),)
+    layers = [quotes.cell("lstm", config.truncated_backprop_length, units) for units in config.units]
+    sampled = ways.sampled_words(data.vocabulary_size(config.corpus, config.text), config.rare_words)
+    loss = Source("The loss of a word", "lib/word_network.py", "_softmax_nats")
+    if sampled:
+        loss = Source("The loss of a word, against a sample of the others", "lib/word_network.py", "_sampled_nats")
+    start = "the numbers that stand for words when training begins"
     return (
-        *([Source("Words from their neighbours", "lib/neighbours.py", "_information")] if config.counted_start else []),
-        Source("One step of the LSTM", "lib/cells.py", "lstm_step"),
+        *dict.fromkeys(source for layer in layers for source in layer),
         Source("The layers over a window", "lib/word_network.py", "read"),
-        Source("The loss of a word", "lib/word_network.py", "_softmax_nats"),
+        *([Source("Dropout", "lib/word_network.py", "_dropped")] if config.dropout or config.recurrent_dropout else []),
+        loss,
         Source("What is differentiated", "demos/ptb/task.py", "PTBTask.loss"),
+        Source("The learning rate's schedule", "lib/schedules.py", config.schedule),
+        *quotes.training(config.optimizer, config.clip_norm),
+        *(
+            [Source("Words from their neighbours", "lib/neighbours.py", "_information", start)]
+            if config.counted_start
+            else []
+        ),
     )

@@ -48,6 +48,8 @@ _DEFAULTS = SETS["better"]
 class StoryConfig(Config):
     """A short text, and a network that learns to say which word follows a few others."""
 
+    fed = ("learning_rate",)  # where no gradient is cut, other code is compiled, without clipping
+
     model: str = setting(
         "better",
         group="Model",
@@ -110,7 +112,6 @@ class StoryConfig(Config):
     )
     optimizer: str = common_settings.optimizer(_DEFAULTS["optimizer"])
     learning_rate: float = common_settings.learning_rate(_DEFAULTS["learning_rate"])
-    # Not live: where nothing is cut, other code is compiled
     clip_norm: float = common_settings.clip_norm(_DEFAULTS["clip_norm"], live=False)
     seed: int = common_settings.seed()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from demos.story import data, theory
 from demos.story.config import StoryConfig
+from lib import quotes
 from lib.lessons import Advice, Choice, Experiment, Source, plain
 
 INTRODUCTION = (
@@ -162,11 +163,14 @@ def equations(config: StoryConfig) -> str:
 
 
 def sources(config: StoryConfig) -> tuple[Source, ...]:
-    """The source of the step that is trained."""
+    """The code of the step that this config runs, in the order in which it is worth reading."""
     return (
-        Source("One step of the LSTM", "lib/cells.py", "lstm_step"),
-        Source("A layer over a few words", "lib/short_lstm.py", "read"),
-        Source("What is differentiated", "demos/story/task.py", "StoryTask.loss"),
         Source("Where it learns next", "demos/story/data.py", "visits"),
-        Source("The training step, inside the compiled chunk", "lib/training.py", "_train"),
+        Source("One step of the LSTM", "lib/cells.py", "lstm_step"),
+        Source("The same step on its way back", "lib/cells.py", "lstm_backward"),
+        Source("A layer over a few words", "lib/short_lstm.py", "read"),
+        Source("Its steps, there and back (backpropagation through time)", "lib/short_lstm.py", "through_time"),
+        Source("What is differentiated", "demos/story/task.py", "StoryTask.loss"),
+        quotes.cross_entropy(),
+        *quotes.training(config.optimizer, config.clip_norm),
     )
