@@ -13,7 +13,7 @@ from lib.trace import GATES, NAMES, PARTS
 
 PROBABILITY: list[list[Any]] = [[0.0, "rgba(0,158,115,0)"], [1.0, "rgba(0,158,115,1)"]]
 MARKING: list[list[Any]] = [[0.0, "rgba(192,138,0,0)"], [1.0, "rgba(192,138,0,1)"]]  # behind a marked token
-MARKED = 0.45
+MARKED = 0.3
 MOST_ANSWERS = 8  # rows of answers; of more the five likeliest are named
 GUESSES = 5
 GAP, TITLE = 10, 20  # pixels between panels, and of a panel's title

@@ -16,6 +16,7 @@ CARRIES = 0.5  # of the variance of a unit's memory that must lie between the va
 OPENS, CLOSES = 0.5, 0.4  # differences of a gate, from 0 to 1, that are called clear
 LITTLE = 0.15  # and one that is called none
 NAMED = 6  # units in a sentence
+HARDLY = 0.3  # |r| below which it hardly does
 TRACKS = 0.9  # |r| from which on a unit is said to track something; below it correlates with it
 WRITES = {"lstm": "i", "gru": "z", "rnn": ""}  # the gate that lets something in: a GRU's where it is low
 KEEPS = {"lstm": "f", "gru": "z", "rnn": ""}
@@ -158,7 +159,7 @@ def _of_keeping(inside: Inside, found: Gating) -> list[Line]:
     if inside.cell == "rnn":
         lines.append(["A tanh RNN has no gates: each step computes the whole state anew."])
     else:
-        lines += [_of_writing(inside, found, best, where, others), _of_forgetting(inside, found, where)]
+        lines += [_of_writing(inside, found, best, where, others), _of_forgetting(inside, found, where, others)]
     lines += [_of_drift(found, where), _of_ablation(inside, best)]
     return [line for line in lines if line]
 
@@ -179,7 +180,7 @@ def _of_writing(inside: Inside, found: Gating, best: int, where: str, others: st
     ]
 
 
-def _of_forgetting(inside: Inside, found: Gating, where: str) -> Line:
+def _of_forgetting(inside: Inside, found: Gating, where: str, others: str) -> Line:
     """The gate that lets go of what was kept; a GRU's is the one that writes, so nothing more is to be said of it."""
     closes = found.closing
     if inside.cell == "gru" or not np.isfinite(closes):  # or nothing new is ever written
@@ -190,9 +191,9 @@ def _of_forgetting(inside: Inside, found: Gating, where: str) -> Line:
             "So they let go of a little of the old." if closes >= LITTLE else "So they do not let go of the old there."
         )
     return [
-        f"The {NAMES[KEEPS[inside.cell]]} of all units that carry it is ",
+        "In the mean of all units that carry it the forget gate f is ",
         [f"{abs(closes):.2f} {'lower' if closes >= 0 else 'higher'}"],
-        f" in the mean at {where} that replaces another than at other steps. {verdict}",
+        f" at {where} that replaces another than at {others}. {verdict}",
     ]
 
 
@@ -236,8 +237,10 @@ def _of_units(inside: Inside) -> list[Line]:
 
 
 def said(r: float, what: str) -> str:
-    """What a correlation lets one say: "tracks the depth", "correlates with it"."""
-    return f"tracks {what}" if abs(r) >= TRACKS else f"correlates with {what}"
+    """What a correlation lets one say: "tracks the depth", "correlates with the depth", "hardly correlates with the depth"."""
+    if abs(r) >= TRACKS:
+        return f"tracks {what}"
+    return f"{'hardly ' if abs(r) < HARDLY else ''}correlates with {what}"
 
 
 def signed(r: float) -> str:

@@ -280,7 +280,7 @@ def test_a_bar_and_a_sentence_for_each_factors_best_unit() -> None:
     ):
         assert length == pytest.approx(abs(r), abs=1e-3) and label == [str(unit)]
         sign = "−" if r < 0 else "+"
-        does = "tracks" if abs(r) >= 0.9 else "correlates with"
+        does = "tracks" if abs(r) >= 0.9 else "correlates with" if abs(r) >= 0.3 else "hardly correlates with"
         assert note["text"] == f"unit {unit} {does} {inside.held_out.factors[name].what}, r = {sign}{abs(r):.2f}"
 
 

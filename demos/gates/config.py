@@ -9,7 +9,7 @@ from lib.settings import Config, SettingError, setting
 from lib.values import Value
 
 TASKS = {
-    "recall": "Recall the last marked letter",
+    "recall": "Recall a marked letter",
     "remember": "Remember",
     "brackets": "Brackets",
     "text": "Text",
