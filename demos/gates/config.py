@@ -53,7 +53,7 @@ class GatesConfig(Config):
         30,
         group="Task",
         label="Sequence length",
-        help="How many steps are read. The cue comes anywhere in the second half of them.",
+        help="How many steps are read, with the cue anywhere in the second half of them.",
         unit="steps",
         minimum=6,
         maximum=120,
@@ -63,8 +63,7 @@ class GatesConfig(Config):
         "apart",
         group="Task",
         label="The mark is",
-        help="An input of its own beside the letter: then something must join the two. Or a part of the symbol: a marked letter "
-        "is then one of twice as many symbols.",
+        help="Beside the letter, so that something must join the two, or in it: a marked letter is then another symbol.",
         options=MARKS,
         only=_of("recall"),
     )
