@@ -11,12 +11,13 @@ import streamlit as st
 
 from app import frames, inside_sections, run_bar, surgery_panel
 from app.inside_sections import key
-from app.live import live_cell, live_chart
+from app.live import live_cell, live_chart, live_findings
 from app.service import jobs
 from demos.registry import Demo, get
 from lib.cell_content import cell_content
 from lib.common_settings import CELLS
 from lib.gates_figure import gates_figure
+from lib.gating import words
 from lib.history import kept_count, kept_steps
 from lib.inside import Inside, View
 from lib.job import Job
@@ -25,8 +26,8 @@ from lib.reading import LONGEST, ReadingError
 from lib.settings import Config, SettingError, replace
 
 NOW = -1  # on the time machine's slider
-NOTHING_YET = "Press **Start** above. Then every gate of every unit stands here, live while the network learns."
-NOT_BEGUN = "As soon as the run has begun, every gate of every unit stands here."
+NOTHING_YET = "Press **Start** above. Then you see every gate of every unit here, live while the network learns."
+NOT_BEGUN = "As soon as the run has begun, you see every gate of every unit here."
 
 
 @st.fragment
@@ -57,9 +58,14 @@ def draw(slug: str, run_id: str | None, config: Config | None, visitor: str, spe
     inside = _inside(demo, job, view, at)
     if inside is None:
         return
+    if (count := inside.config.model_dump().get("seeds", 1)) > 1:
+        st.caption(f"Of the {count} networks of this run you look into the first.")
+    live = at is None and job.active
+    live_findings("words", job.id if live else None, dict(words(inside)), key=key(demo, "words"),
+                  view=inside.view.to_json() if live else "")  # fmt: skip
     surgery_panel.draw(demo, inside)
-    _pictures(demo, job, inside, live=at is None and job.active)
-    inside_sections.draw(demo, job, inside, config, visitor, live=at is None and job.active)
+    _pictures(demo, job, inside, live=live)
+    inside_sections.draw(demo, job, inside, config, visitor, live=live)
 
 
 def _what_it_reads(demo: Demo, config: Config) -> tuple[int, str]:
@@ -149,8 +155,6 @@ def _pictures(demo: Demo, job: Job, inside: Inside, *, live: bool) -> None:
     group = f"{demo.slug}/steps"
     figure = gates_figure(inside)
     st.subheader("Every gate, every unit, every step", anchor=False)
-    if (count := inside.config.model_dump().get("seeds", 1)) > 1:
-        st.caption(f"Of the {count} networks of this run you look into the first.")
     st.caption(
         "Units down, tokens across. Click or tap a place: its **step** and its **unit** are what the cell below shows. "
         "Dark is closed, bright is open; states are purple below 0 and amber above."

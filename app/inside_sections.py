@@ -14,6 +14,7 @@ from app.service import jobs
 from demos.registry import Demo, get
 from lib import signature
 from lib.common_settings import CELLS
+from lib.gating import TRACKS
 from lib.inside import Inside, View
 from lib.inside_figures import history_figure, reach_figure, saturation_figure, units_figure
 from lib.job import Job
@@ -86,9 +87,9 @@ def _what_units_do(demo: Demo, inside: Inside, run_id: str | None, view: str) ->
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.caption(
-            f"For each thing that the task is about, the unit whose {NAMES[inside.memory]} follows it best, over the unseen "
-            "examples. Correlation r: 1 follows exactly, −1 exactly the other way round, 0 not at all. Click a bar to look at "
-            "the unit."
+            f"For each thing that the task is about, the unit whose {NAMES[inside.memory]} correlates best with it, over the "
+            "unseen examples. Correlation r: 1 follows it exactly, −1 exactly the other way round, 0 not along a line at all. "
+            f"From |r| = {TRACKS} on we say that the unit *tracks* it. Click a bar to look at the unit."
         )
         _chart(demo, "units", units_figure(inside), run_id, view, clicks=True)
     with right:
@@ -116,8 +117,9 @@ def _saturation(demo: Demo, inside: Inside, run_id: str | None, view: str) -> No
         return
     st.caption(
         "A dot for each unit: how much of the time its gate is nearly shut (below 0.1, across) and nearly open (above 0.9, up). "
-        "On the dotted line it is always one or the other. A unit whose forget gate is at the top keeps its memory nearly "
-        "always. Click a dot to look at the unit; the star is the chosen one."
+        "On the dotted line it is always one or the other. A unit whose forget gate is at the top keeps nearly all of its memory "
+        "at nearly every step, also where nothing is to be kept: a gate may just be where its bias started. "
+        "Click a dot to look at the unit; the star is the chosen one."
     )
     _chart(demo, "saturation", saturation_figure(inside), run_id, view, clicks=True)
     st.caption("After Karpathy, Johnson and Fei-Fei (2015), section 4.2.")
@@ -196,7 +198,7 @@ def _search(demo: Demo, job: Job, inside: Inside) -> None:
         )
         return
     tokens, names = module.corpus_of(inside.config)
-    index = _index(job.id, inside.step, inside.memory, threshold, tokens, inside.network, inside.cell)
+    index = _index(job.id, inside.step, inside.memory, threshold, tokens, inside.by_token, inside.cell)
     own = None if inside.view.typed else module.place(inside.config, inside.view.example, first - 1, last)
     found = signature.search(index, units, last - first + 1, limit=SEARCHED, exclude=own)
     rows = [_row(match, tokens, names) for match in found]

@@ -33,6 +33,7 @@ _CHART = component("chart")
 _STATUS = component("status")
 _CELL = component("cell")
 _STORY = component("story")
+_FINDINGS = component("findings")
 
 
 def live_chart(
@@ -107,6 +108,11 @@ def live_cell(
     """A unit's cell, step by step: `content` is what `lib.inside_figures.cell_content` makes. See `live_chart`."""
     data = {"name": name, "run": run_id, "content": content, "view": view, "group": group}
     _CELL(data=strict(data), key=key)
+
+
+def live_findings(name: str, run_id: str | None, content: dict[str, Any], *, key: str, view: str) -> None:
+    """What the numbers say in sentences: `content` is what `lib.gating.words` makes. See `live_chart`."""
+    _FINDINGS(data=strict({"name": name, "run": run_id, "content": content, "view": view}), key=key)
 
 
 def live_story(name: str, run_id: str | None, content: dict[str, Any], *, key: str) -> None:

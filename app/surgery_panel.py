@@ -155,7 +155,7 @@ def _outcome(demo: Demo, inside: Inside) -> None:
             help=f"Untouched it is {before.loss:.4g} nats.", width="content",
         )  # fmt: skip
         st.metric(
-            "Right answers", f"{after.accuracy:.1%}", f"{better:+.1f} points", help=f"Untouched it is {before.accuracy:.1%}.",
+            "Accuracy", f"{after.accuracy:.1%}", f"{better:+.1f} points", help=f"Untouched it is {before.accuracy:.1%}.",
             width="content",
         )  # fmt: skip
         st.segmented_control(

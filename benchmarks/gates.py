@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from demos.gates import inside
-from demos.gates.config import GatesConfig
+from demos.gates.config import WIDE, GatesConfig
 from demos.gates.task import build
 from lib.history import network_of
 from lib.inside import Inside, View
@@ -16,8 +16,12 @@ FORGET = View(surgery=Surgery(clamps=(Clamp("f", 0.0),)))
 
 
 def main() -> None:
-    """Remember by each cell, and brackets by the LSTM; the defaults otherwise."""
-    for change in ({}, {"cell": "gru"}, {"cell": "rnn"}, {"task": "brackets"}):
+    """Recall and remember by each cell, and brackets by the LSTM."""
+    for change in (
+        *({"cell": cell} for cell in ("lstm", "gru", "rnn")),
+        *({"task": "remember", "cell": cell, **WIDE} for cell in ("lstm", "gru", "rnn")),
+        {"task": "brackets", **WIDE},
+    ):
         config = GatesConfig(seeds=SEEDS, **change)  # type: ignore[arg-type]
         engine = build(config)
         started = time.perf_counter()

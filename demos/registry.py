@@ -130,7 +130,7 @@ DEMOS: tuple[Demo, ...] = (
     Demo(
         slug="gates",
         title="Inside the LSTM",
-        summary="A network must remember a symbol, follow brackets or read fables, and you look inside while it learns.",
+        summary="A network must recall a marked letter, follow brackets or read fables, and you look inside while it learns.",
         see="Every gate of every unit at every step, with real numbers; then operate on it and see what breaks.",
         minutes=15,
         icon=":material/memory:",

@@ -27,6 +27,7 @@ def cell_content(inside: Inside) -> Json:
     return {
         "cell": inside.cell,
         "labels": [visible(label) for label in inside.reading.labels(inside.language)],
+        "marked": [int(token) in inside.language.marked for token in inside.reading.tokens],
         "unit": unit,
         "units": inside.units,
         "step_of_training": inside.step,
@@ -38,8 +39,8 @@ def cell_content(inside: Inside) -> Json:
 
 
 _SHARED = {
-    "x": "What is read at this step: one token. Its weights are added to the sum of every gate.",
-    "h_before": "The hidden states of all units after the step before. They are heard by every gate.",
+    "x": "What is read at this step: one token. What its weights add goes into the sum of every gate.",
+    "h_before": "The hidden states of all units after the step before. They go into the sum of every gate, too.",
 }
 EXPLAINED: Mapping[str, Mapping[str, str]] = {
     "lstm": _SHARED

@@ -12,6 +12,8 @@ from lib.style import Json
 from lib.trace import GATES, NAMES, PARTS
 
 PROBABILITY: list[list[Any]] = [[0.0, "rgba(0,158,115,0)"], [1.0, "rgba(0,158,115,1)"]]
+MARKING: list[list[Any]] = [[0.0, "rgba(192,138,0,0)"], [1.0, "rgba(192,138,0,1)"]]  # behind a marked token
+MARKED = 0.3
 MOST_ANSWERS = 8  # rows of answers; of more the five likeliest are named
 GUESSES = 5
 GAP, TITLE = 10, 20  # pixels between panels, and of a panel's title
@@ -57,7 +59,7 @@ def gates_figure(inside: Inside) -> Json:
         "range": [0.5, steps + 0.5],
         "ticklabeloverflow": "allow",  # to measure a hundred labels takes Plotly a tenth of a second
         "tickvals": list(range(1, steps + 1)),
-        "ticktext": [_shown(label) for label in labels],
+        "ticktext": _written(inside),
         "tickangle": 0,
         "ticks": "",
         "anchor": f"y{len(heights)}" if len(heights) > 1 else "y",
@@ -88,6 +90,14 @@ def gates_figure(inside: Inside) -> Json:
 def _shown(label: str) -> str:
     """A token as a chart takes it, which reads HTML."""
     return html.escape(visible(label), quote=False)
+
+
+def _written(inside: Inside) -> list[str]:
+    """The tokens that are read, the marked ones in bold."""
+    found = []
+    for token, label in zip(inside.reading.tokens, inside.reading.labels(inside.language), strict=True):
+        found.append(f"<b>{_shown(label)}</b>" if int(token) in inside.language.marked else _shown(label))
+    return found
 
 
 def _frame(axis: str, low: float, high: float, steps: int) -> Json:
@@ -164,20 +174,22 @@ def _answer_panels(inside: Inside) -> list[Json]:
 
 def _tokens(inside: Inside) -> Json:
     """A line of the tokens, above everything else."""
-    labels = [_shown(label) for label in inside.reading.labels(inside.language)]
-    line = _probability_heatmap(np.zeros((1, len(labels)))) | {
+    is_marked = [int(token) in inside.language.marked for token in inside.reading.tokens]
+    line = _probability_heatmap(MARKED * np.array([is_marked])) | {
         "name": "token",
-        "text": [labels],
+        "colorscale": MARKING,
+        "text": [_written(inside)],
         "texttemplate": "%{text}",
         "textfont": {"size": 12, "color": style.INPUT},
         "hovertemplate": "step %{x} reads %{text}<extra></extra>",
     }
     axis = {"range": [0.5, -0.5], "tickvals": [], "ticks": ""}
+    note = f" ({inside.language.note})" if inside.language.note else ""
     return {
         "data": [line],
         "axis": axis,
         "height": 16,
-        "title": f"<b>what it reads</b>, after {inside.step:,} training steps",
+        "title": f"<b>what it reads</b>{note}, after {inside.step:,} training steps",
     }
 
 

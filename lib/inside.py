@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.reading import LONGEST, Language, Readings, Score, loss_gradient, score
+from lib.reading import LONGEST, Language, Readings, Score, by_token, loss_gradient, score
 from lib.trace import BLOCKS, GATES, NOTHING, Clamp, Freeze, Surgery, Trace, gradient_reach, trace
 
 LEFT, RIGHT = 0.1, 0.9  # a gate is saturated below the one and above the other (Karpathy et al. 2015, section 4.2)
@@ -75,6 +75,7 @@ class Inside:
         if not 0 <= view.unit < self.units:
             self.view = replace(view, unit=min(max(view.unit, 0), self.units - 1))
         self.language: Language = demo.language(config)
+        self.by_token = by_token(network, self.language)
 
     @property
     def memory(self) -> str:
@@ -101,7 +102,7 @@ class Inside:
         return found
 
     def _trace(self, readings: Readings, surgery: Surgery) -> Trace:
-        return trace(self.cell, self.network, readings.inputs, surgery)
+        return trace(self.cell, self.by_token, readings.inputs, surgery)
 
     @cached_property
     def untouched(self) -> Trace:
@@ -174,7 +175,7 @@ class Inside:
     @cached_property
     def spread(self) -> Mapping[str, np.ndarray]:
         """For each gate the share of its values in each of 25 bins from 0 to 1, over all units and a few held-out sequences."""
-        few = trace(self.cell, self.network, self.held_out.inputs[:, :SEQUENCES])
+        few = trace(self.cell, self.by_token, self.held_out.inputs[:, :SEQUENCES])
         counts = {gate: np.histogram(few[gate], bins=BINS, range=(0.0, 1.0))[0] for gate in GATES[self.cell]}
         return {gate: count / count.sum() for gate, count in counts.items()}
 
@@ -198,7 +199,7 @@ class Inside:
     @cached_property
     def sums(self) -> Mapping[str, Mapping[str, Any]]:
         """What squashes are taken of, for the unit: {"i": {"input": [T], "state": [T], "bias": b}, …}."""
-        weights, h, unit = self.network["cell"], self.before("h"), self.view.unit
+        weights, h, unit = self.by_token["cell"], self.before("h"), self.view.unit
         inputs = self.reading.inputs[:, 0]
         w, u, b = (weights[name] for name in ("input_weights", "recurrent_weights", "bias"))
         found = {}

@@ -1,21 +1,23 @@
 """What there is to find out about a network's units, as charts of an `Inside`; and the table of all pictures of one."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from lib import style
 from lib.cell_content import cell_content
 from lib.gates_figure import gates_figure
+from lib.gating import said, signed, words
 from lib.inside import LEFT, RIGHT, Inside
 from lib.style import Json
 from lib.trace import NAMES
 
 
 def units_figure(inside: Inside) -> Json:
-    """For each thing that the task is about the unit that goes best with it: |r|, and a sentence."""
+    """For each thing that the task is about the unit that correlates best with it: |r|, and a sentence."""
     best = inside.best_units
-    sentences = [f"unit {unit} {inside.held_out.factors[name].says}, r = {_signed(r)}" for name, unit, r in best]
+    sentences = [f"unit {unit} {said(r, inside.held_out.factors[name].what)}, {signed(r)}" for name, unit, r in best]
     strengths = [round(abs(r), 3) for _, _, r in best]
     rows = list(range(len(best)))
     bars = style.bars(
@@ -54,10 +56,6 @@ def units_figure(inside: Inside) -> Json:
         "layout": style.layout(alt=alt, height=height, revision="units", annotations=notes, **axes)
         | {"showlegend": False},
     }
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
 
 
 def saturation_figure(inside: Inside) -> Json:
@@ -196,9 +194,10 @@ def history_figure(steps: Sequence[int], shares: Mapping[str, np.ndarray]) -> Js
     return {"data": data, "layout": layout | {"showlegend": False}}
 
 
-FIGURES: Mapping[str, Callable[[Inside], Json]] = {
+FIGURES: Mapping[str, Callable[[Inside], Mapping[str, Any]]] = {
     "gates": gates_figure,
     "cell": cell_content,
+    "words": words,
     "units": units_figure,
     "saturation": saturation_figure,
     "reach": reach_figure,

@@ -195,9 +195,8 @@ _OWN_WEIGHTS = {
 _BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
-def cell_equations(cell: str, units: int, rows: int, inputs: int = 1) -> list[str]:
-    """One step of a cell that reads one bit for each row, or one of `inputs` tokens: equations and shapes, in Markdown."""
-    read = "one bit" if inputs == 1 else f"a 1 at the place of one of {inputs} tokens"
+def cell_equations(cell: str, units: int, rows: int, inputs: int = 1, read: str = "one bit") -> list[str]:
+    """One step of a cell that reads `inputs` numbers for each row, as `read` says: equations and shapes, in Markdown."""
     shapes = (
         f"$x_t$ is [{rows} × {inputs}]: {read} for each of the {rows:,} rows; $h_t$ is [{rows} × {units}]; $W$ is "
         f"[{inputs} × {units}], $U$ is [{units} × {units}], $b$ is [{units}]"

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lib.history import Network
 from lib.trace import sigmoid
 
 
@@ -36,21 +37,51 @@ def check(text: str, alphabet: Sequence[str]) -> None:
 
 
 class Language(NamedTuple):
-    """What the tokens and the answers are called. With `independent` answers each is right or wrong by itself."""
+    """What the tokens and the answers are called. With `independent` answers each is right or wrong by itself.
+
+    `encoding` [tokens, I] has what the network reads for each token; without one a token is a 1 at its own place. `marked`
+    are the numbers of tokens that pictures set off from the others, and `note` says how they are written.
+    """
 
     tokens: tuple[str, ...]
     answers: tuple[str, ...]
     independent: bool = False
+    encoding: np.ndarray | None = None
+    marked: frozenset[int] = frozenset()
+    note: str = ""
+
+    @property
+    def inputs(self) -> int:
+        """How many numbers the network reads at a step, I."""
+        return len(self.tokens) if self.encoding is None else self.encoding.shape[1]
+
+
+def by_token(network: Network, language: Language) -> Network:
+    """The network as it reads tokens: its input weights have a row for each of them, the sum of what its inputs add."""
+    if language.encoding is None:
+        return network
+    cell = dict(network["cell"])
+    cell["input_weights"] = language.encoding @ cell["input_weights"]
+    return {**network, "cell": cell}
 
 
 class Factor(NamedTuple):
     """Something that a task is about, to be compared with what units do.
 
-    `values` [T, B], NaN where it has none; `says` completes "unit 7 …", as in "counts the depth".
+    `values` [T, B], NaN where it has none; `what` completes "unit 7 tracks …", as in "the depth".
     """
 
     values: np.ndarray
-    says: str
+    what: str
+
+
+class Stored(NamedTuple):
+    """What a network must keep at each step, where a task asks for one thing at a time; all [T, B]."""
+
+    values: np.ndarray  # its number after the step, -1 as long as there is nothing
+    written: np.ndarray  # bool: it is read here
+    others: np.ndarray  # bool: something else is read, which must not disturb it
+    names: tuple[str, str, str]  # of what is stored, of where it is read, and of what else is read
 
 
 class Readings(NamedTuple):
@@ -62,6 +93,7 @@ class Readings(NamedTuple):
     )  # [T, B]: the right answer's number; with independent answers, bit k is set where answer k is right
     scored: np.ndarray  # bool [T, B]: where an answer is asked for
     factors: Mapping[str, Factor]
+    stored: Stored | None = None
 
     def one(self, index: int) -> "Readings":
         """One of the sequences, as B = 1."""
@@ -69,10 +101,14 @@ class Readings(NamedTuple):
         factors = {name: factor._replace(values=factor.values[:, pick]) for name, factor in self.factors.items()}
         return Readings(self.inputs[:, pick], self.targets[:, pick], self.scored[:, pick], factors)
 
+    @property
+    def tokens(self) -> np.ndarray:
+        """The tokens of the first sequence [T]; of numbers that are read, the first of each step."""
+        return self.inputs[:, 0] if self.inputs.ndim == 2 else self.inputs[:, 0, 0]
+
     def labels(self, language: Language) -> list[str]:
         """What the tokens of the first sequence are called."""
-        tokens = self.inputs[:, 0] if self.inputs.ndim == 2 else self.inputs[:, 0, 0]
-        return [language.tokens[int(token)] for token in tokens]
+        return [language.tokens[int(token)] for token in self.tokens]
 
 
 def right_answers(readings: Readings, language: Language) -> np.ndarray:
@@ -130,5 +166,5 @@ def bit_factors(bits: np.ndarray, lags: Iterable[int]) -> dict[str, Factor]:
         name = names.get(lag, f"the bit {lag} steps back")
         values = np.full(bits.shape, np.nan)
         values[lag:] = bits[: max(0, len(bits) - lag)]
-        found[name] = Factor(values, f"holds {name}")
+        found[name] = Factor(values, name)
     return found

@@ -83,7 +83,9 @@ def readme_pictures(browser: Browser, url: str, folder: Path) -> None:
     page.screenshot(path=folder / "echo.png")
     sweep(page)
     page.locator("[data-name=sweep_loss]").screenshot(path=folder / "sweep.png")
-    page = open_page(browser, f"{url}/gates?task=brackets", (1400, 3900), "light")
+    page = open_page(
+        browser, f"{url}/gates?task=brackets&hidden_units=16&keep_bias=3&batch_size=32", (1400, 3900), "light"
+    )
     train(page)
     page.locator(".unrolled-cell").focus()
     for _ in range(11):

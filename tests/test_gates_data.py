@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demos.gates import data
-from demos.gates.config import CUE, LEAD, NOISE, SYMBOLS, TASKS, GatesConfig
+from demos.gates import data, recall
+from demos.gates.config import ALONE, CUE, LEAD, NOISE, SYMBOLS, TASKS, GatesConfig
 from lib import texts
 from lib.settings import settings_of
 
@@ -34,7 +34,7 @@ def drawn(seed: int) -> np.random.Generator:
 @settings(deadline=None, max_examples=40)
 @given(symbols=st.integers(2, 8), delay=st.integers(1, 40), seed=SEEDS)
 def test_a_symbol_stands_at_the_start_and_the_cue_a_delay_later(symbols: int, delay: int, seed: int) -> None:
-    config = GatesConfig(symbols=symbols, delay=delay)
+    config = GatesConfig(task="remember", symbols=symbols, delay=delay)
     names = data.language(config).tokens
     found = data.remember(config, drawn(seed), 50)
     assert found.inputs.shape == (config.window, 50) == (LEAD + delay, 50)
@@ -48,12 +48,74 @@ def test_a_symbol_stands_at_the_start_and_the_cue_a_delay_later(symbols: int, de
 
 
 def test_every_symbol_place_and_noise_is_as_likely_as_any() -> None:
-    found = data.remember(GatesConfig(), drawn(0), 20_000)
+    found = data.remember(GatesConfig(task="remember"), drawn(0), 20_000)
     at, rows = np.nonzero(found.inputs < 4)
     for counts in (np.bincount(at, minlength=LEAD), np.bincount(found.inputs[at, rows])):
         np.testing.assert_allclose(counts / counts.sum(), 0.25, atol=0.015)
     noise = np.bincount(found.inputs[(found.inputs >= 4) & (found.inputs < 8)] - 4)
     np.testing.assert_allclose(noise / noise.sum(), 1 / len(NOISE), atol=0.005)
+
+
+# Recall
+
+
+@settings(deadline=None, max_examples=40)
+@given(symbols=st.integers(2, 8), longest=st.integers(6, 40), joined=st.booleans(), seed=SEEDS)
+def test_the_cue_asks_for_the_last_marked_letter(symbols: int, longest: int, joined: bool, seed: int) -> None:
+    config = GatesConfig(symbols=symbols, longest=longest, marks="joined" if joined else "apart")
+    spoken = data.language(config)
+    found = recall.sequences(config, drawn(seed), 50)
+    assert found.inputs.shape == (longest, 50) == (config.window, 50)
+    for row in range(50):
+        read = "".join(spoken.tokens[token] for token in found.inputs[:, row])
+        cue = read.index(CUE)
+        assert read.count(CUE) == 1 and longest // 2 <= cue < longest
+        assert np.flatnonzero(found.scored[:, row]).tolist() == [cue]
+        marked = [letter for letter in read[:cue] if letter.isupper()]
+        assert spoken.answers[found.targets[cue, row]] == marked[-1]
+
+
+def test_every_letter_is_as_likely_and_a_fifth_of_them_are_marked() -> None:
+    config = GatesConfig()
+    inputs = recall.sequences(config, drawn(0), 20_000).inputs
+    letters, cues = inputs[inputs < 8], np.nonzero(inputs == 8)[0]
+    np.testing.assert_allclose(np.bincount(letters % 4) / len(letters), 0.25, atol=0.005)
+    assert (letters >= 4).mean() == pytest.approx(0.2 + 0.8 / 30, abs=0.005)  # one is marked in any case
+    np.testing.assert_allclose(np.bincount(cues, minlength=30)[15:] / 20_000, 1 / 15, atol=0.008)
+
+
+def test_a_marked_letter_is_read_as_the_letter_and_the_mark() -> None:
+    spoken = data.language(GatesConfig(symbols=3))
+    assert spoken.encoding is not None and spoken.inputs == 5
+    read = {token: "".join(str(int(x)) for x in row) for token, row in zip(spoken.tokens, spoken.encoding, strict=True)}
+    assert read == {"a": "10000", "b": "01000", "c": "00100", "A": "10010", "B": "01010", "C": "00110", "?": "00001"}
+    assert {spoken.tokens[token] for token in spoken.marked} == set("ABC")
+    joined = data.language(GatesConfig(symbols=3, marks="joined"))
+    assert joined.encoding is None and joined.inputs == 7 and joined.marked == spoken.marked
+
+
+def test_the_factors_of_recall_and_what_is_stored_equal_a_loop() -> None:
+    config = GatesConfig(symbols=3)
+    names = data.language(config).tokens
+    readings = data.with_factors(data.Readings(drawn(1).integers(0, 7, (30, 20)), *[np.zeros(0)] * 2, {}), config)
+    for row in range(20):
+        want: dict[str, list] = {name: [] for name in readings.factors}
+        last, since = None, None
+        for step, token in enumerate(readings.inputs[:, row]):
+            letter, since = names[token], None if since is None else since + 1
+            if letter.isupper():
+                last, since = letter, 0
+            for known in "ABC":
+                want[f"the last marked letter is {known}"].append(None if last is None else float(last == known))
+                want[f"{known.lower()} is read"].append(None if letter == CUE else float(letter.upper() == known))
+            want["a mark is read"].append(float(letter.isupper()))
+            want["the cue"].append(float(letter == CUE))
+            want["steps since the mark"].append(since)
+            assert readings.stored.values[step, row] == (-1 if last is None else "ABC".index(last))
+            assert readings.stored.written[step, row] == letter.isupper()
+            assert readings.stored.others[step, row] == letter.islower()
+        for name, values in want.items():
+            assert column_of(readings, name, row) == values, name
 
 
 # Brackets
@@ -184,7 +246,7 @@ def small(task: str, **changes) -> GatesConfig:
 def test_the_state_starts_from_zero_where_sequences_begin() -> None:
     for task in TASKS:
         carry = data.block(small(task), 0, 0).carry
-        assert carry.tolist() == ([0] * 100 if task in ("remember", "brackets") else [0] + [1] * (len(carry) - 1))
+        assert carry.tolist() == ([0] * 100 if task in ALONE else [0] + [1] * (len(carry) - 1))
         assert len(carry) > 1
 
 
@@ -198,7 +260,7 @@ def test_the_same_seed_gives_the_same_data_and_others_differ(task: str) -> None:
         assert (first.inputs == other.inputs).all() == (task == "text")  # of which there is only one
 
 
-@pytest.mark.parametrize("task", ["remember", "brackets", "echo", "binary_rule"])
+@pytest.mark.parametrize("task", ["recall", "remember", "brackets", "echo", "binary_rule"])
 def test_held_out_sequences_are_never_trained_on_and_differ_between_seeds(task: str) -> None:
     config = small(task)
     first, second = (data.held_out(config.model_copy(update={"seed": seed})).inputs for seed in (0, 1))
@@ -229,7 +291,8 @@ def test_bits_go_on_from_window_to_window(task: str) -> None:
 def test_blocks_stay_small_enough_for_memory(task: str, extreme: str) -> None:
     table = settings_of(GatesConfig)
     sizes = {
-        name: getattr(table[name], extreme) for name in ("batch_size", "truncated_backprop_length", "delay", "seeds")
+        name: getattr(table[name], extreme)
+        for name in ("batch_size", "truncated_backprop_length", "delay", "longest", "seeds")
     }
     config = GatesConfig(task=task, **{name: int(size) for name, size in sizes.items()})
     count = data.windows_per_block(config)
@@ -270,7 +333,7 @@ def column_of(readings, name: str, row: int) -> list[float]:
 
 
 def test_the_factors_of_remember_equal_a_loop() -> None:
-    config = GatesConfig(delay=9, symbols=3)
+    config = GatesConfig(task="remember", delay=9, symbols=3)
     names = data.language(config).tokens
     rng = drawn(1)
     readings = data.with_factors(data.Readings(rng.integers(0, len(names), (30, 20)), *[np.zeros(0)] * 2, {}), config)
@@ -365,4 +428,4 @@ def test_every_factor_completes_a_sentence() -> None:
         assert readings.factors
         for factor in readings.factors.values():
             assert factor.values.shape == readings.inputs.shape
-            assert factor.says.split()[0] in ("holds", "counts", "tells", "answers")
+            assert factor.what.split()[0] in ("whether", "the", "capitals", "vowels")

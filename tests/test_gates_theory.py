@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from demos.gates import data, figures, theory
-from demos.gates.config import PRESETS, TASKS, GatesConfig
+from demos.gates.config import ALONE, PRESETS, TASKS, GatesConfig
 from demos.gates.task import GatesTask
 from lib import texts
 from lib.reading import score
@@ -26,27 +26,41 @@ def test_chance_is_the_loss_of_a_network_without_an_opinion(task: str, change: d
 
 
 @pytest.mark.parametrize(
-    ("change", "least"),
+    ("change", "least", "window", "taught"),
     [
-        ({}, 0.0),
-        ({"task": "brackets", "bracket_types": 3}, 0.0),
-        ({"task": "echo", "echo_step": 39}, 0.0),
-        ({"task": "echo", "echo_step": 40}, math.log(2)),
-        ({"task": "binary_rule"}, math.log(2) / 2),
-        ({"task": "binary_rule", "first_lag": 9, "second_lag": 9, "truncated_backprop_length": 10}, 0.0),
-        # One bit known: its opposite in three of four.
-        ({"task": "binary_rule", "second_lag": 10, "truncated_backprop_length": 10}, 0.562335),
-        ({"task": "binary_rule", "first_lag": 12, "second_lag": 10, "truncated_backprop_length": 10}, math.log(2)),
+        ({}, 0.0, None, True),
+        ({"task": "brackets", "bracket_types": 3}, 0.0, None, True),
+        ({"task": "text"}, 0.0, None, True),
+        ({"task": "echo", "echo_step": 3, "truncated_backprop_length": 10}, 0.0, 0.3 * math.log(2), True),
+        ({"task": "echo", "echo_step": 39}, 0.0, 39 / 40 * math.log(2), True),
+        ({"task": "echo", "echo_step": 40}, 0.0, math.log(2), False),  # the carried state may hold the bit all the same
+        # ln 2 / 2 with both bits known; with one it is its opposite in three of four.
+        ({"task": "binary_rule"}, 0.346574, (0.693147 + 0.562335 + 38 * 0.346574) / 40, True),
+        (
+            {"task": "binary_rule", "first_lag": 9, "second_lag": 9, "truncated_backprop_length": 10},
+            0.0, 0.9 * math.log(2), True,
+        ),
+        (
+            {"task": "binary_rule", "second_lag": 10, "truncated_backprop_length": 10},
+            0.346574, (0.693147 + 9 * 0.562335) / 10, False,
+        ),
+        (
+            {"task": "binary_rule", "first_lag": 12, "second_lag": 10, "truncated_backprop_length": 10},
+            0.346574, math.log(2), False,
+        ),
     ],
-)
-def test_the_least_possible_loss(change: dict, least: float) -> None:
+)  # fmt: skip
+def test_the_bound_is_of_information_and_the_window_has_a_line_of_its_own(
+    change: dict, least: float, window: float | None, taught: bool
+) -> None:
     config = GatesConfig(**change)
-    assert theory.floor(config) == pytest.approx(least, abs=2e-4)
-    assert theory.within_reach(config) == (least < 0.69)
-    if theory.within_reach(config):
-        assert theory.floor(config) < theory.learned_below(config) < 0.3 * theory.chance(config) + 0.8 * least
-    else:
-        assert theory.learned_below(config) == -math.inf
+    assert theory.floor(config) == pytest.approx(least, abs=1e-5)
+    found = theory.without_carried(config)
+    assert found is None if window is None else found == pytest.approx(window, abs=1e-5)
+    (boundary,) = theory.BOUNDARIES
+    assert boundary.dashed and boundary.inside(config) == taught
+    if config.task != "text":
+        assert theory.learned_below(config) == pytest.approx(least + 0.1 * (theory.chance(config) - least), abs=1e-5)
 
 
 def test_a_rule_whose_bits_are_known_costs_its_coins() -> None:
@@ -86,20 +100,20 @@ def test_the_state_begins_anew_where_the_curves_mark_it(name: str) -> None:
     trained, epoch = GatesTask(config), theory.steps_per_epoch(config)
     assert epoch == trained.steps_per_epoch
     carry = np.concatenate([trained.block(index)["carry"] for index in (0, 1)])[: config.steps]
-    if config.task not in ("remember", "brackets"):
+    if config.task not in ALONE:
         assert np.flatnonzero(carry == 0).tolist() == list(range(0, len(carry), epoch))
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({}, ["1.386", "30 steps after", "4 symbols", "25%"]),
-        ({"symbols": 8, "delay": 77}, ["2.079", "77 steps", "8 symbols", "12%"]),
+        ({}, ["1.386", "marked letter", "4 letters", "25%"]),
+        ({"task": "remember", "symbols": 8, "delay": 77}, ["2.079", "77 steps", "8 symbols", "12%"]),
         ({"task": "brackets", "bracket_types": 3}, ["0.693", "6 tokens"]),
-        ({"task": "echo"}, ["0.693", "3 steps earlier", "loss of 0"]),
-        ({"task": "echo", "echo_step": 50}, ["50 steps earlier", "goes back 40 only", "chance is all"]),
+        ({"task": "echo"}, ["0.693", "3 steps earlier", "loss of 0", "at least 0.05199"]),
+        ({"task": "echo", "echo_step": 50}, ["50 steps earlier", "goes back 39 at most", "nothing teaches", "Jaeger"]),
         ({"task": "binary_rule"}, ["ln 2", "0.3466"]),
-        ({"task": "binary_rule", "truncated_backprop_length": 2}, ["0.5623"]),
+        ({"task": "binary_rule", "truncated_backprop_length": 2}, ["0.3466", "at least 0.6277", "goes back 1 at most"]),
     ],
 )
 def test_the_explanation_has_the_current_numbers(change: dict, words: list[str]) -> None:
@@ -147,8 +161,10 @@ def test_all_curves_are_legal(name: str, scale: str, seeds: int) -> None:
 def test_the_lines_stand_at_what_the_theory_says(name: str, scale: str) -> None:
     config = PRESETS[name]
     figure = figures.loss_figure(config, scale=scale)
-    found, least = lines(figure), theory.floor(config)
+    found, least, window = lines(figure), theory.floor(config), theory.without_carried(config)
     assert found[f"chance: {theory.chance(config):.3f}"] == theory.chance(config)
+    if window is not None:
+        assert found.pop(f"without the carried state: {window:.3f}") == window
     for label, value in found.items():
         assert float(label.rpartition(": ")[2]) == pytest.approx(value, abs=0.006)
     if config.task == "text":
@@ -158,6 +174,14 @@ def test_the_lines_stand_at_what_the_theory_says(name: str, scale: str) -> None:
     else:
         assert len(found) == 1 and "below any log scale" in figure["layout"]["annotations"][0]["text"]
     assert all(value > 0 or scale == "linear" for value in found.values())
+
+
+def test_where_the_window_teaches_nothing_its_line_is_chance() -> None:
+    found = lines(figures.loss_figure(GatesConfig(task="echo", echo_step=40)))
+    assert found == {
+        "chance, without the carried state too: 0.693": theory.chance(GatesConfig(task="echo")),
+        "lower bound: 0": 0,
+    }
 
 
 def test_only_coins_keep_a_network_from_being_always_right() -> None:

@@ -15,6 +15,7 @@ from demos.gates.config import TASKS
 from lib import texts
 from lib.cell_content import EXPLAINED, cell_content
 from lib.gates_figure import GUESSES, gates_figure
+from lib.gating import words
 from lib.inside import Inside, View
 from lib.inside_figures import FIGURES, history_figure, reach_figure, saturation_figure, units_figure
 from lib.reading import LONGEST, probabilities, right_answers
@@ -23,8 +24,8 @@ from lib.trace import GATES, NAMES, NOTHING, PARTS, Clamp, Freeze, Surgery
 from tests.figure_checks import check, set_colors
 from tests.test_inside import CELLS, SURGERIES, looked_into, small
 
-CHARTS = {name: figure for name, figure in FIGURES.items() if name != "cell"}
-TYPED = {"remember": "A?wx", "brackets": "()(([", "text": "A fox", "echo": "01", "binary_rule": "01"}
+CHARTS = {name: figure for name, figure in FIGURES.items() if name not in ("cell", "words")}
+TYPED = {"recall": "aB?c", "remember": "A?wx", "brackets": "()(([", "text": "A fox", "echo": "01", "binary_rule": "01"}
 
 
 def unpacked(z: Any) -> np.ndarray:
@@ -47,8 +48,8 @@ def check_all(inside: Inside) -> None:
         figure = build(inside)
         check(figure)
         assert set_colors(figure) == [], name
-    content = cell_content(inside)
-    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    for content in (cell_content(inside), dict(words(inside))):
+        assert json.loads(json.dumps(content, allow_nan=False)) == content
 
 
 # Every size, cell, task and operation
@@ -87,7 +88,7 @@ def test_short_and_long_sequences_are_drawn(task: str) -> None:
     short = TYPED[task]
     config = small(task=task, echo_step=1, first_lag=1, second_lag=1)
     long = (short * LONGEST)[:LONGEST] if task != "brackets" else "()" * (LONGEST // 2)
-    one = {"brackets": "(", "text": "A", "remember": "A?"}.get(task, short)
+    one = {"brackets": "(", "text": "A", "remember": "A?", "recall": "A?"}.get(task, short)
     for text in (one, short, long):
         inside = looked_into(config, View(typed=text))
         check_all(inside)
@@ -105,6 +106,16 @@ def test_marks_and_spaces_of_a_text_can_be_seen(tmp_path, monkeypatch) -> None:
     check_all(inside)
     assert gates_figure(inside)["layout"]["xaxis"]["ticktext"] == ["&lt;", "b", "&gt;", "␣", "&amp;", "↵"]
     assert cell_content(inside)["labels"] == ["<", "b", ">", "␣", "&", "↵"]
+
+
+def test_marked_letters_are_set_off() -> None:
+    inside = looked_into(small(task="recall"), View(typed="aBc?"))
+    figure = gates_figure(inside)
+    assert figure["layout"]["xaxis"]["ticktext"] == ["a", "<b>B</b>", "c", "?"]
+    (tokens,) = heatmaps(figure)["token"]
+    assert (unpacked(tokens["z"])[0] > 0).tolist() == [False, True, False, False]
+    assert any("upper case is marked" in note["text"] for note in figure["layout"]["annotations"])
+    assert cell_content(inside)["marked"] == [False, True, False, False]
 
 
 def test_a_text_of_one_letter_has_pictures_too(tmp_path, monkeypatch) -> None:
@@ -269,7 +280,8 @@ def test_a_bar_and_a_sentence_for_each_factors_best_unit() -> None:
     ):
         assert length == pytest.approx(abs(r), abs=1e-3) and label == [str(unit)]
         sign = "−" if r < 0 else "+"
-        assert note["text"] == f"unit {unit} {inside.held_out.factors[name].says}, r = {sign}{abs(r):.2f}"
+        does = "tracks" if abs(r) >= 0.9 else "correlates with" if abs(r) >= 0.3 else "hardly correlates with"
+        assert note["text"] == f"unit {unit} {does} {inside.held_out.factors[name].what}, r = {sign}{abs(r):.2f}"
 
 
 def test_a_dot_for_each_unit_of_each_gate() -> None:

@@ -116,13 +116,13 @@ def test_right_answers_are_none_where_nothing_is_asked() -> None:
 
 def test_one_of_several_sequences_is_taken_with_all_that_belongs_to_it() -> None:
     grid = np.arange(12).reshape(4, 3)
-    whole = Readings(grid % 4, grid % 3, grid % 2 == 0, {"x": Factor(grid * 1.0, "holds x")})
+    whole = Readings(grid % 4, grid % 3, grid % 2 == 0, {"x": Factor(grid * 1.0, "x")})
     for index in range(3):
         one = whole.one(index)
         for part, full in zip(one[:3], whole[:3], strict=True):
             np.testing.assert_array_equal(part, full[:, index : index + 1])
         assert one.factors["x"].values[:, 0].tolist() == [index, 3 + index, 6 + index, 9 + index]
-        assert one.factors["x"].says == "holds x"
+        assert one.factors["x"].what == "x"
         assert one.labels(ONE) == ["abcd"[token] for token in one.inputs[:, 0]]
 
 
@@ -157,12 +157,16 @@ def test_check_says_what_is_wrong() -> None:
     [
         ({}, "", "nothing to read"),
         ({}, " \t", "nothing to read"),
-        ({}, "wAx?" * 51, "204 tokens"),
-        ({}, "wEx?", "never met 'E': it reads A B C D w x y z ?"),
-        ({"symbols": 2}, "wCx?", "never met 'C'"),
-        ({}, "wwwx", "Nothing is asked in it: put a symbol first and"),
-        ({}, "Awww", "Nothing is asked"),
-        ({}, "ww?A", "Nothing is asked"),
+        ({}, "aBc?" * 51, "204 tokens"),
+        ({}, "aEx?", "never met 'E': it reads a b c d A B C D \\?"),
+        ({}, "abc?", "Nothing is asked in it: put a marked letter"),
+        ({}, "ab?C", "Nothing is asked"),
+        ({"task": "remember"}, "wAx?" * 51, "204 tokens"),
+        ({"task": "remember"}, "wEx?", "never met 'E': it reads A B C D w x y z ?"),
+        ({"task": "remember", "symbols": 2}, "wCx?", "never met 'C'"),
+        ({"task": "remember"}, "wwwx", "Nothing is asked in it: put a symbol first and"),
+        ({"task": "remember"}, "Awww", "Nothing is asked"),
+        ({"task": "remember"}, "ww?A", "Nothing is asked"),
         ({"task": "brackets"}, "()[", r"never met '\[': it reads \( \)"),
         ({"task": "brackets"}, ")", r"The \) at place 1 closes nothing"),
         ({"task": "brackets"}, "(())())", r"The \) at place 7 closes nothing"),
@@ -205,8 +209,10 @@ def asked(readings: Readings, language: Language) -> dict[int, str]:
 @pytest.mark.parametrize(
     ("change", "text", "expected"),
     [
-        ({}, "wxByzw?yz", {6: "B"}),
-        ({}, "? A?w?C ?B", {2: "A", 4: "A", 6: "C"}),  # spaces are left out
+        ({}, "abBcDa?c?", {6: "D", 8: "D"}),
+        ({"marks": "joined"}, "? A?b?C ?B", {2: "A", 4: "A", 6: "C"}),
+        ({"task": "remember"}, "wxByzw?yz", {6: "B"}),
+        ({"task": "remember"}, "? A?w?C ?B", {2: "A", 4: "A", 6: "C"}),  # spaces are left out
         ({"task": "brackets"}, "(())", {0: "()", 1: "()", 2: "()", 3: "("}),
         ({"task": "brackets", "max_depth": 2}, "((", {0: "()", 1: ")"}),
         ({"task": "brackets", "bracket_types": 3}, "({", {0: "([{)", 1: "([{}"}),
@@ -264,7 +270,8 @@ def test_held_out_bits_are_asked_by_the_rule_and_differ_between_seeds(demo) -> N
 def test_windows_are_those_of_training() -> None:
     assert echo.window(EchoConfig(truncated_backprop_length=9)) == 9
     assert binary_rule.window(BinaryRuleConfig(time_step=7)) == 7
-    assert gates.window(GatesConfig(delay=50)) == 54
+    assert gates.window(GatesConfig(task="remember", delay=50)) == 54
+    assert gates.window(GatesConfig(longest=50)) == 50
     assert gates.window(GatesConfig(task="echo", delay=50)) == 40
 
 

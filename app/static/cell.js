@@ -550,7 +550,7 @@ export class Cell {
     while (tokens.childElementCount > steps) tokens.lastChild.remove()
     while (tokens.childElementCount < steps) element("button", "", tokens).type = "button"
     this.content.labels.forEach((label, at) => {
-      const button = tokens.children[at], said = `step ${at + 1}, reads ${label}`
+      const button = tokens.children[at], said = `step ${at + 1}, reads ${label}${this.content.marked?.[at] ? ", marked" : ""}`
       if (button.textContent !== label) button.textContent = label
       if (button.ariaLabel !== said) button.ariaLabel = said
     })
@@ -563,7 +563,7 @@ export class Cell {
     const { step, steps, content } = this, values = valuesAt(content, step)
     for (const write of this.live) write(values)
     for (const [at, button] of [...this.tokens.children].entries()) {
-      button.className = at < step ? "read" : at > step ? "ahead" : "now"
+      button.className = (at < step ? "read" : at > step ? "ahead" : "now") + (content.marked?.[at] ? " marked" : "")
       button.tabIndex = at === step ? 0 : -1
       if (at === step) button.setAttribute("aria-current", "step")
       else button.removeAttribute("aria-current")

@@ -4,6 +4,7 @@
 import { Board } from "./board.js"
 import { Cell } from "./cell.js"
 import { Chart } from "./chart.js"
+import { Findings } from "./findings.js"
 import { Room } from "./room.js"
 import { Status } from "./status.js"
 import { Story } from "./story.js"
@@ -27,6 +28,7 @@ function shown(Part, selector, { parentElement, data, setTriggerValue }) {
 export const chart = component => shown(Chart, ".unrolled-figure", component)
 export const cell = component => shown(Cell, ".unrolled-cell", component)
 export const story = component => shown(Story, ".unrolled-story", component)
+export const findings = component => shown(Findings, ".unrolled-findings", component)
 export const status = component => shown(Status, ".unrolled-status", component)
 export const room = component => shown(Room, ".unrolled-room", component)
 export const board = component => shown(Board, ".unrolled-board", component)

@@ -1,6 +1,6 @@
 """The settings of the gates demo: which task a network learns, and which network."""
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import model_validator
 
@@ -9,13 +9,16 @@ from lib.settings import Config, SettingError, setting
 from lib.values import Value
 
 TASKS = {
+    "recall": "Recall a marked letter",
     "remember": "Remember",
     "brackets": "Brackets",
     "text": "Text",
     "echo": "Echo",
     "binary_rule": "Binary rule",
 }
-LEAD = 4  # the steps of a sequence in which the symbol can stand
+MARKS = {"apart": "an input of its own", "joined": "a part of the symbol"}
+ALONE = ("recall", "remember", "brackets")  # each window of these is a sequence by itself, read from a state of zeros
+LEAD = 4  # the steps of a sequence in which the symbol to remember can stand
 NOISE = ("w", "x", "y", "z")
 SYMBOLS = "ABCDEFGH"
 CUE = "?"
@@ -30,7 +33,7 @@ class GatesConfig(Config):
     """A task worth looking at, and the network that learns it."""
 
     task: str = setting(
-        "remember",
+        "recall",
         group="Task",
         label="Task",
         help="What the network has to learn.",
@@ -40,11 +43,29 @@ class GatesConfig(Config):
         4,
         group="Task",
         label="Symbols",
-        help="How many different symbols there are to remember.",
+        help="How many different letters there are to remember.",
         unit="symbols",
         minimum=2,
         maximum=8,
-        only=_of("remember"),
+        only=_of("recall", "remember"),
+    )
+    longest: int = setting(
+        30,
+        group="Task",
+        label="Sequence length",
+        help="How many steps are read, with the cue anywhere in the second half of them.",
+        unit="steps",
+        minimum=6,
+        maximum=120,
+        only=_of("recall"),
+    )
+    marks: str = setting(
+        "apart",
+        group="Task",
+        label="The mark is",
+        help="Beside the letter, so that something must join the two, or in it: a marked letter is then another symbol.",
+        options=MARKS,
+        only=_of("recall"),
     )
     delay: int = setting(
         30,
@@ -97,9 +118,9 @@ class GatesConfig(Config):
     first_lag: int = common_settings.lag(1, "first", _of("binary_rule"))
     second_lag: int = common_settings.lag(2, "second", _of("binary_rule"))
     cell: str = common_settings.cell("lstm")
-    hidden_units: int = common_settings.units(16, minimum=4, maximum=256)
+    hidden_units: int = common_settings.units(6, minimum=4, maximum=256)
     keep_bias: float = setting(
-        3.0,
+        1.0,
         group="Network",
         label="Keep bias",
         help="Where the gate that keeps the memory starts (an LSTM's forget gate, a GRU's update gate): "
@@ -120,7 +141,7 @@ class GatesConfig(Config):
         only=_of("brackets", "text", "echo", "binary_rule"),
     )
     batch_size: int = setting(
-        32,
+        64,
         group="Training",
         label="Batch size",
         help="How many sequences are read side by side.",
@@ -163,12 +184,13 @@ class GatesConfig(Config):
     @property
     def window(self) -> int:
         """The steps of one training window, which the gradient goes back through."""
-        return LEAD + self.delay if self.task == "remember" else self.truncated_backprop_length
+        lengths = {"recall": self.longest, "remember": LEAD + self.delay}
+        return lengths.get(self.task, self.truncated_backprop_length)
 
     @property
     def windows_per_epoch(self) -> int:
         """The training steps after which the state starts from zero again: all, where each window is a sequence by itself."""
-        if self.task in ("remember", "brackets"):
+        if self.task in ALONE:
             return self.training_steps
         return min(WINDOWS, self.training_steps)
 
@@ -179,6 +201,7 @@ class GatesConfig(Config):
             self.task,
             self.text,
             self.symbols,
+            self.marks,
             self.bracket_types,
             self.cell,
             self.hidden_units,
@@ -195,8 +218,11 @@ class GatesConfig(Config):
 
 CONFIG = GatesConfig
 
+# What "remember" and the tasks that came after it are trained with, here and in the experiments.
+WIDE: dict[str, Any] = {"hidden_units": 16, "keep_bias": 3.0, "batch_size": 32}
+
 # What the page offers to sweep over, and what its sweeps start from.
-SWEEP_BASE = GatesConfig(training_steps=500, seeds=4)
+SWEEP_BASE = GatesConfig(task="remember", training_steps=500, seeds=4, **WIDE)
 SWEEPS: dict[str, tuple[tuple[str, str], ...]] = {
     "Delay × cell": (("delay", "10,20,40,80"), ("cell", "rnn, gru, lstm")),
     "Delay × keep bias": (("delay", "10,20,40,80"), ("keep_bias", "0, 1, 3, 5")),
@@ -204,14 +230,18 @@ SWEEPS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 PRESETS: dict[str, GatesConfig] = {
-    "Remember": GatesConfig(),
-    "Remember for 100 steps": GatesConfig(delay=100, keep_bias=5.0),
-    "Remember, half open": GatesConfig(keep_bias=0.0),
-    "Brackets": GatesConfig(task="brackets"),
-    "Three kinds of brackets": GatesConfig(task="brackets", bracket_types=3, hidden_units=32, training_steps=4_000),
-    "Fables": GatesConfig(
-        task="text", hidden_units=64, keep_bias=1.0, training_steps=3_000, truncated_backprop_length=50
+    "Recall": GatesConfig(),
+    "Recall, the mark in the symbol": GatesConfig(marks="joined"),
+    "Remember": GatesConfig(task="remember", **WIDE),
+    "Remember for 100 steps": GatesConfig(task="remember", delay=100, **WIDE | {"keep_bias": 5.0}),
+    "Remember, half open": GatesConfig(task="remember", **WIDE | {"keep_bias": 0.0}),
+    "Brackets": GatesConfig(task="brackets", **WIDE),
+    "Three kinds of brackets": GatesConfig(
+        task="brackets", bracket_types=3, training_steps=4_000, **WIDE | {"hidden_units": 32}
     ),
-    "Echo": GatesConfig(task="echo"),
-    "Binary rule": GatesConfig(task="binary_rule", hidden_units=8),
+    "Fables": GatesConfig(
+        task="text", hidden_units=64, keep_bias=1.0, batch_size=32, training_steps=3_000, truncated_backprop_length=50
+    ),
+    "Echo": GatesConfig(task="echo", **WIDE),
+    "Binary rule": GatesConfig(task="binary_rule", **WIDE | {"hidden_units": 8}),
 }

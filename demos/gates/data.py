@@ -1,4 +1,4 @@
-"""The data of the five tasks, all as sequences of tokens: what is read, what is right, and where an answer is asked for."""
+"""The data of the six tasks, all as sequences of tokens: what is read, what is right, and where an answer is asked for."""
 
 import re
 from collections.abc import Callable
@@ -10,10 +10,11 @@ import numpy as np
 
 from demos.binary_rule import data as binary_rule
 from demos.echo import data as echo
-from demos.gates.config import CUE, LEAD, NOISE, SYMBOLS, GatesConfig
+from demos.gates import recall
+from demos.gates.config import ALONE, CUE, LEAD, NOISE, SYMBOLS, GatesConfig
 from lib import texts
 from lib.batches import windows
-from lib.reading import Factor, Language, Readings, bit_factors
+from lib.reading import Factor, Language, Readings, Stored, bit_factors
 
 HELD_OUT_SEQUENCES = 64
 HELD_OUT_STEPS = 100  # of tasks that have no length of their own
@@ -30,6 +31,8 @@ NO_FACTORS: dict[str, Factor] = {}
 
 def language(config: GatesConfig) -> Language:
     """What the tokens and answers of this task are called."""
+    if config.task == "recall":
+        return recall.language(config)
     if config.task == "remember":
         symbols = tuple(SYMBOLS[: config.symbols])
         return Language((*symbols, *NOISE, CUE), symbols)
@@ -180,8 +183,8 @@ def block(config: GatesConfig, seed: int, index: int) -> Block:
     draw = np.random.default_rng([seed, index])
     carry = np.ones(count, np.float32)
     carry[0] = 0.0
-    if config.task in ("remember", "brackets"):
-        made = {"remember": remember, "brackets": brackets}[config.task](config, draw, count * rows)
+    if config.task in ALONE:
+        made = _MADE[config.task](config, draw, count * rows)
         arrays = (made.inputs, made.targets, made.scored)
         inputs, targets, scored = (part.reshape(steps, count, rows).transpose(1, 0, 2) for part in arrays)
         return Block(inputs, targets, scored, np.zeros(count, np.float32))
@@ -193,6 +196,13 @@ def block(config: GatesConfig, seed: int, index: int) -> Block:
             windows(flat[None], rows, steps)[:, :, 0] for flat in _bits(config, count * steps * rows, seed, index)
         )
     return Block(inputs, targets, np.ones(inputs.shape, bool), carry)
+
+
+_MADE: dict[str, Callable[[GatesConfig, np.random.Generator, int], Readings]] = {
+    "recall": recall.sequences,
+    "remember": remember,
+    "brackets": brackets,
+}
 
 
 def _bits(config: GatesConfig, length: int, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -210,8 +220,8 @@ def _bits(config: GatesConfig, length: int, seed: int, epoch: int) -> tuple[np.n
 def held_out(config: GatesConfig) -> Readings:
     """Sequences that are never trained on, 64 of them or as many as a text has, with what they are about."""
     draw = np.random.default_rng([config.seed, HELD_OUT])
-    if config.task == "remember":
-        return with_factors(remember(config, draw, HELD_OUT_SEQUENCES), config)
+    if config.task in ("recall", "remember"):
+        return with_factors(_MADE[config.task](config, draw, HELD_OUT_SEQUENCES), config)
     if config.task == "brackets":
         return with_factors(brackets(config, draw, HELD_OUT_SEQUENCES, max(40, config.window)), config)
     if config.task == "text":
@@ -234,7 +244,9 @@ def _known(bits: np.ndarray, config: GatesConfig) -> np.ndarray:
 def read(config: GatesConfig, inputs: np.ndarray) -> Readings:
     """Any sequence of tokens [T, 1], with what is right where that is known."""
     everywhere = np.ones(inputs.shape, bool)
-    if config.task == "remember":
+    if config.task == "recall":
+        found = Readings(inputs, *recall.asked(inputs, config.symbols), NO_FACTORS)
+    elif config.task == "remember":
         found = Readings(inputs, *_remembered(inputs, config), NO_FACTORS)
     elif config.task == "brackets":
         found = Readings(inputs, _legal(inputs, config), everywhere, NO_FACTORS)
@@ -262,8 +274,18 @@ def _back(array: np.ndarray, lag: int) -> np.ndarray:
 
 
 def with_factors(readings: Readings, config: GatesConfig) -> Readings:
-    """The same readings, with what can be compared with units."""
-    return readings._replace(factors=_FACTORS[config.task](readings.inputs, config))
+    """The same readings, with what can be compared with units, and what must be kept."""
+    stored = _STORED.get(config.task)
+    return readings._replace(
+        factors=_FACTORS[config.task](readings.inputs, config), stored=stored and stored(readings.inputs, config)
+    )
+
+
+def _stored_of_remember(inputs: np.ndarray, config: GatesConfig) -> Stored:
+    values, _ = _remembered(inputs, config)
+    written, noise = inputs < config.symbols, (inputs >= config.symbols) & (inputs < config.symbols + len(NOISE))
+    found = np.where(np.logical_or.accumulate(written, axis=0), values.astype(np.int64), -1)
+    return Stored(found, written, noise, ("the symbol", "the symbol", "noise"))
 
 
 def _factors_of_remember(inputs: np.ndarray, config: GatesConfig) -> dict[str, Factor]:
@@ -275,16 +297,14 @@ def _factors_of_remember(inputs: np.ndarray, config: GatesConfig) -> dict[str, F
     held = np.take_along_axis(inputs, last, axis=0)
     since = np.where(seen, steps - last, np.nan)
     factors = {
-        f"the symbol is {SYMBOLS[k]}": Factor(
-            np.where(seen, held == k, np.nan), f"holds whether the symbol is {SYMBOLS[k]}"
-        )
+        f"the symbol is {SYMBOLS[k]}": Factor(np.where(seen, held == k, np.nan), f"whether the symbol is {SYMBOLS[k]}")
         for k in range(symbols)
     }
     cue = (inputs == symbols + len(NOISE)).astype(float)
     return factors | {
-        "a symbol was read": Factor(seen.astype(float), "tells whether a symbol was read"),
-        "steps since the symbol": Factor(since, "counts the steps since the symbol"),
-        "the cue": Factor(cue, "answers to the cue"),
+        "a symbol was read": Factor(seen.astype(float), "whether a symbol was read"),
+        "steps since the symbol": Factor(since, "the steps since the symbol"),
+        "the cue": Factor(cue, "the cue"),
     }
 
 
@@ -292,15 +312,15 @@ def _factors_of_brackets(inputs: np.ndarray, config: GatesConfig) -> dict[str, F
     kinds = config.bracket_types
     depth, innermost = nesting(inputs, kinds)
     factors = {
-        "depth": Factor(depth.astype(float), "counts the depth"),
-        "nothing is open": Factor((depth == 0).astype(float), "tells whether nothing is open"),
+        "depth": Factor(depth.astype(float), "the depth"),
+        "nothing is open": Factor((depth == 0).astype(float), "whether nothing is open"),
         "the greatest depth": Factor(
-            (depth == config.max_depth).astype(float), "tells whether the greatest depth is reached"
+            (depth == config.max_depth).astype(float), "whether the greatest depth is reached"
         ),
     }
     for kind in range(kinds if kinds > 1 else 0):
         name = f"the innermost is {OPENING[kind]}"
-        factors[name] = Factor(np.where(depth > 0, innermost == kind, np.nan), f"holds whether {name}")
+        factors[name] = Factor(np.where(depth > 0, innermost == kind, np.nan), f"whether {name}")
     return factors
 
 
@@ -308,19 +328,19 @@ def _factors_of_text(inputs: np.ndarray, config: GatesConfig) -> dict[str, Facto
     alphabet = corpus(config.text).alphabet
     columns = [text_factors("".join(alphabet[token] for token in column)) for column in inputs.T]
     return {
-        name: Factor(np.stack([column[name] for column in columns], axis=1), says)
-        for name, says in TEXT_FACTORS.items()
+        name: Factor(np.stack([column[name] for column in columns], axis=1), what)
+        for name, what in TEXT_FACTORS.items()
     }
 
 
 TEXT_FACTORS = {
-    "inside quotes": "tells whether the text is inside quotes",
-    "letters of the word so far": "counts the letters of the word so far",
-    "a word ends": "tells that a word has just ended",
-    "place in the sentence": "counts the characters of the sentence so far",
-    "place in the line": "counts the characters of the line so far",
-    "capital": "answers to capitals",
-    "vowel": "answers to vowels",
+    "inside quotes": "whether the text is inside quotes",
+    "letters of the word so far": "the letters of the word so far",
+    "a word ends": "whether a word has just ended",
+    "place in the sentence": "the characters of the sentence so far",
+    "place in the line": "the characters of the line so far",
+    "capital": "capitals",
+    "vowel": "vowels",
 }
 
 
@@ -358,7 +378,12 @@ def _factors_of_bits(inputs: np.ndarray, config: GatesConfig) -> dict[str, Facto
     return bit_factors(inputs, lags)
 
 
+_STORED: dict[str, Callable[[np.ndarray, GatesConfig], Stored]] = {
+    "recall": recall.stored,
+    "remember": _stored_of_remember,
+}
 _FACTORS: dict[str, Callable[[np.ndarray, GatesConfig], dict[str, Factor]]] = {
+    "recall": recall.factors,
     "remember": _factors_of_remember,
     "brackets": _factors_of_brackets,
     "text": _factors_of_text,

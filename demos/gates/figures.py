@@ -32,15 +32,19 @@ def loss_figure(
     if config.task == "text":
         single, pair = theory.text_lines(config.text)
         lines += [
-            Line(single, "rule", f"knows how frequent each character is: {single:.2f}", "top right"),
-            Line(pair, "floor", f"knows it after each character: {pair:.2f}", "top right"),
+            Line(single, "rule", f"unigram model: {single:.2f}", "top right"),
+            Line(pair, "rule", f"bigram model: {pair:.2f}", "top right"),
         ]
     elif floor > 0 or scale == "linear":
-        lines.append(
-            Line(floor, "floor", f"best possible: {floor:.3g}", "bottom right" if scale == "linear" else "bottom left")
-        )
+        where = "bottom right" if scale == "linear" else "bottom left"
+        lines.append(Line(floor, "floor", f"lower bound: {floor:.3g}", where))
     else:
-        notes.append(style.bottom_note("best possible: 0, below any log scale"))
+        notes.append(style.bottom_note("lower bound: 0, below any log scale"))
+    if least := theory.without_carried(config):
+        if least < 0.99 * chance:
+            lines.append(Line(least, "rule", f"without the carried state: {least:.3f}", "top left"))
+        else:  # the two are one line
+            lines[0] = Line(chance, "chance", f"chance, without the carried state too: {chance:.3f}", "top right")
     lowest = -0.1 * chance if scale == "linear" else 1e-3
     return metric_figure(
         "loss",
@@ -61,12 +65,12 @@ def loss_figure(
 def accuracy_figure(
     config: GatesConfig, *, ghosts: Sequence[Ghost] = (), series: Mapping[str, Points] | None = None
 ) -> Json:
-    """The share of right answers against the training step."""
+    """The accuracy, the share of right answers, against the training step."""
     return metric_figure(
         "accuracy",
         seeds=config.seeds,
-        lines=[Line(1.0, "floor", "all right", "top right")] if config.task != "binary_rule" else [],
-        y_axis=style.axis("right answers", tickformat=".0%", rangemode="normal"),
+        lines=[Line(1.0, "floor", "100 %", "top right")] if config.task != "binary_rule" else [],
+        y_axis=style.axis("accuracy", tickformat=".0%", rangemode="normal"),
         in_view=(0, 1.12),
         epochs=_epochs(config),
         ghosts=ghosts,
@@ -92,7 +96,7 @@ CURVES = (
     Curve("loss", "Loss", "loss", loss_figure),
     Curve(
         "accuracy",
-        "Right answers",
+        "Accuracy",
         "accuracy",
         accuracy_figure,
         beside=True,

@@ -9,6 +9,7 @@ from lib.reading import ReadingError, Readings, check
 __all__ = ["held_out", "hint", "language", "typed", "window"]
 
 HINTS = {
+    "recall": "Type letters, such as abDcaBdc?: lower case, upper case where they are marked, and ? where it must answer.",
     "remember": "Type a sequence, such as wxByzw?yz: a symbol, noise from w to z, and ? where it must answer.",
     "brackets": "Type brackets, such as (()(())).",
     "text": "Type a sentence or two.",
@@ -46,6 +47,7 @@ def typed(config: GatesConfig, text: str) -> Readings:
 
 
 _NOTHING_ASKED = {
+    "recall": "Nothing is asked in it: put a marked letter (upper case) first and ? after it, such as abDca?.",
     "remember": "Nothing is asked in it: put a symbol first and ? after it, such as wwAxyz?.",
     "brackets": "",
     "echo": "It is too short to repeat anything: type more bits than the echo step.",

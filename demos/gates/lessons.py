@@ -7,15 +7,19 @@ from typing import Any
 from demos.gates import theory
 from demos.gates.config import GatesConfig
 from demos.gates.data import language
+from demos.gates.experiments import EXPERIMENTS
 from lib import quotes
-from lib.lessons import Advice, Choice, Experiment, Source, cell_equations, plain
+from lib.lessons import Advice, Source, cell_equations, plain
+
+__all__ = ["EXPERIMENTS", "INTRODUCTION", "PICTURES", "advise", "equations", "sources"]
 
 STEPS_OF_PATIENCE = 400
 
 INTRODUCTION = (
-    "An LSTM decides at every step what to **write** into its memory (input gate *i*), what to **keep** (forget gate *f*) and "
-    "what to **say** (output gate *o*). Here you train one and look inside: every gate of every unit at every step, with the "
-    "real numbers. Then operate on it and see what breaks."
+    "An LSTM has three gates in every unit. At each step they say how much is **written** into the unit's memory (input gate "
+    "*i*), how much of it is **kept** (forget gate *f*) and how much the others **hear** of it (output gate *o*). What does "
+    "training make of them? Here you train a network and look inside: every gate of every unit at every step, what the numbers "
+    "say in words, and what breaks when you operate on it."
 )
 
 PICTURES = ()  # app/inside_panel.py draws what goes on inside
@@ -29,10 +33,10 @@ def advise(config: GatesConfig, step: int, metrics: Mapping[str, Any]) -> Advice
     chance = theory.chance(config)
     if loss > max(1.3 * chance, chance + 0.1) and config.learning_rate > 1e-5:
         return _overshoots(config, loss, chance)
-    if not theory.within_reach(config):
-        return _out_of_reach(config)
     if loss <= theory.learned_below(config):
         return _learned(config, loss)
+    if not theory.taught(config):
+        return _out_of_reach(config)
     if step < STEPS_OF_PATIENCE:
         return None
     if loss > 0.9 * chance:
@@ -42,71 +46,86 @@ def advise(config: GatesConfig, step: int, metrics: Mapping[str, Any]) -> Advice
 
 def _overshoots(config: GatesConfig, loss: float, chance: float) -> Advice:
     rate = max(config.learning_rate / 10, 1e-5)
-    text = f"The loss is {plain(loss)}, worse than guessing ({chance:.3f}). Each step moves the weights too far."
+    text = f"The loss is {plain(loss)}, worse than guessing ({chance:.3f}). The steps are probably too long."
     return Advice("overshoots", "warning", text, f"Use a learning rate of {rate:g}", {"learning_rate": rate})
 
 
 def _out_of_reach(config: GatesConfig) -> Advice:
-    lag = config.echo_step if config.task == "echo" else max(config.first_lag, config.second_lag)
+    lag = theory.furthest_lag(config)
     text = (
-        f"What decides the answer lies {lag} steps back, and the gradient goes back {config.window} steps only: nothing joins "
-        "the two, so the loss stays at chance."
+        f"What the answer depends on lies up to {lag} steps back, and the gradient goes back {config.window - 1} at "
+        "most: nothing "
+        "teaches the network directly to keep it."
     )
     return Advice("window", "warning", text, f"Use a window of {lag + 5}", {"truncated_backprop_length": lag + 5})
 
 
+_COUNT = {"task": "brackets", "hidden_units": 16, "keep_bias": 3.0, "batch_size": 32, "bracket_types": 1}
 _HARDER: Mapping[str, tuple[str, str, dict[str, Any]]] = {
+    "recall": (
+        "It recalls the last marked letter. What its gates do for that is told under “Inside the network”.",
+        "Put the mark into the symbol",
+        {"marks": "joined"},
+    ),
     "remember": (
-        "It remembers. Look at the forget gate: units that hold the symbol keep it near 1 until the cue.",
+        "It keeps the symbol until the cue. How steadily, and by which gates, is told under “Inside the network”.",
         "Make it harder: 60 steps",
         {"delay": 60, "keep_bias": 5.0},
     ),
     "brackets": (
-        "It knows what may come next. One unit has learned to count the depth: see “What units do”.",
+        "It knows what may come next. Does a single unit track the depth? See “What units do”.",
         "Make it harder: three kinds",
         {"bracket_types": 3, "hidden_units": 32, "training_steps": 4_000},
     ),
     "text": (
-        "It expects characters better than pairs of them would. See which units follow words, quotes and lines.",
+        "On the text that it trains on it beats a bigram model. See which units correlate with words, quotes and lines.",
         "Give it 128 units",
         {"hidden_units": 128},
     ),
     "echo": (
-        "It repeats the bits. Its units hold the last ones, each a different one.",
+        "It repeats the bits. How well single units correlate with each of them is under “What units do”.",
         "Make it harder: 8 steps",
         {"echo_step": 8, "hidden_units": 24},
     ),
     "binary_rule": (
-        "It has found the rule, and no network can know the coins.",
-        "Now let it remember",
-        {"task": "remember", "hidden_units": 16},
+        "It has found the rule. What is left are coins, which no network can know.",
+        "Now let it recall a marked letter",
+        {"task": "recall"},
     ),
 }
 
 
 def _learned(config: GatesConfig, loss: float) -> Advice:
     text, action, change = _HARDER[config.task]
-    if all(getattr(config, name) >= value for name, value in change.items() if not isinstance(value, str)):
-        action, change = "Now let it count brackets", {"task": "brackets", "hidden_units": 16, "bracket_types": 1}
+    if _is_so(config, change):
+        action, change = "Now let it count brackets", _COUNT
         if config.task == "brackets":
             action, change = "Now let it read fables", {"task": "text", "hidden_units": 64, "training_steps": 3_000}
     return Advice(f"learned-{config.task}", "success", f"The loss is {plain(loss)}. {text}", action, change)
 
 
+def _is_so(config: GatesConfig, change: Mapping[str, Any]) -> bool:
+    """Whether the settings are as a change would make them, or beyond it."""
+    pairs = ((getattr(config, name), value) for name, value in change.items())
+    return all(now == value if isinstance(value, str) else now >= value for now, value in pairs)
+
+
 def _stuck(config: GatesConfig, loss: float, chance: float) -> Advice:
     start = f"The loss is {loss:.3f}, at chance ({chance:.3f}). "
     if config.cell == "rnn":
-        text = "A tanh RNN writes its whole state anew at each step, and what it read fades. Gates can keep it."
-        return Advice("gates", "info", start + text, "Use an LSTM", {"cell": "lstm"})
+        text = "A tanh RNN computes its whole state anew at each step. A gate that starts open hands it on."
+        return Advice("gates", "info", start + text, "Use an LSTM that starts open", {"cell": "lstm", "keep_bias": 3.0})
     if config.keep_bias < 3:
-        kept = _kept(config)
-        text = f"The gate that keeps the memory starts so that {kept} is left after {config.window} steps: nothing to learn from."
+        text = (
+            f"As it starts, the gate that keeps the memory leaves {_kept(config)} of it after {config.window} steps, and as "
+            "little of the gradient along it."
+        )
         return Advice("keep", "info", start + text, "Start it open: keep bias 3", {"keep_bias": 3.0})
     if config.seeds >= 8:
-        text = "Even the median of several starts has not found it: more steps may."
+        text = "The median of several starts has not found it yet: more steps may."
         more = min(50_000, 2 * config.training_steps)
         return Advice("longer", "info", start + text, f"Train for {more:,} steps", {"training_steps": more})
-    text = "This start may be an unlucky one; several seeds at once tell luck from rule."
+    text = "This start may be an unlucky one: several seeds show what is usual."
     return Advice("luck", "info", start + text, "Train 8 seeds at once", {"seeds": 8})
 
 
@@ -121,7 +140,7 @@ def _half_way(config: GatesConfig, loss: float) -> Advice | None:
     if config.task == "text" and config.hidden_units < 256:
         return Advice(
             "more-units", "info",
-            f"The loss is {loss:.2f} nats a character, and still falling. More units can hold more of what came before.",
+            f"The loss is {loss:.2f} nats a character. More units can hold more of what came before.",
             f"Use {min(256, 2 * config.hidden_units)} units", {"hidden_units": min(256, 2 * config.hidden_units)},
         )  # fmt: skip
     if config.training_steps < 5_000:
@@ -131,98 +150,18 @@ def _half_way(config: GatesConfig, loss: float) -> Advice | None:
     return None
 
 
-def _choices(chance: float, learned: float = 0.1) -> tuple[Choice, ...]:
-    return (
-        Choice(f"below {learned:g}: it has found how", 0.0, learned),
-        Choice(f"between {learned:g} and {0.9 * chance:.2f}: part of it", learned, 0.9 * chance),
-        Choice(f"about {chance:.2f}, as by guessing, or worse", 0.9 * chance, float("inf")),
-    )
-
-
-_FOUND, _PART, _CHANCE = range(3)
-_FOUR_SYMBOLS, _COIN = _choices(1.386), _choices(0.693)
-
-EXPERIMENTS: tuple[Experiment, ...] = (
-    Experiment(
-        "keep-it",
-        "Keep one thing for thirty steps",
-        "One of four symbols, thirty steps of noise, then the cue. 8 LSTMs of 16 units, whose forget gates start nearly open "
-        "(keep bias 3). Where will the median loss end?",
-        GatesConfig(seeds=8, training_steps=600),
-        _FOUR_SYMBOLS,
-        _FOUND,
-        (),
-        "Near 0, and within a few dozen steps. Look at the gates: where the symbol is kept, f stays near 1 and c is a straight "
-        "line through the noise.",
-    ),
-    Experiment(
-        "half-open",
-        "A gate that starts half open",
-        "The same, but the forget gates start half open: keep bias 0, so half of the memory is lost at every step. Where will "
-        "the median loss end?",
-        GatesConfig(seeds=8, keep_bias=0.0, training_steps=600),
-        _FOUR_SYMBOLS,
-        _CHANCE,
-        (),
-        "At chance. After thirty halvings a billionth is left of the symbol, and as little of the gradient: nothing tells the "
-        "gate to open. What a network can learn depends on what it can already pass on.",
-    ),
-    Experiment(
-        "no-gates",
-        "No gates at all",
-        "The same task with a delay of 60 for 8 tanh RNNs of 16 units. Where will the median loss end?",
-        GatesConfig(cell="rnn", delay=60, seeds=8),
-        _FOUR_SYMBOLS,
-        _CHANCE,
-        (),
-        "At chance for most, though a lucky start may make it: the state passes through 60 matrix products, and only where "
-        "these neither shrink nor grow it does anything arrive. Compare the gradient's reach.",
-    ),
-    Experiment(
-        "gru",
-        "Fewer gates, further back",
-        "A delay of 100 for 4 GRUs of 16 units, whose update gate both keeps and writes. Keep bias 5. Where will the median "
-        "loss end?",
-        GatesConfig(cell="gru", delay=100, keep_bias=5.0, seeds=4, training_steps=800),
-        _FOUR_SYMBOLS,
-        _FOUND,
-        (),
-        "Near 0. One gate is enough to keep a memory: when z is 1, the state is handed on untouched.",
-    ),
-    Experiment(
-        "counting",
-        "Counting without numbers",
-        "Nested brackets, at most eight open. 4 LSTMs of 16 units must say which brackets may come next. Where will the median "
-        "loss end?",
-        GatesConfig(task="brackets", seeds=4),
-        _COIN,
-        _FOUND,
-        (),
-        "Near 0. To know when nothing is open and when eight are, something must count: see “What units do”, where one unit's "
-        "cell state follows the depth.",
-    ),
-    Experiment(
-        "cut-off",
-        "Beyond the cut",
-        "An echo of 20 steps, but the gradient goes back through 10. Where will the median loss of 4 LSTMs end?",
-        GatesConfig(task="echo", echo_step=20, truncated_backprop_length=10, seeds=4),
-        _COIN,
-        _CHANCE,
-        (),
-        "At chance: an LSTM keeps what it is taught to keep, and no gradient ever joined a bit to its echo.",
-    ),
-)
-
-
 def equations(config: GatesConfig) -> str:
     """The network's equations with the current shapes, in Markdown with LaTeX."""
-    tokens, answers, independent = language(config)
-    inputs, outputs = len(tokens), len(answers)
-    last = r"\sigma" if independent else r"\mathrm{softmax}"
-    each = "each of them may be right by itself" if independent else "together they make 1"
+    spoken = language(config)
+    outputs = len(spoken.answers)
+    read = f"a 1 at the place of one of {spoken.inputs} tokens"
+    if spoken.encoding is not None:
+        read = f"a 1 at the place of one of {config.symbols} letters, and one more if it is marked; or a 1 for the cue,"
+    last = r"\sigma" if spoken.independent else r"\mathrm{softmax}"
+    each = "each of them may be right by itself" if spoken.independent else "together they make 1"
     return "\n\n".join(
         [
-            *cell_equations(config.cell, config.hidden_units, config.batch_size, inputs),
+            *cell_equations(config.cell, config.hidden_units, config.batch_size, spoken.inputs, read),
             "**Its answer**",
             rf"$$p_t = {last}(h_t V + d)$$",
             f"$V$ is [{config.hidden_units} × {outputs}] and $d$ is [{outputs}]: a probability for each answer; {each}.",

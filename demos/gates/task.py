@@ -1,11 +1,11 @@
-"""The gates demo's task: one recurrent network for five kinds of sequences."""
+"""The gates demo's task: one recurrent network for six kinds of sequences."""
 
 from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
-from demos.gates.config import GatesConfig
+from demos.gates.config import ALONE, GatesConfig
 from demos.gates.data import block, language, windows_per_block
 from lib.cells import zero_state
 from lib.losses import sigmoid_cross_entropy, softmax_cross_entropy
@@ -25,22 +25,23 @@ class GatesTask:
         self.seeds = config.seeds
         self.steps = config.steps
         self.windows_per_block = windows_per_block(config)
-        alone = config.task in ("remember", "brackets")
-        self.steps_per_epoch = config.steps if alone else self.windows_per_block
+        self.steps_per_epoch = config.steps if config.task in ALONE else self.windows_per_block
         self.optimizer = config.optimizer
 
     @property
     def signature(self) -> Hashable:
-        c, (tokens, answers, independent) = self.config, self.language
-        return ("gates", c.cell, c.hidden_units, c.window, c.batch_size, len(tokens), len(answers), independent)
+        c, spoken = self.config, self.language
+        read = len(spoken.tokens), spoken.inputs, spoken.encoding is not None
+        asked = len(spoken.answers), spoken.independent
+        return ("gates", c.cell, c.hidden_units, c.window, c.batch_size, *read, *asked)
 
     def initial_params(self) -> Any:
         """One network for each seed (see lib.networks), the gate that keeps the memory with a bias of its own."""
         return stacked(self._network(seed) for seed in range(self.config.seed, self.config.seed + self.seeds))
 
     def _network(self, seed: int) -> Any:
-        c, (tokens, answers, _) = self.config, self.language
-        network = initial_network(c.cell, len(tokens), c.hidden_units, len(answers), "glorot", seed)
+        c, spoken = self.config, self.language
+        network = initial_network(c.cell, spoken.inputs, c.hidden_units, len(spoken.answers), "glorot", seed)
         block_of_keeping = {"lstm": 1, "gru": 0}.get(c.cell)  # f of i, f, g, o; z of z, r, n
         if block_of_keeping is not None:
             first = block_of_keeping * c.hidden_units
@@ -63,13 +64,17 @@ class GatesTask:
         self, params: Any, state: Any, window: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, Any, dict[str, tf.Tensor]]:
         """Cross-entropy, averaged over where an answer is asked for: [S]. Of independent answers it is each one's mean."""
-        inputs = tf.one_hot(tf.cast(window["inputs"], tf.int32), len(self.language.tokens))
-        state, _, logits = logits_of(self.config.cell, params, state, inputs)
+        state, _, logits = logits_of(self.config.cell, params, state, self._read(window["inputs"]))
         losses, right = (self._of_each if self.language.independent else self._of_one)(logits, window["targets"])
         asked = tf.cast(window["scored"], tf.float32)
         count = tf.maximum(tf.reduce_sum(asked, [0, 2]), 1.0)
         loss = tf.reduce_sum(losses * asked, [0, 2]) / count
         return loss, state, {"loss": loss, "accuracy": tf.reduce_sum(right * asked, [0, 2]) / count}
+
+    def _read(self, tokens: tf.Tensor) -> tf.Tensor:
+        """What the network reads for tokens uint8 [T, S, B]: [T, S, B, I]."""
+        places = tf.one_hot(tf.cast(tokens, tf.int32), len(self.language.tokens))
+        return places if self.language.encoding is None else tf.tensordot(places, self.language.encoding, 1)
 
     def _of_one(self, logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Losses and whether the likeliest answer is right, [T, S, B], where one answer is right."""
