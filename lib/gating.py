@@ -226,7 +226,7 @@ def _of_units(inside: Inside) -> list[Line]:
     if inside.best_units:
         name, unit, r = inside.best_units[0]
         about = said(r, inside.held_out.factors[name].what)
-        lines.append([f"Unit {unit} {about} (", [signed(r)], ")."])
+        lines.append(["The strongest correlation: ", [f"unit {unit} {about}, {signed(r)}"], "."])
     for gate in GATES[inside.cell]:
         values = inside.held_out_trace[gate]
         lines.append(

@@ -120,7 +120,7 @@ def test_there_are_words_for_every_task_and_cell(task: str, cell: str) -> None:
     assert (gating(look) is not None) == (task in ("recall", "remember"))
     if task == "brackets":
         name, unit, r = look.best_units[0]
-        assert f"Unit {unit} {said(r, look.held_out.factors[name].what)}" in text
+        assert f"unit {unit} {said(r, look.held_out.factors[name].what)}" in text
         assert text.count(" on average over all units and steps") == {"lstm": 3, "gru": 2, "rnn": 0}[cell]
 
 

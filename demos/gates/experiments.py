@@ -40,7 +40,7 @@ def _gap(results: Results) -> Finding:
 
 
 ALWAYS_RIGHT = most(
-    "At least three of four networks answer at least 99 % of the held-out sequences rightly.",
+    "At least three of four networks answer at least 99 % of the held-out sequences correctly.",
     accuracies,
     partial(above, 0.99),
     0.75,
@@ -240,7 +240,7 @@ OTHERS = (
         2,
         (
             most(
-                "At least three of four networks answer at least 93 % of all places rightly.",
+                "At least three of four networks answer at least 93 % of all places correctly.",
                 accuracies,
                 partial(above, 0.93),
                 0.75,

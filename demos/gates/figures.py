@@ -45,7 +45,7 @@ def loss_figure(
             lines.append(Line(least, "rule", f"without the carried state: {least:.3f}", "top left"))
         else:  # the two are one line
             lines[0] = Line(chance, "chance", f"chance, without the carried state too: {chance:.3f}", "top right")
-    lowest = -0.1 * chance if scale == "linear" else 1e-3
+    lowest = -0.18 * chance if scale == "linear" else 1e-3
     return metric_figure(
         "loss",
         seeds=config.seeds,

@@ -1,8 +1,8 @@
 """The task "recall": letters, some of them marked, and at a cue the last marked one is asked for.
 
-Tokens are the K letters, the K marked ones, and the cue. The network reads them by an `encoding`: with the mark apart a token
-is a letter's place and an input for the mark, so that a marked letter's input is the sum of both; nothing in a single weighted
-sum of the inputs tells which letter is marked. With the mark joined each token has a place of its own.
+Tokens are the K letters, the K marked ones, and the cue. With the mark apart the network reads a token by an `encoding`: a
+letter's place and an input for the mark, so that a marked letter's row of weights is the sum of both. A sum cannot let one
+letter in and keep another out; a gate, which multiplies, can. With the mark joined each token has a place of its own.
 
 Shapes: T steps, B sequences, K letters.
 """
