@@ -57,6 +57,7 @@ class GatesConfig(Config):
         unit="steps",
         minimum=6,
         maximum=120,
+        absent=30,
         only=_of("recall"),
     )
     marks: str = setting(
@@ -65,6 +66,7 @@ class GatesConfig(Config):
         label="The mark is",
         help="Beside the letter, so that something must join the two, or in it: a marked letter is then another symbol.",
         options=MARKS,
+        absent="apart",
         only=_of("recall"),
     )
     delay: int = setting(
@@ -159,6 +161,7 @@ class GatesConfig(Config):
         maximum=50_000,
         step=100,
     )
+    trained: str = common_settings.trained()
     optimizer: str = common_settings.optimizer("adam")
     learning_rate: float = common_settings.learning_rate(0.01)
     clip_norm: float = common_settings.clip_norm(1.0)
@@ -207,6 +210,7 @@ class GatesConfig(Config):
             self.hidden_units,
             self.window,
             self.batch_size,
+            self.trained,
         )
 
     @property

@@ -175,7 +175,7 @@ def sources(config: GatesConfig) -> tuple[Source, ...]:
     """The code of the step that this config runs, and of the pictures, in the order in which it is worth reading."""
     independent = language(config).independent
     return (
-        *quotes.cell(config.cell, config.window, config.hidden_units),
+        *quotes.cell(config.cell, config.window, config.hidden_units, config.trained),
         Source("The loss", "demos/gates/task.py", "GatesTask.loss"),
         Source("An answer", "demos/gates/task.py", "GatesTask._of_each" if independent else "GatesTask._of_one"),
         quotes.cross_entropy(independent=independent),

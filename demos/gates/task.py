@@ -33,7 +33,7 @@ class GatesTask:
         c, spoken = self.config, self.language
         read = len(spoken.tokens), spoken.inputs, spoken.encoding is not None
         asked = len(spoken.answers), spoken.independent
-        return ("gates", c.cell, c.hidden_units, c.window, c.batch_size, *read, *asked)
+        return ("gates", c.cell, c.hidden_units, c.window, c.batch_size, c.trained, *read, *asked)
 
     def initial_params(self) -> Any:
         """One network for each seed (see lib.networks), the gate that keeps the memory with a bias of its own."""
@@ -64,7 +64,7 @@ class GatesTask:
         self, params: Any, state: Any, window: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, Any, dict[str, tf.Tensor]]:
         """Cross-entropy, averaged over where an answer is asked for: [S]. Of independent answers it is each one's mean."""
-        state, _, logits = logits_of(self.config.cell, params, state, self._read(window["inputs"]))
+        state, _, logits = logits_of(self.config.cell, params, state, self._read(window["inputs"]), self.config.trained)
         losses, right = (self._of_each if self.language.independent else self._of_one)(logits, window["targets"])
         asked = tf.cast(window["scored"], tf.float32)
         count = tf.maximum(tf.reduce_sum(asked, [0, 2]), 1.0)

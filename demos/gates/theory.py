@@ -193,7 +193,3 @@ _EXPLAINED = {
     "echo": _explain_echo,
     "binary_rule": _explain_binary_rule,
 }
-
-# What the maps of today ask for; BOUNDARIES takes their place.
-BOUNDARY = BOUNDARIES[0].label
-within_reach = taught
