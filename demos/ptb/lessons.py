@@ -216,8 +216,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             ),
         ),
         "Both forms of all verbs are summed up, so this is about the number alone. The number of the subject comes four words "
-        "before the verb, another noun between them, so it must be kept in the state. Linzen, Dupoux & Goldberg (2016) found the "
-        "same of LSTMs on English text, with more mistakes the more such nouns stand between.",
+        "before the verb, another noun between them, so it must be kept in the state. Gulordava and others (2018) "
+        "found that LSTM language models of four languages learn such agreement.",
         Measure(
             "The share of verbs that agree with their subject",
             "%",
@@ -226,7 +226,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         "sentences",
-        "Word by word, sentence by sentence",
+        "Perplexity and sentences",
         "It comes near the best possible perplexity, so it is nearly right about every word. It writes "
         f"{WRITTEN} sentences at temperature 1. How many of them could the grammar have made?",
         _DEFAULT,
@@ -241,10 +241,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Claim("At temperature 0.5 more of its sentences are grammatical:", _colder),
         ),
         "One word that cannot stand there spoils a sentence, and a sentence has a dozen chances to go wrong: with 90 % for each "
-        "word, 12 words in a row are right in 0.9¹² = 28 % of cases. A low temperature takes probability away from unlikely "
-        "words, "
-        "which most of the wrong ones are. That is why texts are written at lower temperatures, and why perplexity alone says "
-        "little of them.",
+        "word, 12 words in a row are right in 0.9¹² = 28 % of cases. A low temperature takes "
+        "probability away from unlikely words (on the unreliable tail: Holtzman and others 2020). Perplexity alone says "
+        "little of whole sentences.",
         Measure(
             "The share of grammatical sentences",
             "%",

@@ -257,7 +257,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         ),
         "It reads three words and has no other memory, so as soon as three words come again, all that follows comes again. At a "
         "context that occurs twice it takes the same way both times, so it cannot tell a fable that goes on differently. Let it "
-        "tell at temperature 0.5 or 1: there it draws, and sometimes takes the other way.",
+        "tell at temperature 0.5 or 1: there it draws.",
         Measure("What it tells", None, _number(_end)),
     ),
     Experiment(
