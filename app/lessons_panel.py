@@ -69,14 +69,13 @@ def experiment_result(demo: Demo, job: Any) -> None:
     if str(job.state) != "finished":
         st.info(f"{experiment.question}  \n{predicted}", title=title, icon=":material/science:")
         return
-    results = _results(demo, job)
-    reached = experiment.outcome.of(results)
+    reached, claims = _found(demo, job, experiment)
     outcome = experiment.choice_of(reached)
     right = outcome == asked[1]
     measure, number = experiment.outcome, ""
     if measure.unit is not None:
         number = f" {measure.label} was **{f'{plain(reached)} {measure.unit}'.rstrip()}**."
-    parts = [f"{predicted}{number} {_verdict(experiment, asked[1], outcome)}", _claims(demo, job, experiment, results)]
+    parts = [f"{predicted}{number} {_verdict(experiment, asked[1], outcome)}", claims]
     (st.success if right else st.info)(
         "\n\n".join([*parts, experiment.explanation]), title=title, icon=":material/science:"
     )
@@ -94,16 +93,19 @@ def _verdict(experiment: Experiment, guess: int, outcome: int | None) -> str:
     return said
 
 
-def _claims(demo: Demo, job: Any, experiment: Experiment, results: Results) -> str:
-    """Each claim of the experiment, with its number from this run and whether it came true, in Markdown."""
+def _found(demo: Demo, job: Any, experiment: Experiment) -> tuple[float, str]:
+    """The outcome, and each claim with its number from this run and whether it came true, in Markdown; measured once."""
     key, asked = f"{demo.slug}/findings", (experiment.slug, job.id)
     if st.session_state.get(key, (None, None))[0] != asked:
-        st.session_state[key] = asked, [claim.check(results) for claim in experiment.claims]
+        results = _results(demo, job)
+        findings = [claim.check(results) for claim in experiment.claims]
+        st.session_state[key] = asked, (experiment.outcome.of(results), findings)
+    reached, findings = st.session_state[key][1]
     lines = (
         f"{TRUE if finding.holds else FALSE} {claim.text} **{finding.value}**"
-        for claim, finding in zip(experiment.claims, st.session_state[key][1], strict=True)
+        for claim, finding in zip(experiment.claims, findings, strict=True)
     )
-    return "\n\n".join(lines)
+    return reached, "\n\n".join(lines)
 
 
 def _results(demo: Demo, job: Any) -> Results:

@@ -140,7 +140,7 @@ def _race(demo: Demo, job: Any, config: Any) -> None:
     st.markdown(
         "The same network, from the same start, on the same sentences: in NumPy as you read it here; in TensorFlow, one "
         "operation at a time (eager); as a graph that is called for each sentence; and compiled by XLA, many sentences in one "
-        "call. In each round all four train for the same time. They agree to rounding, so whoever is faster is further on."
+        "call. In each round all four train for the same time. They learn the same, to rounding: the fastest gets furthest."
     )
     if st.button(
         "Start the race",
@@ -171,7 +171,7 @@ def _write(demo: Demo, job: Any, config: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         temperature = st.slider(
             "Temperature", 0.1, 2.0, 1.0, 0.05, key=f"{demo.slug}/temperature", width=260, persist_state="session",
-            help="Low keeps to what is likely, high dares more.",
+            help="Higher ones sample unlikely words more often.",
         )  # fmt: skip
         shortest = st.number_input("Shortest (words)", 1, 20, 6, key=f"{demo.slug}/shortest", width=150)
         seed = st.number_input("Seed", 0, 9_999, 0, key=f"{demo.slug}/write_seed", width=120)

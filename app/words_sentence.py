@@ -54,7 +54,7 @@ def draw(demo: Demo, words: Any, job: Job, which: Which) -> None:
         rows["earlier"] = _Row(f"The {whose}", f"the {whose}", reading(earlier, sentence.ids, first))
         strips.append(st.container())
     unigram = under_unigram(words.frequencies(name, text), sentence.ids)
-    rows["unigram"] = _Row("Counting words: how frequent each is", "whoever only counts words", unigram)
+    rows["unigram"] = _Row("Unigram model: how frequent each word is", "the unigram model", unigram)
     strips.append(st.container())
     row, place = _chosen(demo, job, sentence, rows)
     with legend:

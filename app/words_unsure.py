@@ -1,4 +1,4 @@
-"""The contexts after which nobody can be right always, because different words follow them."""
+"""The contexts after which no network can always be right, because different words follow them."""
 
 from typing import Any
 

@@ -109,7 +109,7 @@ def test_a_click_on_a_word_shows_what_was_expected_in_its_place(page: Page, serv
     chip(page, "earlier", 1).click()
     expect(guesses).to_have_attribute("aria-label", re.compile("the network after epoch 1"))
     chip(page, "unigram", 1).click()
-    expect(guesses).to_have_attribute("aria-label", re.compile("whoever only counts words"))
+    expect(guesses).to_have_attribute("aria-label", re.compile("the unigram model"))
     expect(chip(page, "now", 0)).to_have_attribute("aria-pressed", "false")
 
 
@@ -176,8 +176,8 @@ def test_the_diary_and_the_result_stand_there_at_the_end(page: Page, server: Ser
     expect(rows).to_have_text(["Epoch 2", "Epoch 1", "Epoch 0.2", "Epoch 0.05"])
     page.get_by_role("radio", name="the dogs").click()
     expect(page.locator(".unrolled-diary .text b").first).to_have_text("the")
-    expect(page.get_by_test_id("stMetric").filter(has_text="Best possible")).to_contain_text("25.56")
-    expect(page.get_by_text(re.compile(r"% above the floor"))).to_be_visible()
+    expect(page.get_by_test_id("stMetric").filter(has_text="Lower bound")).to_contain_text("25.56")
+    expect(page.get_by_text(re.compile(r"% above the lower bound"))).to_be_visible()
 
 
 def test_the_treebank_is_explained_fetched_and_uploaded(page: Page, server: Server, tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 import inspect
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from demos.from_scratch import checking, figures, lessons, model, task, theory, workshop
+from demos.from_scratch import checking, figures, lessons, model, probes, task, theory, workshop
 from demos.from_scratch.config import FromScratchConfig
+from demos.from_scratch.engine import initial, parameters_in
+from demos.registry import get
 from tests.figure_checks import check, set_colors
+from tests.training import results
 
 SMALL = FromScratchConfig(sentences=30, vocabulary_size=60, hidden_units=8, epochs=2)
 RACE = SMALL.model_copy(update={"hands": "race"})
@@ -39,8 +43,6 @@ def test_the_functions_shown_are_the_functions_executed() -> None:
 
 
 def test_the_shapes_in_the_table_are_those_of_the_arrays() -> None:
-    from demos.from_scratch.engine import initial
-
     shapes = {row["name"]: row["shape"] for row in workshop.dimensions(SMALL)}
     for name, weights in initial(SMALL)._asdict().items():
         assert shapes[name] == " × ".join(f"{size:,}" for size in weights.shape)
@@ -69,10 +71,59 @@ def test_the_check_on_the_page_passes_and_catches_every_bug() -> None:
 
 
 def test_the_numbers_in_the_texts_are_right() -> None:
-    untrained = lessons.EXPERIMENTS[0]
+    untrained = next(each for each in lessons.EXPERIMENTS if each.slug == "untrained")
     size = len(untrained.config.words.words)
     assert f"ln {size} = {math.log(size):.2f}" in untrained.explanation
     assert f"{size} words" in untrained.question
+
+
+def test_the_bound_is_what_counting_prefixes_gives() -> None:
+    pairs = SMALL.words.pairs
+    for found, weights in (
+        (theory.epoch_bound(SMALL), [1.0] * len(pairs)),
+        (theory.floor(SMALL.model_copy(update={"epochs": 5})), None),  # of the last 100 sentences in training's order
+    ):
+        order = list(range(len(pairs))) if weights else [number % len(pairs) for number in range(50, 150)]
+        share: dict[tuple[int, ...], dict[int, float]] = {}
+        for number in order:
+            x, y = pairs[number]
+            for t in range(len(x)):
+                after = share.setdefault(tuple(x[: t + 1].tolist()), {})
+                after[int(y[t])] = after.get(int(y[t]), 0.0) + (1.0 if weights else 1 / len(x))
+        nats = sum(-n * math.log(n / sum(after.values())) for after in share.values() for n in after.values())
+        assert found == pytest.approx(nats / sum(n for after in share.values() for n in after.values()), rel=1e-9)
+    assert theory.floor(RACE) == 0.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"learning_rate": 0.02, "hidden_units": 256},
+        {"learning_rate": 0.05, "hidden_units": 30},
+        {"learning_rate": 0.1, "hidden_units": 30, "halving": False},
+        {"learning_rate": 0.05, "hidden_units": 30, "truncate": 60, "vocabulary_size": 20},
+    ],
+)
+def test_no_run_ends_below_the_bound_however_long_it_learns_the_same_few_sentences(changes: dict[str, Any]) -> None:
+    config = FromScratchConfig(sentences=10, epochs=100, **changes)
+    found = results(get("from-scratch"), config)
+    assert found.finals[0] > theory.floor(config)
+    still = probes.guesses(parameters_in(found.leaves), config.words.pairs)
+    assert still.loss > theory.epoch_bound(config)
+
+
+def test_held_out_sentences_are_not_learned_from() -> None:
+    config = FromScratchConfig()
+    held, learned = theory.held_out(config), {tuple(x.tolist()) for x, _ in config.words.pairs}
+    assert len(held) == 100 and sum(tuple(x.tolist()) in learned for x, _ in held) <= 1
+    assert theory.held_out(FromScratchConfig(sentences=5_000)) == []
+
+
+def test_other_words_before_the_last_change_nothing_where_there_is_no_state() -> None:
+    p, pairs = initial(SMALL), SMALL.words.pairs
+    assert probes.last_word_alone(p, pairs) != pytest.approx(probes.with_its_own(p, pairs), rel=1e-7)
+    p = p._replace(W=np.zeros_like(p.W))
+    assert probes.last_word_alone(p, pairs) == pytest.approx(probes.with_its_own(p, pairs), rel=1e-5)
 
 
 PANEL = """

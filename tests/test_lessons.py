@@ -2,13 +2,14 @@
 
 import ast
 import textwrap
+from functools import cache
 
 import numpy as np
 import pytest
 
 from demos.registry import DEMOS, Demo
-from lib.lessons import Experiment
-from lib.settings import settings_of
+from lib.lessons import Experiment, Results
+from lib.settings import Config, settings_of
 from tests.training import results
 
 EXPERIMENTS = [
@@ -18,9 +19,15 @@ EXPERIMENTS = [
 ]
 
 
+@cache
+def _run(demo: Demo, config: Config) -> Results:
+    """Several experiments ask about the same run."""
+    return results(demo, config)
+
+
 @pytest.mark.parametrize(("demo", "experiment"), EXPERIMENTS)
 def test_what_every_experiment_says_comes_true(demo: Demo, experiment: Experiment) -> None:
-    found = results(demo, experiment.config)
+    found = _run(demo, experiment.config)
     outcome = experiment.outcome.of(found)
     assert experiment.choice_of(outcome) == experiment.answer, f"{experiment.outcome.label} was {outcome}"
     refuted = [(claim.text, finding.value) for claim in experiment.claims if not (finding := claim.check(found)).holds]

@@ -100,7 +100,7 @@ def test_probabilities_sum_to_one() -> None:
 
 
 def test_every_word_is_in_one_class() -> None:
-    classes = [_forms(language._noun, language.NOUNS), _forms(language._verb, language.VERBS)]
+    classes = [_forms(language.noun_forms, language.NOUNS), _forms(language.verb_forms, language.VERBS)]
     words = [*chain.from_iterable(classes), *" ".join(language.WORDS.values()).split()]
     assert [word for word, count in Counter(words).items() if count > 1] == []
 
@@ -138,7 +138,7 @@ def test_a_slip_in_the_table_is_told(monkeypatch: pytest.MonkeyPatch, rules: dic
     ],
 )
 def test_plurals(entry: str, one: str, many: str) -> None:
-    assert language._noun(entry) == (one, many)
+    assert language.noun_forms(entry) == (one, many)
 
 
 # Which sentences there are

@@ -1,13 +1,16 @@
 """The coach of the perplexity page, and the numbers in its texts."""
 
+import itertools
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
-from demos.ptb import lessons, theory
+from demos.ptb import data, grammar, lessons, probes, theory
 from demos.ptb.config import PTBConfig
 from lib.settings import parse, replace
+from lib.word_model import WordModel
 
 UNIGRAM, BIGRAM = theory.counting("grammar", "")
 FLOOR = math.exp(theory.floor(PTBConfig()))
@@ -56,11 +59,47 @@ def test_the_coach_says_nothing_of_a_replay() -> None:
 
 
 def test_the_numbers_in_the_experiments_texts_are_right() -> None:
-    floor, one_word, _ = lessons.EXPERIMENTS
-    assert f"{FLOOR:.1f}, a loss of {theory.floor(PTBConfig()):.2f} nats" in floor.question
-    assert f"a perplexity of {BIGRAM:.0f}, a loss of {math.log(BIGRAM):.2f}" in one_word.question
-    assert f"{theory.floor(PTBConfig()):.2f}" in floor.choices[0].label
-    for experiment in lessons.EXPERIMENTS:
-        for choice in experiment.choices:
-            for bound in (choice.low, choice.high):
-                assert bound in (0, math.inf) or f"{bound:g}" in choice.label
+    texts = {
+        each.slug: f"{each.question} {' '.join(choice.label for choice in each.choices)}"
+        for each in lessons.EXPERIMENTS
+    }
+    assert f"below {FLOOR:.1f}" in texts["floor"] and f"{BIGRAM:.0f}" in texts["floor"]
+    assert f"has {BIGRAM:.0f}" in texts["one-word"] and f"{1.2 * UNIGRAM:.0f}" in texts["too-fast"]
+
+
+def test_agreement_and_what_is_written_are_measured_as_the_grammar_has_it() -> None:
+    asked, corpus = probes.subjects(), data.corpus("grammar", "")
+    one, many = probes.verb_forms()
+    for number in range(0, probes.SUBJECTS, 40):
+        text = [corpus.words[word] for word in asked.words[1:, number]]
+        following = {corpus.numbers[word] for word in grammar.next_words(text)}
+        right, wrong = (many, one) if asked.many[number] else (one, many)
+        assert set(right.tolist()) <= following and not following & set(wrong.tolist()), text
+    true = grammar.sentences(20, seed=5)
+    assert probes.grammatical(true) == probes.possible(true) == 1
+    broken = [["the", "dogs", "near", "the", "house", "sleeps"]]  # its sixth word cannot stand there
+    assert probes.grammatical(broken) == 0 and probes.possible(broken) == 5 / 6
+
+
+def test_only_the_last_words_are_kept_as_they_are() -> None:
+    words, units = len(data.corpus("grammar", "").words), 4
+    some = np.random.default_rng(0)
+    layer = {
+        "input_weights": some.normal(size=(units, 4 * units)), "recurrent_weights": np.zeros((units, 4 * units)),
+        "bias": np.repeat([0.0, -50.0, 0.0, 0.0], units),
+    }  # fmt: skip
+    network = {
+        "embedding": some.normal(size=(words, units)), "layers": {"layer_0": layer}, "output": {"bias": np.zeros(words)},
+    }  # fmt: skip
+    forgetful = WordModel(network)
+    assert probes.perplexity(forgetful, 1, 300) == pytest.approx(probes.perplexity(forgetful, None, 300), rel=1e-3)
+
+
+def test_what_the_grammar_itself_gets_lies_around_the_bound() -> None:
+    for part in ("valid", "test", "train"):
+        own = grammar.own(part)
+        assert abs(own.perplexity - FLOOR) < 3 * own.error
+    text = grammar.split("test")[:200]
+    nats = -sum(grammar.log_probability(words) for words in text)
+    found = list(itertools.islice(grammar._derivations(*grammar.SPLITS["test"]), 200))
+    assert nats == pytest.approx(-sum(total for _, total in found))

@@ -174,8 +174,8 @@ def test_prose_reads_well() -> None:
 def test_a_result_on_the_grammar_is_beside_its_floor() -> None:
     result = words.result(PTBConfig(), 30.0)
     assert result.others[0][1] == pytest.approx(25.563, abs=0.001)
-    assert result.meaning.startswith("17.4 % above the floor")
-    assert words.result(PTBConfig(), 25.5).meaning.startswith("0.2 % below the floor, by the luck")
+    assert result.meaning.startswith("17.4 % above the lower bound")
+    assert words.result(PTBConfig(), 25.5).meaning.startswith("0.2 % below the lower bound of endless text")
 
 
 def test_a_result_on_the_treebank_is_beside_the_publications(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,4 +199,4 @@ def test_a_result_on_an_own_text_is_beside_counting(tmp_path: object, monkeypatc
     assert bigram < unigram
     meanings = [words.result(config, test).meaning for test in (bigram - 0.01, (bigram + unigram) / 2, unigram + 1)]
     assert len(set(meanings)) == 3
-    assert "more than the last word" in meanings[0]
+    assert "beats the bigram model" in meanings[0]

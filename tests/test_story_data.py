@@ -145,4 +145,4 @@ def test_a_story_that_is_not_here_is_an_error_with_a_remedy() -> None:
     with pytest.raises(SettingError, match="bring one"):
         parse(StoryConfig, {"story": "own", "text": "0123456789abcdef"})
     repaired, notes = clamp(StoryConfig, {"story": "own"})
-    assert repaired.story == "bell" and "our fable is used" in notes[0]
+    assert repaired.story == data.DEFAULT and "our fable is used" in notes[0]

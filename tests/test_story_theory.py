@@ -58,7 +58,26 @@ def test_more_context_never_lowers_the_ceiling() -> None:
 
 def test_chance_floor_and_words() -> None:
     config = StoryConfig(n_input=1)
-    assert theory.chance(config) == pytest.approx(math.log(len(data.story("bell", "").words)))
+    assert theory.chance(config) == pytest.approx(math.log(len(data.story("echo", "").words)))
     assert 0 < theory.floor(config) < theory.learned_below(config) < theory.chance(config)
     assert "twice as often" in theory.explain(config)
     assert "95.2" in theory.explain(StoryConfig())
+
+
+def test_the_sampling_error_is_how_far_the_last_steps_lie_from_the_mean() -> None:
+    config = StoryConfig(batch_size=8)
+    story, best = data.story("echo", ""), theory.of_training(config)
+    contexts, targets = story.contexts(3)
+    often = data.visited(len(targets), 3)
+    own = []
+    for context, target in zip(contexts, targets, strict=True):
+        same = (contexts == context).all(axis=1)
+        own.append(-math.log(often[same & (targets == target)].sum() / often[same].sum()))
+    ends = [
+        np.array(own)[data.visits(len(story.numbers), 3, seed, 2_000)[-800:]].mean() for seed in range(60)
+    ]  # of the best that there is
+    error = theory.sampling_error(config).loss
+    assert np.mean(ends) == pytest.approx(best.loss, abs=4 * error / math.sqrt(60))
+    assert np.std(ends) == pytest.approx(error, rel=0.5)
+    assert "times the standard error" in theory.of_noise(config, best.loss - error)
+    assert theory.of_noise(config, best.loss + error) == ""

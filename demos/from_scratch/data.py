@@ -24,6 +24,7 @@ LONGEST = (
     60  # words; longer sentences are left out, because every one costs as much as the longest where all are padded
 )
 FEWEST_SENTENCES = 10
+HELD_OUT = 100  # sentences at most
 FABLES = Path(__file__).parent.parent / "gates" / "fables.txt"
 NO_TITLE = re.compile(r"[.!?]['\"”’]?$")
 
@@ -129,6 +130,16 @@ def corpus(name: str, text: str, sentences: int, vocabulary: int) -> Corpus:
     """The first `sentences` sentences of a corpus, in at most `vocabulary` words. Raises TextError."""
     found = cut(name, text)
     return Corpus(found.written[:sentences], found.sentences[:sentences], vocabulary)
+
+
+@lru_cache(maxsize=32)
+def held_out(name: str, text: str, sentences: int, vocabulary: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The next sentences of the text, up to 100, which are not learned from, in the same words; none where there are no more."""
+    found, known = cut(name, text), corpus(name, text, sentences, vocabulary)
+    after = slice(sentences, sentences + HELD_OUT)
+    rest = Corpus(found.written[after], found.sentences[after], vocabulary)
+    rest.words, rest.numbers = known.words, known.numbers
+    return rest.pairs
 
 
 def missing(name: str, text: str) -> tuple[str, str] | None:

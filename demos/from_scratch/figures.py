@@ -29,25 +29,27 @@ def loss_figure(
     scale: str = "linear",
     series: Mapping[str, Points] | None = None,
 ) -> Json:
-    """Each sentence's loss before it is learned, the mean since the epoch began, ln C, and what frequencies alone give."""
-    chance, frequent = theory.chance(config), theory.frequencies(config)
+    """Each sentence's loss before it is learned, the mean since the epoch began, and what both are to be compared with."""
+    chance, frequent, bound = theory.chance(config), theory.frequencies(config), theory.epoch_bound(config)
     lines = [
-        Line(chance, "chance", f"knows nothing: ln {len(config.words.words):,} = {chance:.2f}", "top right"),
-        Line(frequent, "rule", f"knows frequencies: {frequent:.2f}", "bottom left"),
+        Line(chance, "chance", f"chance: ln {len(config.words.words):,} = {chance:.2f}", "top right"),
+        Line(frequent, "rule", f"unigram model: {frequent:.2f}", "bottom left"),
     ]
     race = config.hands == "race"
+    if not race:  # whose losses are means of a few sentences
+        lines.append(Line(bound, "floor", f"epoch-mean lower bound: {bound:.2f}", "bottom right"))
     figure = metric_figure(
         "loss",
         seeds=1,
         lines=lines,
         y_axis=_loss_axis(scale, chance),
-        in_view=(0.5 * frequent, 1.1 * chance),
+        in_view=(0.5 * frequent if race else 0.8 * bound, 1.1 * chance),
         epochs=(config.windows_per_epoch, NEW_EPOCH),
         ghosts=() if race else ghosts,  # whose steps are sentences, not rounds
         smooth=smooth,
         series=series,
-        about=f"in nats a word, against the training step, on a {scale} scale",
-        compared=f"Knowing nothing costs {chance:.3f}, knowing frequencies {frequent:.3f}.",
+        about=f"in nats per word, against the training step, on a {scale} scale",
+        compared=f"Chance is {chance:.3f}, the unigram model {frequent:.3f}, the lower bound of an epoch's mean {bound:.3f}.",
     )
     if race:
         kept = [trace for trace in figure["data"] if not trace.get("meta", {}).get("series")]
@@ -61,8 +63,8 @@ def loss_figure(
 def _loss_axis(scale: str, chance: float) -> Json:
     """The axis of a loss in nats a word. A run that goes astray must not flatten the rest."""
     if scale == "log":
-        return style.axis("loss (nats a word)", uirevision=scale, type="log", tickformat="~g", dtick="D2")
-    return style.axis("loss (nats a word)", uirevision=scale, autorangeoptions={"clipmin": 0, "clipmax": 2 * chance})
+        return style.axis("loss (nats per word)", uirevision=scale, type="log", tickformat="~g", dtick="D2")
+    return style.axis("loss (nats per word)", uirevision=scale, autorangeoptions={"clipmin": 0, "clipmax": 2 * chance})
 
 
 def _of_series(name: str, label: str, color: str, dash: str, series: Mapping[str, Points] | None) -> Json:
@@ -96,7 +98,13 @@ def rate_figure(
 
 
 CURVES = (
-    Curve("loss", "Loss", "loss", loss_figure),
+    Curve(
+        "loss",
+        "Loss",
+        "loss",
+        loss_figure,
+        "The lower bound is of the mean over an epoch, so compare the other curve with it: single sentences may cost less.",
+    ),
     Curve(
         "learning_rate",
         "Learning rate",
@@ -169,7 +177,7 @@ def sentence_figure(corpus: Corpus, snapshot: Mapping[str, np.ndarray]) -> Json:
         "yaxis": style.axis("nats", rangemode="tozero"),
     }
     shapes = [
-        style.reference_line(chance, "chance", f"knows nothing: {chance:.2f}", "top right"),
+        style.reference_line(chance, "chance", f"chance: {chance:.2f}", "top right"),
         style.in_view(0, 1.2 * chance),
     ]
     layout = style.layout(alt=alt, height=300, revision="sentence", showlegend=False, shapes=shapes, **axes)

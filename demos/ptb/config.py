@@ -67,7 +67,7 @@ class PTBConfig(Config):
         _DEFAULTS["keep_bias"],
         group="Network",
         label="Keep bias",
-        help="Where the forget gates start: 0 is half open, 1 the usual choice today.",
+        help="The bias that the forget gates start with: 0 is half open; 1 is a usual choice (Jozefowicz and others 2015).",
         minimum=-2,
         maximum=8,
         step=0.5,
@@ -103,7 +103,7 @@ class PTBConfig(Config):
         _DEFAULTS["dropout"],
         group="Training",
         label="Dropout",
-        help="The share of the numbers between layers that is left out at random, so that it does not learn the text by heart.",
+        help="The share of the numbers between layers that is left out at random, against learning the text by heart.",
         minimum=0,
         maximum=0.9,
         step=0.05,
@@ -137,8 +137,8 @@ class PTBConfig(Config):
         _DEFAULTS["rare_words"],
         group="Training",
         label="Rare words in turn",
-        help="Of the words beyond the 1,000 most frequent, a step compares with every so-manyth, in turn, which is faster and "
-        "right on average.",
+        help="Of the words beyond the 1,000 most frequent, a step compares with one in this many, which is faster: their sum "
+        "is estimated.",
         unit="words",
         minimum=1,
         maximum=50,

@@ -64,20 +64,22 @@ def _measured(name: str, series: Mapping[str, Points] | None) -> Json:
 
 
 def _lines(config: PTBConfig) -> list[Line]:
-    """What the perplexity is to be compared with."""
+    """What the perplexity is to be compared with: bounds, models that count, and published results, which are none."""
     unigram, bigram = theory.counting(config.corpus, config.text)
     words = np.exp(theory.chance(config))
     lines = [
-        Line(float(words), "chance", f"knows nothing: {words:,.0f}", "top right"),
-        Line(unigram, "rule", f"counts words: {unigram:,.0f}", "top right"),
-        Line(bigram, "rule", f"counts pairs of words: {bigram:,.0f}", "top right"),
+        Line(float(words), "chance", f"chance: {words:,.0f}", "top right"),
+        Line(unigram, "rule", f"unigram model: {unigram:,.0f}", "top right"),
+        Line(bigram, "rule", f"bigram model: {bigram:,.0f}", "top right"),
     ]
     if config.corpus == "grammar":
-        lines.append(Line(grammar.floor(), "floor", f"best possible: {grammar.floor():.2f}", "bottom right"))
+        lines.append(
+            Line(grammar.floor(), "floor", f"lower bound on unseen text: {grammar.floor():.2f}", "bottom right")
+        )
     elif config.corpus == "ptb":
         ends = ("top right", "top left", "bottom left")
         lines += [
-            Line(published.test, "floor", f"{name}, published test: {published.test:g}", end)
+            Line(published.test, "rule", f"{name}, published test: {published.test:g}", end)
             for (name, published), end in zip(theory.PUBLISHED.items(), ends, strict=True)
         ]
     return lines
@@ -115,8 +117,12 @@ def rate_figure(config: PTBConfig, *, ghosts: Sequence[Ghost] = (), series: Mapp
 
 
 def norm_figure(config: PTBConfig, *, ghosts: Sequence[Ghost] = (), series: Mapping[str, Points] | None = None) -> Json:
-    """The length of the gradient, before it is cut."""
-    cut = [Line(config.clip_norm, "rule", f"cut here: {config.clip_norm:g}", "top right")] if config.clip_norm else []
+    """The length of the gradient, before it is rescaled."""
+    cut = (
+        [Line(config.clip_norm, "rule", f"rescaled above: {config.clip_norm:g}", "top right")]
+        if config.clip_norm
+        else []
+    )
     return metric_figure(
         "gradient_norm",
         name="gradient norm",
@@ -128,26 +134,33 @@ def norm_figure(config: PTBConfig, *, ghosts: Sequence[Ghost] = (), series: Mapp
         ghosts=ghosts,
         series=series,
         about="against the training step",
-        compared="A longer gradient is cut to the line." if cut else "It is not cut.",
+        compared="A longer gradient is rescaled to the line." if cut else "It is not rescaled.",
         height=240,
     )
 
 
 CURVES = (
-    Curve("perplexity", "Perplexity", "perplexity", perplexity_figure),
+    Curve(
+        "perplexity",
+        "Perplexity",
+        "perplexity",
+        perplexity_figure,
+        "The training text is read again in every epoch, so its perplexity can fall by memorising too: what counts is the "
+        "validation text, which is not learned from.",
+    ),
     Curve(
         "learning_rate",
         "Learning rate",
         "",
         rate_figure,
-        "How far a step moves the weights: the schedule lowers it so that the network can settle.",
+        "How far a step moves the weights, times the gradient; the schedule changes it over the run.",
     ),
     Curve(
         "gradient_norm",
         "Gradient norm",
         "",
         norm_figure,
-        "How steep the loss is: the length of the gradient over all weights, before it is cut.",
+        "How steep the loss is: the length of the gradient over all weights, before it is rescaled.",
     ),
 )
 SHOWN_LIVE = ("learning_rate", "clip_norm")  # live settings that the charts show

@@ -13,8 +13,8 @@ So the probability of a sentence is that of its derivation: the product of the p
 
 where rules of symbol A have entropy h_A and bring in w_A words on average, and a sentence uses u_A of them on average.
 Sentences are independent, and `<eos>` says where one begins, so H / L is also the entropy rate of the running text, and
-no model's expected loss is lower. (On a sample, such as the 2,000 sentences of the test split, what the grammar itself
-would lose differs a little from it, by chance: that is the mean of -`log_probability`.)
+no model's expected loss is lower on sentences that it has not read. (On a sample, such as the 2,000 sentences of the test
+split, what the grammar itself would lose differs a little from it, by chance: see `own`.)
 
 Sources: S. Soule, "Entropies of probabilistic grammars", Information and Control 25 (1974) 57-74; T. M. Cover and
 J. A. Thomas, "Elements of Information Theory", 2nd ed. (2006), ch. 2 (chain rule) and ch. 4 (entropy rates). The
@@ -105,17 +105,17 @@ def _in_number(part: str, number: str) -> str:
     if not part.endswith("#"):
         return part
     stem = part[:-1]
-    return stem + number if stem[0].isupper() else _verb(stem)[number == "-many"]
+    return stem + number if stem[0].isupper() else verb_forms(stem)[number == "-many"]
 
 
 def _lexicon() -> Iterator[tuple[str, float, tuple[str, ...]]]:
     """(symbol, weight, side) of all words of all classes."""
     for name, text in NOUNS.items():
-        yield from _zipf(f"{name}-one", [_noun(entry)[0] for entry in text.split()])
-        yield from _zipf(f"{name}-many", [_noun(entry)[1] for entry in text.split()])
+        yield from _zipf(f"{name}-one", [noun_forms(entry)[0] for entry in text.split()])
+        yield from _zipf(f"{name}-many", [noun_forms(entry)[1] for entry in text.split()])
     for name, text in VERBS.items():
-        yield from _zipf(f"{name}-one", [_verb(entry)[0] for entry in text.split()])
-        yield from _zipf(f"{name}-many", [_verb(entry)[1] for entry in text.split()])
+        yield from _zipf(f"{name}-one", [verb_forms(entry)[0] for entry in text.split()])
+        yield from _zipf(f"{name}-many", [verb_forms(entry)[1] for entry in text.split()])
     for name, text in WORDS.items():
         yield from _zipf(name, text.split())
 
@@ -125,13 +125,13 @@ def _zipf(symbol: str, words: list[str]) -> Iterator[tuple[str, float, tuple[str
         yield symbol, 1 / (rank + OFFSET), (word,)
 
 
-def _noun(entry: str) -> tuple[str, str]:
+def noun_forms(entry: str) -> tuple[str, str]:
     """The forms for one and for many: mouse/mice, fox (foxes)."""
     one, _, many = entry.partition("/")
     return one, many or _with_s(one)
 
 
-def _verb(entry: str) -> tuple[str, str]:
+def verb_forms(entry: str) -> tuple[str, str]:
     """The forms for one and for many: sleeps, sleep."""
     return IRREGULAR.get(entry, (_with_s(entry), entry))
 
@@ -257,6 +257,22 @@ def floor() -> float:
     return math.exp(entropy_per_word())
 
 
+class Own(NamedTuple):
+    """The grammar's own perplexity on a part of the text, and its standard error, by which it may differ from `floor`."""
+
+    perplexity: float
+    error: float
+
+
+@cache
+def own(name: Literal["train", "valid", "test"]) -> Own:
+    """What a model that knows the grammar gets on this very part. A sentence has one derivation, so that has its probability."""
+    nats, tokens = np.array([(-total, len(words) + 1) for words, total in _derivations(*SPLITS[name])]).T
+    mean = nats.sum() / tokens.sum()
+    error = (nats - mean * tokens).std() / math.sqrt(len(nats)) / tokens.mean()
+    return Own(math.exp(mean), math.exp(mean) * error)
+
+
 def log_probability(sentence: Sequence[str]) -> float:
     """The log probability (nats) of a sentence and its end, over all derivations; -inf where there is none.
 
@@ -264,6 +280,16 @@ def log_probability(sentence: Sequence[str]) -> float:
     derivation by which a sentence was made.
     """
     return _parse((*sentence, END))[1]
+
+
+def reach(words: Sequence[str]) -> int:
+    """How many of these words, and their end, a sentence can begin with: one more than there are words where they are one."""
+    stacks: Stacks = {(START,): 1.0}
+    for place, word in enumerate([*words, END]):
+        stacks, _ = _read(stacks, word)
+        if not stacks:
+            return place
+    return len(words) + 1
 
 
 def next_words(prefix: Sequence[str]) -> dict[str, float]:

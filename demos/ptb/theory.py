@@ -1,4 +1,9 @@
-"""What a language model's perplexity is to be compared with: knowing nothing, counting words, and the publication."""
+"""What a language model's perplexity is to be compared with: chance, models that count, the publication, and one bound.
+
+The bound is our grammar's entropy: no model does better on sentences that it has not read, but for the chance in which sentences
+these are (`own`). The training text is finite and read again in every epoch, so the training loss can go below it by memorising.
+Of other texts no bound is known; neither published results nor models that count are bounds.
+"""
 
 import json
 import math
@@ -34,12 +39,12 @@ BOUNDARIES: tuple[Boundary, ...] = ()
 
 
 def chance(config: PTBConfig) -> float:
-    """The loss of giving every word the same probability, in nats a word."""
+    """The loss of giving every word the same probability, in nats per word."""
     return math.log(data.vocabulary_size(config.corpus, config.text))
 
 
 def floor(config: PTBConfig) -> float:
-    """A loss that nobody can go below, in nats a word: the grammar's exact entropy. Of other texts it is not known: 0."""
+    """The lower bound of the loss on text that is not learned from, in nats per word: the grammar's entropy; else 0."""
     return grammar.entropy_per_word() if config.corpus == "grammar" else 0.0
 
 
@@ -88,16 +93,26 @@ def explain(config: PTBConfig) -> str:
     size = data.vocabulary_size(config.corpus, config.text)
     unigram, bigram = counting(config.corpus, config.text)
     lines = [
-        f"**Knowing nothing.** {size:,} words, each as likely as any other: perplexity {size:,}.",
-        f"**Counting words.** How often each word occurs: {unigram:,.1f} on the validation text.",
-        f"**Counting pairs.** How often each word follows each other one: {bigram:,.1f} (interpolated Kneser–Ney smoothing).",
+        f"**Chance.** {size:,} words, each as likely as any other: perplexity {size:,}.",
+        f"**Unigram model.** How often each word occurs: {unigram:,.1f} on the validation text.",
+        f"**Bigram model.** How often each word follows each other one: {bigram:,.1f} on the validation text (interpolated "
+        "Kneser–Ney smoothing).",
     ]
     if config.corpus == "grammar":
+        own = grammar.own("valid")
         lines.append(
-            f"**The floor.** The grammar draws its words at random, so some surprise is left for whoever knows it by heart: "
-            f"{grammar.floor():.2f}, from the entropy of its rules."
+            f"**Lower bound.** The grammar draws its words at random, so even a model that knows its rules is surprised: "
+            "perplexity "
+            f"{grammar.floor():.2f}, from the entropy of the rules. This holds on sentences that are not learned from. On "
+            "these very "
+            f"validation sentences the grammar's own perplexity is {own.perplexity:.2f}, within {own.error:.2f} (one standard "
+            "error) "
+            "of the bound. The training text is finite and read again in every epoch: there, a large network can go lower by "
+            "memorising, so compare the validation curve."
         )
-    elif config.corpus == "ptb":
+    else:
+        lines.append("**Lower bound.** None is known for this text.")
+    if config.corpus == "ptb":
         lines += [
             f"**{name.capitalize()}**, as published: training {p.train}, validation {p.valid}, test {p.test}."
             for name, p in PUBLISHED.items()

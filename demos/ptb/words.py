@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from demos.ptb import data, theory
+from demos.ptb import data, grammar, theory
 from demos.ptb.config import PTBConfig
 from demos.ptb.models import REPLAYED, SETS
 from lib import vocabulary
@@ -27,7 +27,7 @@ NO_DIARY = (
     "babble become language."
 )
 HINT = (
-    "A low temperature keeps to what is likely, a high one dares more. All three use the same random numbers. "
+    "A high temperature samples unlikely words more often. All three use the same random numbers. "
     "Click a word to see what else was likely there."
 )
 EMPTY_PROMPT = "Words to go on from. Empty begins a sentence."
@@ -257,30 +257,34 @@ class Result(NamedTuple):
 def result(config: PTBConfig, test: float, *, changed: bool = False) -> Result:
     """What a test perplexity is worth on this corpus; `changed`: settings were changed while it trained."""
     if config.corpus == "grammar":
-        return _beside_floor(math.exp(theory.floor(config)), test)
+        return _beside_bound(math.exp(theory.floor(config)), test)
     if config.corpus == "ptb":
         return _beside_published(None if changed else theory.as_published(config), test)
     unigram, bigram = theory.counting(config.corpus, config.text, "test")
     if test < bigram:
-        meaning = "It uses more than the last word: it beats counting how often each word follows each other one."
+        meaning = "It beats the bigram model, which knows how often each word follows each other one."
     elif test < unigram:
         meaning = (
-            "It beats counting how often each word occurs, but not counting how often each follows each other one."
+            "It beats the unigram model, which knows how often each word occurs, but not the bigram model, which knows how often "
+            "each follows each other one."
         )
     else:
         meaning = (
-            "Counting how often each word occurs does as well. More epochs or a longer text would help; if the training "
-            "perplexity is far lower than this, dropout."
+            "The unigram model, which knows only how often each word occurs, does as well. More epochs or a longer text may "
+            "help; if the training perplexity is far lower than this, dropout may."
         )
-    return Result(test, (("Counting words", unigram), ("Counting pairs", bigram)), meaning)
+    return Result(test, (("Unigram model", unigram), ("Bigram model", bigram)), meaning)
 
 
-def _beside_floor(floor: float, test: float) -> Result:
-    percent = 100 * (test / floor - 1)
-    meaning = f"{percent:.1f} % above the floor: the grammar draws words by chance, and no model can do better than {floor:.2f}."
-    if percent < 0:
-        meaning = f"{-percent:.1f} % below the floor, by the luck of these test sentences: on endless text, {floor:.2f} is best."
-    return Result(test, (("Best possible", floor),), meaning)
+def _beside_bound(bound: float, test: float) -> Result:
+    """How far above the bound it is, or how far below, beside the chance in which sentences the test text has."""
+    own, percent = grammar.own("test"), 100 * (test / bound - 1)
+    sample = f"On these very sentences, the grammar itself has {own.perplexity:.2f} (standard error {own.error:.2f})."
+    if percent >= 0:
+        meaning = f"{percent:.1f} % above the lower bound, {bound:.2f}: the grammar draws its words at random. {sample}"
+    else:
+        meaning = f"{-percent:.1f} % below the lower bound of endless text, {bound:.2f}. {sample}"
+    return Result(test, (("Lower bound", bound), ("The grammar itself", own.perplexity)), meaning)
 
 
 def _beside_published(name: str | None, test: float) -> Result:

@@ -59,7 +59,11 @@ class StoryConfig(Config):
         sets=SETS,
     )
     story: str = setting(
-        "bell", group="Story", label="Story", help="The text that the network learns by heart.", options=data.STORIES
+        data.DEFAULT,
+        group="Story",
+        label="Story",
+        help="The text that the network learns by heart.",
+        options=data.STORIES,
     )
     text: str = setting(
         "",
@@ -84,7 +88,7 @@ class StoryConfig(Config):
         _DEFAULTS["word_input"],
         group="Network",
         label="How a word is read",
-        help="As its number in the vocabulary, so that word 7 is a bit less than word 8, which means nothing; or as numbers of "
+        help="As its number in the vocabulary, a single number that has nothing to do with what the word means; or as numbers of "
         "its own that are learned.",
         options=INPUTS,
     )
@@ -123,8 +127,9 @@ class StoryConfig(Config):
 
     @classmethod
     def repair(cls, values: dict[str, Value]) -> tuple[dict[str, Value], list[str]]:
-        """A story that is not here is replaced by the first of ours."""
-        return values | {"story": "bell", "text": ""}, ["story = own has no text on this server, so our fable is used."]
+        """A story that is not here is replaced by our default."""
+        known = {"story": data.DEFAULT, "text": ""}
+        return values | known, ["story = own has no text on this server, so our fable is used."]
 
     @property
     def reads(self) -> tuple[str, str, int]:

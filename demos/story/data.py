@@ -9,11 +9,12 @@ import numpy as np
 
 from lib import texts, vocabulary
 
+DEFAULT = "echo"  # whose contexts of three words are not all followed by the same word
 STORIES = {
+    "echo": "The bear and the echo",
     "bell": "Belling the cat",
     "lantern": "The firefly and the moon",
     "wall": "Two snails and a wall",
-    "echo": "The bear and the echo",
     "own": "Your own text",
 }
 FABLES = Path(__file__).parent / "fables"

@@ -23,14 +23,14 @@ def loss_figure(
     scale: str = "log",
     series: Mapping[str, Points] | None = None,
 ) -> Json:
-    """Loss against iteration, with chance and the floor that the text sets (see `metric_figure`)."""
+    """Loss against iteration, with chance and the lower bound that the text sets (see `metric_figure`)."""
     chance, floor = theory.chance(config), theory.floor(config)
     lines, notes = [Line(chance, "chance", f"chance: {chance:.2f}", "top right")], []
     if floor > 0 or scale == "linear":
         end = "bottom right" if scale == "linear" else "bottom left"
-        lines.append(Line(floor, "floor", f"best possible: {floor:.3g}", end))
+        lines.append(Line(floor, "floor", f"lower bound of the mean: {floor:.3g}", end))
     else:
-        notes.append(style.bottom_note("best possible: 0, below any log scale"))
+        notes.append(style.bottom_note("lower bound: 0, below any log scale"))
     axis = style.loss_axis(scale)
     return metric_figure(
         "loss",
@@ -44,16 +44,23 @@ def loss_figure(
         series=series,
         notes=notes,
         about=f"in nats against the iteration, on a {scale} scale",
-        compared=f"Chance is {chance:.2f}, the best possible {floor:.3g}.",
+        compared=f"Chance is {chance:.2f}, the lower bound of the mean {floor:.3g}.",
     )
 
 
 def accuracy_figure(
     config: StoryConfig, *, ghosts: Sequence[Ghost] = (), series: Mapping[str, Points] | None = None
 ) -> Json:
-    """The share of right words over the last 1,000 iterations, with the text's ceiling and what the tutorial reached."""
-    best = theory.of_training(config).accuracy
-    lines = [Line(best, "floor", f"ceiling of the text: {best:.1%}", "top right")]
+    """The share of right words over the last 1,000 iterations, the most that the text allows and what the tutorial reached."""
+    best, error = theory.of_training(config).accuracy, theory.sampling_error(config).accuracy
+    lines = [
+        Line(
+            best,
+            "floor",
+            f"most possible: {best:.1%} (± {error:.1%})" if error else f"most possible: {best:.1%}",
+            "top right",
+        )
+    ]
     if config.n_input == 3:
         names = {1: "tutorial, one layer", 2: "tutorial, two layers"}
         ends = {1: "bottom right", 2: "top left"}
@@ -75,14 +82,21 @@ def accuracy_figure(
 
 
 CURVES = (
-    Curve("loss", "Loss", "loss", loss_figure),
+    Curve(
+        "loss",
+        "Loss",
+        "loss",
+        loss_figure,
+        "The bound is of the mean over all places. One iteration visits a few of them, so single points lie below it too, and "
+        "the last hundred by a little: “How low the loss can go” says by how much.",
+    ),
     Curve(
         "accuracy",
-        "Right words",
+        "Accuracy",
         "accuracy",
         accuracy_figure,
         "The share of right words over the last 1,000 iterations, as the tutorial prints it, and the most that the text allows, "
-        "every place counted as often as training comes there.",
+        "every place counted as often as training comes there; ± is the standard error of 1,000 iterations.",
     ),
 )
 SCALE = "log"  # of the loss, unless a person chooses
@@ -126,7 +140,7 @@ def story_text(config: StoryConfig, snapshot: Mapping[str, np.ndarray] | None) -
     looks = known(config, guesses)
     right = int((looks == KNOWN).sum())
     most = round(theory.of(config).accuracy * len(guesses))
-    said = f"It knows {right:,} of {len(guesses):,} words ({right / len(guesses):.1%}). Nobody can know more than {most:,}."
+    said = f"It knows {right:,} of {len(guesses):,} words ({right / len(guesses):.1%}). At most {most:,} can be known."
     content["tips"] = {str(n + i): story.words[guesses[i]] for i in np.flatnonzero(looks[n:] != KNOWN).tolist()}
     guess, target = story.words[guesses[place]], words[place + n]
     return content | {

@@ -1,4 +1,4 @@
-"""What the page shows of the network's words: what it tells after a beginning, and where nobody can be right.
+"""What the page shows of the network's words: what it tells after a beginning, and which contexts are ambiguous.
 
 No TensorFlow: a network is read in NumPy (see demos.story.reading).
 """
@@ -15,7 +15,7 @@ from lib import vocabulary
 from lib.word_model import WordModel, unflat
 from lib.word_sampling import Sample
 
-SECTIONS = {"samples": "What it tells", "diary": "Its diary", "unsure": "Where nobody can be right"}
+SECTIONS = {"samples": "What it tells", "diary": "Its diary", "unsure": "Ambiguous contexts"}
 NOTHING_YET = "Press **Start** above. Then you can let it tell the story, from any words of it, while it learns."
 NO_DIARY = "While it learns, it tells the story here from its first words, a dozen times, the first ones soon."
 EMPTY_PROMPT = "Words to go on from. Empty takes the story's own first words."
@@ -25,14 +25,14 @@ LONGEST_TEXT = 300  # words that are told
 TEMPERATURES = (0.0, 0.5, 1.0)
 OFFERED = 3  # known words beside an unknown one
 HINT = (
-    "At temperature 0 it always says the likeliest word, higher ones dare more. **Marked** is what stands in the story word for "
-    "word. Click a word to see what else was likely there."
+    "At temperature 0 it always says the likeliest word; higher ones sample unlikely words more often. **Marked** are words "
+    "copied verbatim from the story. Click a word to see what else was likely there."
 )
 
 # What the control for a person's own text says, and sets (see app/own_text.py).
 NO_TEXT = "Bring a story"
 BACK = "Back to our fable"
-BACK_TO: dict[str, Any] = {"story": "bell", "text": ""}
+BACK_TO: dict[str, Any] = {"story": data.DEFAULT, "text": ""}
 SHORTEST = 40  # characters
 
 
@@ -169,7 +169,7 @@ def diary_heading(note: Mapping[str, Any]) -> tuple[str, str]:
     return f"Step {note['step']:,}", f"knows {note['known']:.1%} of the words"
 
 
-# Where nobody can be right
+# Ambiguous contexts
 
 
 class Unsure(NamedTuple):
@@ -185,11 +185,10 @@ def about_unsure(config: StoryConfig) -> str:
     best, places = theory.of(config), len(data.story(config.story, config.text).numbers) - config.n_input
     seen = "one word" if config.n_input == 1 else f"{config.n_input} words"
     if not best.ambiguous:
-        return f"Whoever sees {seen} of this story can always be right: no context is followed by different words."
+        return f"No context of {seen} is followed by different words in this story, so all {places:,} words can be predicted."
     return (
-        f"Whoever sees {seen} of this story is right at most **{best.accuracy:.1%}** of the time, at "
-        f"{round(best.accuracy * places):,} of {places:,} places: these contexts are followed by different words, and nothing "
-        "tells which one it is."
+        f"These contexts of {seen} are followed by different words. A network that reads no more says the same word each time, "
+        f"so it can be right at {round(best.accuracy * places):,} of {places:,} places at most, **{best.accuracy:.1%}**."
     )
 
 
