@@ -6,8 +6,8 @@ from demos.binary_rule import theory
 from demos.binary_rule.config import BinaryRuleConfig
 from demos.binary_rule.data import CONTEXTS
 from lib.lessons import Choice, Claim, Experiment, Finding, Measure, Results
+from lib.linear_probe import recalled
 from lib.loss_claims import above, below, median_between
-from lib.probe import recalled
 
 LOSSES = (
     Choice("below 0.40: it finds the whole rule, or nearly", 0.0, 0.40),

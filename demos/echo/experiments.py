@@ -6,8 +6,8 @@ import numpy as np
 
 from demos.echo.config import EchoConfig
 from lib.lessons import Choice, Claim, Experiment, Finding, Measure, Results
+from lib.linear_probe import recalled, saturation
 from lib.loss_claims import above, below, median_between
-from lib.probe import recalled, saturation
 
 LOSSES = (
     Choice("below 0.05: it learns the echo", 0.0, 0.05),
