@@ -59,7 +59,7 @@ def metric_figure(
     start. `ghosts` begins with the oldest run. `series` maps names of the metric stream to points; without it the curves
     are empty. `meta` of each trace says what it shows: {"series": name} or {"epochs": True}. `about` and `compared` make
     the text alternative: what is drawn, and what it is to be compared with. `name` is what the metric's curve is called, where
-    that is not the metric's own name. With `epoch_mean` the mean of the epoch so far is drawn too, which is what a line of an
+    that is not the metric's own name. With `epoch_mean` the mean since the epoch began is drawn too, which is what a line of an
     epoch's mean is to be compared with.
     """
     curves = style.metric_curves(metric, seeds, smooth, hover)

@@ -14,7 +14,7 @@ import numpy as np
 from tsdownsample import MinMaxDownsampler
 
 SPANS = (30, 300)  # steps of the smoothed loss
-EPOCH_MEAN = "loss_epoch"  # the mean of the loss since the epoch began
+EPOCH_MEAN = "epoch_loss"  # the mean of the loss since the epoch began; an engine may measure it itself
 AT_ONCE = 1000  # steps that are smoothed in one go: the smallest power of a decay is then far above the smallest number
 RECENT = 100
 CAPACITY = 4096  # points of a series
@@ -133,7 +133,7 @@ def finite_steps(metrics: Mapping[str, np.ndarray]) -> int:
 class MetricStream:
     """The series of one run, written by one thread and read by many.
 
-    After `mean_over_epochs` the loss has a series `loss_epoch` too, the mean of the epoch so far.
+    After `mean_over_epochs` the loss has a series `epoch_loss` too, the mean since the epoch began.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -154,10 +154,10 @@ class MetricStream:
         It stops before the first step at which the median loss is not finite.
         """
         count = finite_steps(metrics)
-        means = {EPOCH_MEAN: self._epoch_means(first_step, metrics["loss"][:count])} if self._steps_per_epoch else {}
-        series = seed_series(metrics) | {
-            name: values for name, values in seed_series(means).items() if name == EPOCH_MEAN
-        }
+        series = seed_series(metrics)
+        if self._steps_per_epoch and EPOCH_MEAN not in metrics:
+            means = self._epoch_means(first_step, metrics["loss"][:count])
+            series[EPOCH_MEAN] = seed_series({EPOCH_MEAN: means})[EPOCH_MEAN]
         self.append(first_step, {name: values[:count] for name, values in series.items()})
         with self._lock:
             loss = metrics["loss"][:count]

@@ -173,9 +173,9 @@ def metric_curves(metric: str, seeds: int, smooth: str, hover: str = "%{y:.4g}")
 
 def epoch_mean_curve(series: str, seeds: int) -> Json:
     """The mean of the loss since the epoch began: where the epoch ends it is the epoch's mean."""
-    name = "mean of the epoch so far" if seeds == 1 else "mean of the epoch so far (median)"
+    name = "mean since the epoch began" if seeds == 1 else "mean since the epoch began (median)"
     line = {"color": LOSS, "width": 2.25, "dash": "5px,2px"}
-    said = "step %{x:,}<br>mean loss of the epoch so far %{y:.4g}"
+    said = "step %{x:,}<br>mean loss since the epoch began %{y:.4g}"
     return curve(name, line=line, meta={"series": series}, hovertemplate=said)
 
 

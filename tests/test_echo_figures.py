@@ -43,7 +43,7 @@ def points(values: Any, *, first: int = 0) -> dict[str, np.ndarray]:
 
 
 def all_series(steps: int = 30) -> dict[str, dict[str, np.ndarray]]:
-    names = ("loss", "loss_low", "loss_high", "loss_smooth_30", "loss_smooth_300", "loss_epoch")
+    names = ("loss", "loss_low", "loss_high", "loss_smooth_30", "loss_smooth_300", "epoch_loss")
     return {name: points(np.linspace(0.7, 0.01, steps) + i / 100) for i, name in enumerate(names)}
 
 
@@ -80,9 +80,9 @@ def series_of(figure: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("seeds", "smooth", "expected"),
     [
-        (1, "off", ["loss", "loss_epoch"]),
-        (1, "30", ["loss", "loss_smooth_30", "loss_epoch"]),
-        (4, "300", ["loss_low", "loss_high", "loss", "loss_smooth_300", "loss_epoch"]),
+        (1, "off", ["loss", "epoch_loss"]),
+        (1, "30", ["loss", "loss_smooth_30", "epoch_loss"]),
+        (4, "300", ["loss_low", "loss_high", "loss", "loss_smooth_300", "epoch_loss"]),
     ],
 )
 def test_each_curve_names_its_series_and_takes_its_points(seeds: int, smooth: str, expected: list[str]) -> None:
@@ -189,7 +189,7 @@ def test_ghosts_are_the_last_five_runs_behind_the_curve_the_newest_strongest() -
     assert [t["name"] for t in traces] == [
         *(f"run {i}" for i in (6, 5, 4, 3, 2)),
         "loss",
-        "mean of the epoch so far",
+        "mean since the epoch began",
         "new epoch",
     ]
     drawn = traces[:5]

@@ -50,7 +50,7 @@ def test_no_echo_ends_below_its_bound(settings: dict) -> None:
     # Only what lies before a row is a coin (its cost is spread by at most 0.35 nats), everything else is certain.
     coins = rows * min(config.echo_step, used)
     spread = 0.35 * math.sqrt(coins) / (rows * used)
-    assert found.last("loss_epoch") > echo_theory.epoch_floor(config) - 5 * spread
+    assert found.last("epoch_loss") > echo_theory.epoch_floor(config) - 5 * spread
     windows = min(100, config.steps)
     epochs = max(1.0, windows / config.windows_per_epoch)
     last = 0.35 * math.sqrt(coins * epochs) / (rows * windows * config.truncated_backprop_length)
@@ -64,7 +64,7 @@ def test_no_rule_ends_below_its_bound(settings: dict) -> None:
     places = config.batch_size * config.time_step
     # Whether a coin decides is itself a coin, between 0 and ln 2 nats.
     spread = [0.35 / math.sqrt(places * steps) for steps in (config.windows_per_epoch, min(100, config.steps))]
-    assert found.last("loss_epoch") > rule_theory.epoch_floor(config) - 5 * spread[0]
+    assert found.last("epoch_loss") > rule_theory.epoch_floor(config) - 5 * spread[0]
     assert found.finals.min() > rule_theory.floor(config) - 5 * spread[1]
 
 

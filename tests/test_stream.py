@@ -174,11 +174,11 @@ def test_the_mean_of_an_epoch_is_of_its_steps_so_far_whatever_the_pieces(pieces:
         first += count
         stream = MetricStream.from_arrays(stream.arrays())  # a process that ends and goes on
     if length == 50:
-        assert "loss_epoch" not in stream.names(), "a run of one epoch has its mean as it goes"
+        assert "epoch_loss" not in stream.names(), "a run of one epoch has its mean as it goes"
         return
     starts = [step - step % length for step in range(50)]
     expected = [np.median(losses[start : step + 1].mean(axis=0)) for step, start in enumerate(starts)]
-    np.testing.assert_allclose(stream.curve("loss_epoch")[1], expected, rtol=1e-5)
+    np.testing.assert_allclose(stream.curve("epoch_loss")[1], expected, rtol=1e-5)
 
 
 def test_the_final_loss_of_each_seed_is_the_mean_of_its_last_hundred_steps() -> None:

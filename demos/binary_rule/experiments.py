@@ -34,7 +34,7 @@ def _beliefs(results: Results) -> Finding:
 
 
 def _at_the_bound(results: Results) -> Finding:
-    mean, bound = results.last("loss_epoch"), theory.epoch_floor(results.config)
+    mean, bound = results.last("epoch_loss"), theory.epoch_floor(results.config)
     return Finding(f"The last epoch's mean is {mean:.4f}, the bound {bound:.4f}.", abs(mean - bound) < 0.01)
 
 

@@ -78,7 +78,7 @@ def _saturated(text: str, low: float, high: float) -> Claim:
 
 
 def _still_falling(results: Results) -> Finding:
-    (steps, means), length = results.stream.curve("loss_epoch"), results.config.windows_per_epoch
+    (steps, means), length = results.stream.curve("epoch_loss"), results.config.windows_per_epoch
     first, last = (float(means[steps.searchsorted(end) - 1]) for end in (length, results.config.steps))
     return Finding(f"{first:.4f} nats in the first epoch, {last:.4f} in the last.", last < first)
 

@@ -50,13 +50,12 @@ def loss_figure(
         series=series,
         about=f"in nats per word, against the training step, on a {scale} scale",
         compared=f"Chance is {chance:.3f}, the unigram model {frequent:.3f}, the lower bound of an epoch's mean {bound:.3f}.",
+        epoch_mean=True,
     )
     if race:
         kept = [trace for trace in figure["data"] if not trace.get("meta", {}).get("series")]
         figure["layout"]["xaxis"] = style.STEP_AXIS | {"title": {"text": "round of the race", "standoff": 8}}
         figure["data"] = [*(_hand_curve(name, series) for name in RUNNERS), *kept]
-    else:
-        figure["data"][-1:-1] = [_of_series("epoch_loss", "mean since the epoch began", style.INPUT, "solid", series)]
     return figure
 
 
