@@ -21,8 +21,7 @@ from demos.echo import keras_script as echo_script
 from demos.echo import task as echo_task
 from demos.echo.config import PRESETS as ECHO_PRESETS
 from demos.echo.config import EchoConfig
-from lib.settings import Config
-from lib.training import LIVE_SETTINGS
+from lib.settings import FED, Config
 
 ROOT = Path(__file__).resolve().parent.parent
 ECHO = {"series_length": 600, "epochs": 2, "batch_size": 4, "truncated_backprop_length": 5, "seed": 7}  # 60 steps
@@ -120,7 +119,7 @@ def losses_of_ours(case: Case) -> np.ndarray:
     """The engine's losses [n, S]; it is stopped at each change, as a job's chunks are."""
     engine = case.task.build(case.config)
     end = case.step or engine.steps
-    live = {name: getattr(case.config, name) for name in LIVE_SETTINGS}
+    live = {name: getattr(case.config, name) for name in FED}
     carry, losses = engine.initial(), []
     while carry.step < end:
         live |= {name: value for step, name, value in case.changes if step == carry.step}

@@ -506,7 +506,7 @@ def test_other_demos_can_be_pushed_mapped_and_made_a_challenge_of(rooms: Rooms) 
             assert not host.exception and not host.error, slug
             button(host, does).click().run()
         open_tab(host, "Class map")
-        explained = any("Inside the amber boundary" in each.value for each in host.caption)
+        explained = any("Solid amber" in each.value for each in host.caption)
         assert explained == (slug == "binary-rule"), "where one is known"
         now = rooms.get(room.id)
         assert now is not None and (now.pushes[-1]["slug"], now.map["slug"], now.challenges[-1]["slug"]) == (slug,) * 3
