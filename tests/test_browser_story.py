@@ -30,8 +30,10 @@ def run(browser: Browser, server: Server) -> str:
 
 def look(page: Page, server: Server, run: str, name: str = "") -> None:
     page.goto(f"{server.url}/story?run={run}")
+    wait_for_state(page, "finished")  # what is pressed while the page is still being drawn may be lost
     if name:
         page.get_by_role("radio", name=name).click()
+        expect(page.get_by_role("radio", name=name)).to_be_checked()
 
 
 def story(page: Page) -> Locator:
