@@ -135,7 +135,7 @@ def seeds(maximum: int) -> Any:
         1,
         group="Training",
         label="Seeds at once",
-        help="How many networks train at once, each from its own random start: how much depends on it?",
+        help="How many networks train at once, each from its own random start, to see how much depends on it.",
         unit="networks",
         minimum=1,
         maximum=maximum,

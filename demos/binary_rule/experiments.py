@@ -172,7 +172,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Choice("in about 50 %", 0.0, 0.56),
             Choice("in about 62 %, half way", 0.56, 0.66),
             Choice("in about 70 %, nearly as often", 0.66, 0.73),
-            Choice("in 75 %, just as often", 0.73, 1.01),
+            Choice("in 75 %, just as often", 0.73, float("inf")),
         ),
         2,
         (

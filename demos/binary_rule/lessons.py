@@ -1,5 +1,6 @@
 """What the binary-rule page teaches: the coach, the guided experiments, the person's own turn, and how it works."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,7 +87,8 @@ def _out_of_reach(config: BinaryRuleConfig, loss: float) -> Advice:
 def _teach(config: BinaryRuleConfig) -> tuple[str, dict[str, Any]]:
     """What would bring both bits within the window: a longer one, or nearer bits where it cannot be longer."""
     longest = max(config.lags)
-    offer, change = f"a window of {longest + 1} steps", {"time_step": longest + 1}
+    change: dict[str, Any] = {"time_step": longest + 1}
+    offer = f"a window of {longest + 1} steps"
     if longest >= 20:
         offer, change = "bits 1 and 2 back", {"first_lag": 1, "second_lag": 2, "time_step": max(3, config.time_step)}
     if config.trained == "readout":  # no window teaches a reservoir anything
@@ -121,7 +123,7 @@ def _at_the_best(config: BinaryRuleConfig, loss: float, best: float) -> Advice:
     longest, row = max(config.lags), theory.used_positions(config)
     if longest >= row:
         text = f"A row has {row} steps, too few for the network ever to have read both bits."
-        longer = config.batch_size * 20 * (longest + 1)
+        longer = min(1_000_000, 1_000 * math.ceil(config.batch_size * 20 * (longest + 1) / 1_000))
         return Advice("row", "info", start + text, f"Use a series of {longer:,} bits", {"series_length": longer})
     change = {"first_lag": longest, "second_lag": min(20, longest + 2)}
     if longest >= 18:

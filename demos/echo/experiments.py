@@ -111,7 +111,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         (
             Choice("one: the bit that is due", 0, 1.5),
             Choice("four: the bit that is due, and the three that are due next", 1.5, 4.5),
-            Choice("five or more: older ones are still there", 4.5, 10),
+            Choice("five or more: older ones are still there", 4.5, float("inf")),
         ),
         1,
         (
