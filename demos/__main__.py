@@ -360,7 +360,9 @@ def summary(report: Mapping[str, Any]) -> str:
         lines.append(
             f"{name}: " + ", ".join(f"{what.replace('_', ' ')} {number(value)}" for what, value in reached.items())
         )
-    lines.append(", ".join(f"{name} {number(value)} nats" for name, value in report["theory"].items()))
+    chance, bound = (number(report["theory"][name]) for name in ("chance", "floor"))
+    said = getattr(get(report["demo"]).theory, "BOUND", "")
+    lines.append(f"chance {chance} nats, lower bound {bound} nats{said and f' ({said})'}")
     return "\n".join(lines)
 
 

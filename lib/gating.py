@@ -173,6 +173,8 @@ def _of_writing(inside: Inside, found: Gating, best: int, where: str, others: st
     verdict = "So it lets in what must be kept, and keeps out most of the rest."
     if opens < OPENS:
         verdict = "So it favours what must be kept a little." if opens >= LITTLE else "So it does not tell them apart."
+        if opens <= -LITTLE:
+            verdict = "So it does not keep the rest out."
     return [
         f"The {NAMES[WRITES[inside.cell]]} of unit {best}{', which writes where it is low,' if is_gru else ''} is ",
         [f"{abs(levels[0] - levels[1]):.2f} {'higher' if levels[0] >= levels[1] else 'lower'}"],

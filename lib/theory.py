@@ -3,7 +3,7 @@
 A theory module has `chance(config)`, `floor(config)`, `learned_below(config)`, `explain(config)` and `BOUNDARIES`. `floor` is
 the one lower bound: of information, what any network could reach that has read what this one has read since its state was
 zero, for the mean loss of the last 100 steps of a whole run, in nats. It does not depend on the window where the state is
-carried.
+carried. Where it is not of the training loss itself, a text `BOUND` says of what it is, for the command line.
 """
 
 from collections.abc import Callable

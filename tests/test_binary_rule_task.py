@@ -107,6 +107,14 @@ def test_the_coach_sees_what_happens(change: dict, advice: str) -> None:
     BinaryRuleConfig(**(config.model_dump() | found.change))
 
 
+def test_the_coach_claims_no_rule_where_no_row_holds_both_bits() -> None:
+    config = BinaryRuleConfig(series_length=1_000, batch_size=200, first_lag=5, second_lag=6, epochs=200)
+    found = lessons.advise(config, config.steps, {"loss": {"mean_last_100": 0.6935}})
+    assert found is not None and found.id == "row" and "found the rule" not in found.text
+    longer = BinaryRuleConfig(**(config.model_dump() | found.change))
+    assert theory.best(longer).loss < 0.5
+
+
 def test_a_game_tells_the_rule_and_what_it_is_worth() -> None:
     config = BinaryRuleConfig()
     rounds = lessons.rounds(config, None, 0)

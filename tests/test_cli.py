@@ -330,7 +330,7 @@ def test_a_summary_is_short_and_readable(capsys: pytest.CaptureFixture[str]) -> 
     assert first == "descent, seed 0: finished at step 1000"
     assert second.endswith("steps/s")
     assert rest[0].startswith("loss: last ")
-    assert rest[-1] == "chance - nats, floor 0 nats"
+    assert rest[-1] == "chance - nats, lower bound 0 nats"
 
 
 @pytest.mark.usefixtures("descent")

@@ -51,13 +51,16 @@ def test_the_coach_is_silent_at_the_start() -> None:
         {"echo_step": 49},
         {"cell": "gru", "initial_weights": "glorot"},
         {"echo_step": 50, "truncated_backprop_length": 1},
+        {"echo_step": 3, "truncated_backprop_length": 3, "trained": "readout"},
     ],
 )
 def test_every_offer_is_a_valid_config(loss: float, change: dict) -> None:
     config = EchoConfig(**change)
     found = lessons.advise(config, config.steps, {"loss": {"mean_last_100": loss}})
     if found:
-        EchoConfig(**(config.model_dump() | found.change))
+        offered = EchoConfig(**(config.model_dump() | found.change))
+        if found.id == "window":
+            assert theory.taught(offered) and offered.trained == "everything"
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])

@@ -1,5 +1,6 @@
 """What the binary-rule page teaches: the coach, the guided experiments, the person's own turn, and how it works."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,8 +67,8 @@ def _overshoots(config: BinaryRuleConfig, loss: float) -> Advice:
     return Advice(
         "overshoots",
         "warning",
-        f"The loss is {plain(loss)}, worse than guessing (0.693). Each step moves the weights too far, so the network is sure "
-        "of wrong answers.",
+        f"The loss is {plain(loss)}, worse than guessing (0.693): the network is sure of wrong answers. Each step probably "
+        "moves the weights too far.",
         f"Use a learning rate of {rate:g}",
         {"learning_rate": rate},
     )
@@ -86,9 +87,13 @@ def _out_of_reach(config: BinaryRuleConfig, loss: float) -> Advice:
 def _teach(config: BinaryRuleConfig) -> tuple[str, dict[str, Any]]:
     """What would bring both bits within the window: a longer one, or nearer bits where it cannot be longer."""
     longest = max(config.lags)
-    if longest < 20:
-        return f"a window of {longest + 1} steps", {"time_step": longest + 1}
-    return "bits 1 and 2 back", {"first_lag": 1, "second_lag": 2, "time_step": max(3, config.time_step)}
+    change: dict[str, Any] = {"time_step": longest + 1}
+    offer = f"a window of {longest + 1} steps"
+    if longest >= 20:
+        offer, change = "bits 1 and 2 back", {"first_lag": 1, "second_lag": 2, "time_step": max(3, config.time_step)}
+    if config.trained == "readout":  # no window teaches a reservoir anything
+        offer, change = f"{offer}, and train everything", change | {"trained": "everything"}
+    return offer, change
 
 
 def _better_than_taught(config: BinaryRuleConfig, loss: float, alone: float) -> Advice:
@@ -115,7 +120,11 @@ def _at_the_best(config: BinaryRuleConfig, loss: float, best: float) -> Advice:
     if not config.carry_state:
         text = "The first positions of each window cost more than the rule: they start with no memory."
         return Advice("carry", "info", start + text, "Carry the state between windows", {"carry_state": True})
-    longest = max(config.lags)
+    longest, row = max(config.lags), theory.used_positions(config)
+    if longest >= row:
+        text = f"A row has {row} steps, too few for the network ever to have read both bits."
+        longer = min(1_000_000, 1_000 * math.ceil(config.batch_size * 20 * (longest + 1) / 1_000))
+        return Advice("row", "info", start + text, f"Use a series of {longer:,} bits", {"series_length": longer})
     change = {"first_lag": longest, "second_lag": min(20, longest + 2)}
     if longest >= 18:
         return Advice("learned", "success", start + "It has found the rule.", "Try 8 seeds at once", {"seeds": 8})
@@ -158,8 +167,8 @@ def _more_units(config: BinaryRuleConfig, start: str) -> Advice:
     units = min(64, 2 * need)
     has = f"{config.hidden_units} unit{'s' * (config.hidden_units > 1)}"
     text = (
-        f"The state must hold the last {need} bits, because each will be needed, in {has}. Networks with fewer units than bits "
-        "did not find the whole rule (measured, see the map under *Sweep*)."
+        f"The state must hold the last {need} bits, because each will be needed, in {has}. Tanh RNNs with fewer units than "
+        "bits did not find the whole rule (measured, see the map under *Sweep*)."
     )
     return Advice("units", "info", start + text, f"Use {units} hidden units", {"hidden_units": units})
 

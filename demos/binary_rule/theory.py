@@ -192,7 +192,8 @@ def explain(config: BinaryRuleConfig) -> str:
             _since_zero(config),
             _table(config),
             f"**Together.** The mean loss of an epoch is at least **{total.loss:.4f}**, the epoch-mean lower bound, and its "
-            f"accuracy at most **{total.accuracy:.4f}**. No network beats them, whatever its size and its window.",
+            f"accuracy at most **{total.accuracy:.4f}**. On average no network beats them, whatever its size and "
+            "its window.",
             _what_a_window_teaches(config),
         ]
     )
@@ -233,9 +234,14 @@ def _what_a_window_teaches(config: BinaryRuleConfig) -> str:
         return ""
     window, alone = config.time_step, without_carried_state(config).loss
     text = (
-        f"**What a window teaches.** Whoever knows the bits of the current window of {_steps(window)} alone reaches {alone:.4f}: "
-        "the dashed line, the best without the carried state."
+        f"**What a window teaches.** Whoever knows the bits of the current window of {_steps(window)} alone reaches "
+        f"{alone:.4f} at best: the dashed line, the best without the carried state."
     )
+    if config.trained == "readout":
+        return (
+            f"{text} But here only the output is trained: no window teaches the recurrent weights to keep a bit, and the output "
+            "reads what random ones happen to keep (an echo-state network, Jaeger 2001)."
+        )
     far = sorted({lag for lag in config.lags if lag >= window})
     if not far:
         return f"{text} Both bits lie within a window, so the gradient joins them to their target."

@@ -105,7 +105,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "what-it-keeps",
         "What is in its memory?",
         "The same four units, 8 networks. When they are trained, we take the best one and read its state with a linear probe "
-        "(Alain & Bengio 2016): can a straight line through the four activations tell the bit of 0, 1, 2 … 8 steps ago? How "
+        "(Alain & Bengio 2016): can a weighted sum of the four activations tell the bit of 0, 1, 2 … 8 steps ago? How "
         "many of these nine bits will it tell in at least 95 % of places?",
         EchoConfig(seeds=8, epochs=5),
         (
@@ -119,7 +119,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Claim("Nothing older is: the probe guesses.", _forgets_the_rest),
         ),
         "The bit that was read now is due in three steps, so the state has to hold it until then, and the two between. Of older "
-        "bits nothing is needed any more, and four units have no room to spare.",
+        "bits nothing is needed any more, and training left no trace of them that a linear probe finds.",
         Measure("The number of bits that a probe tells", "of 9", _told),
     ),
     Experiment(
@@ -132,7 +132,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         _PARTLY,
         (
             median_between("It ends about half way between chance and zero.", 0.25, 0.5),
-            below("No network learns all of it, but some learn a part.", 0.65, 8),
+            above("No network learns all of it.", 0.05, 16),
+            below("At least half of them learn a part.", 0.65, 8),
             Claim("In the best network's state a probe tells the bit that is due, but not always.", _keeps_a_part),
         ),
         "Six bits are to be kept in four numbers. A number could hold more than a bit, but with what this training finds they "
@@ -147,11 +148,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         LOSSES,
         _CHANCE,
         (
-            above("More units made it worse: no network learns.", 0.6, 15),
+            above("More units made it worse: hardly any network leaves chance.", 0.6, 15),
             _saturated("Their units are saturated.", 0.9, 1.0),
         ),
         "With ten positive weights each, the sums are large, and tanh is flat there: little gradient comes through (Glorot & "
-        "Bengio 2010). Room to remember does not help where learning cannot start.",
+        "Bengio 2010). Room to remember does not help where learning does not start.",
     ),
     Experiment(
         "better-start",
@@ -174,7 +175,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         EchoConfig(truncated_backprop_length=3, seeds=16, epochs=5),
         LOSSES,
         _CHANCE,
-        (above("No network gets far from chance.", 0.6, 15),),
+        (above("Nearly all networks stay near chance.", 0.6, 15),),
         "A bit and its echo never lie in the same window of three, so no gradient joins them: nothing teaches these four "
         "units directly to keep it. But is it *impossible* then? Go on with the next experiments.",
     ),
@@ -230,7 +231,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         LOSSES,
         _CHANCE,
         (
-            above("More is trained, and no network learns the echo.", 0.4, 7),
+            above("More is trained, and hardly any network gets far.", 0.4, 7),
             Claim("A probe no longer finds the bit that is due in their states.", _probe_has_lost_due),
         ),
         "The gradient changes the recurrent weights for what helps within three steps, and nothing tells it to spare the traces "
@@ -244,7 +245,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         LOSSES,
         _WORSE,
         (
-            above("Worse than guessing.", 0.75, 12),
+            above("Most networks are worse than guessing.", 0.75, 12),
             _saturated("The units are saturated.", 0.95, 1.0),
         ),
         "The steps are too long for the direction in which they point. A network that is sure of wrong answers pays more than "

@@ -59,8 +59,8 @@ def _overshoots(config: EchoConfig, loss: float) -> Advice:
     return Advice(
         "overshoots",
         "warning",
-        f"The loss is {plain(loss)}, worse than guessing (0.693). Each step moves the weights too far, past the minimum and "
-        "up the other side, so the network is sure of wrong answers.",
+        f"The loss is {plain(loss)}, worse than guessing (0.693): the network is sure of wrong answers. Each step probably "
+        "moves the weights too far, past the minimum and up the other side.",
         f"Use a learning rate of {rate:g}",
         {"learning_rate": rate},
     )
@@ -71,17 +71,17 @@ def _beyond_the_window(config: EchoConfig, loss: float) -> Advice:
     text = (
         f"The echo comes {config.echo_step} steps later, but a window has only {window}. The gradient is cut at the window's "
         f"start, so nothing teaches the network directly to keep a bit that long. The loss is {plain(loss)} (chance is 0.693); "
-        "what it knows comes from traces of older bits in the carried state. A larger network has more of them."
+        "what it can know of that bit are traces of older bits in the carried state. A larger network with weights around zero, "
+        "which learns slowly, may hold more of them."
     )
-    if config.echo_step + 5 <= 50:
-        return Advice(
-            "window",
-            "warning",
-            text,
-            f"Use a window of {config.echo_step + 5} steps",
-            {"truncated_backprop_length": config.echo_step + 5},
-        )
-    return Advice("window", "warning", text, f"Echo after {window - 1} steps", {"echo_step": max(1, window - 1)})
+    echo = min(45, config.echo_step)
+    change: dict[str, Any] = {"truncated_backprop_length": echo + 5}
+    offer = f"Use a window of {echo + 5} steps"
+    if echo < config.echo_step:
+        offer, change = f"{offer}, and echo after {echo}", change | {"echo_step": echo}
+    if config.trained == "readout":  # no window teaches a reservoir anything
+        offer, change = f"{offer}, and train everything", change | {"trained": "everything"}
+    return Advice("window", "warning", text, offer, change)
 
 
 def _learned(config: EchoConfig, loss: float) -> Advice:
@@ -112,13 +112,13 @@ def _stuck(config: EchoConfig, loss: float) -> Advice:
         return Advice(
             "slow",
             "info",
-            start + "With so small a learning rate the weights hardly move.",
+            start + "With so small a learning rate it may only be slow.",
             "Use a learning rate of 0.3",
             {"learning_rate": 0.3},
         )
     if config.initial_weights == "uniform":
         text = (
-            "The initial weights are all positive, so the units push the same way and many saturate: there tanh is flat, and "
+            "The initial weights are all positive, so the units push the same way and many may saturate: there tanh is flat, and "
             "little gradient comes through. Weights around zero keep the sums small."
         )
         return Advice("start", "info", start + text, "Start with weights around zero", {"initial_weights": "glorot"})
@@ -138,8 +138,8 @@ def _too_few_units(config: EchoConfig, loss: float) -> Advice:
         "units",
         "info",
         f"The loss is {loss:.2f}. The state must hold {need} bits, the one that is due and those that are due later, and has "
-        f"{config.state_size} unit{'s' * (config.state_size > 1)}. A unit could hold more than one bit, but networks "
-        "that learn the echo nearly always have a unit for each (measured, see the map under *Sweep*).",
+        f"{config.state_size} unit{'s' * (config.state_size > 1)}. A unit could hold more than one bit, but tanh "
+        "RNNs that learned the echo nearly always had a unit for each (measured, see the map under *Sweep*).",
         f"Use {units} units, with weights around zero",
         {"state_size": units, "initial_weights": "glorot"},
     )

@@ -169,7 +169,7 @@ def _together(config: EchoConfig) -> str:
     least, first = epoch_floor(config), floor_of_first_window(config)
     text = (
         f"An epoch uses {_steps(used_positions(config))} of each row, in {counted} of {window}. The mean loss over them is at "
-        f"least **{least:.4g}**: the epoch-mean lower bound. No network beats it, whatever its size and its window."
+        f"least **{least:.4g}**: the epoch-mean lower bound. On average no network beats it, whatever its size and its window."
     )
     if first > least:
         text += f" In an epoch's first window it is at least {first:.4g}: that is why the loss spikes there."
@@ -178,9 +178,13 @@ def _together(config: EchoConfig) -> str:
 
 def _taught(config: EchoConfig) -> str:
     window, echo = config.truncated_backprop_length, config.echo_step
-    start = (
-        f"Whoever knows the bits of the current window alone reaches {without_carried_state(config):.4g} on average: "
-    )
+    alone = without_carried_state(config)
+    start = f"Whoever knows the bits of the current window alone reaches {alone:.4g} at best, on average: "
+    if config.trained == "readout":
+        return (
+            f"{start}the dashed line. But here only the output is trained: no window teaches the recurrent weights to keep a "
+            "bit, and the output reads what random ones happen to keep (an echo-state network, Jaeger 2001)."
+        )
     if taught(config):
         return (
             f"{start}the first {_steps(echo)} of a window repeat bits of the one before it. The dashed line says so. Pairs that "

@@ -19,6 +19,7 @@ from demos.from_scratch.config import FromScratchConfig
 from lib.theory import Boundary
 
 BOUNDARIES: tuple[Boundary, ...] = ()
+BOUND = "of a network that stays as it is: while it learns, it can do better for a moment"
 REPORTED = 100  # steps, a sentence each, that the reported loss is a mean of
 
 

@@ -126,7 +126,7 @@ class GatesConfig(Config):
         group="Network",
         label="Keep bias",
         help="Where the gate that keeps the memory starts (an LSTM's forget gate, a GRU's update gate): "
-        "0 is half open, 1 the usual choice, 3 keeps 95 % a step.",
+        "0 is half open, 1 a usual choice, 3 keeps 95 % a step.",
         minimum=-2,
         maximum=8,
         step=0.5,

@@ -56,9 +56,9 @@ RECALLING = (
         "between marked letters and the others?",
         GatesConfig(seeds=4, training_steps=800),
         (
-            Choice("the input gate: it must let only marked letters in", 0, 0.5),
-            Choice("the forget gate: it must let go of the letter before", 0.5, 1.5),
-            Choice("the output gate: it must answer", 1.5, float("inf")),
+            Choice("the input gate: it lets only marked letters in", 0, 0.5),
+            Choice("the forget gate: it lets go of the letter before", 0.5, 1.5),
+            Choice("the output gate: it answers", 1.5, float("inf")),
         ),
         1,
         (
@@ -78,7 +78,7 @@ RECALLING = (
                 0.75,
             ),
         ),
-        "In the mean it is the forget gate: every unit that carries the answer must let go of the letter before. The "
+        "In the mean it is the forget gate: the units that carry the answer let go of the letter before. The "
         "input gate of at least one of them opens at marks as well: it multiplies the candidate, and so can join "
         "mark and letter. The sentences under “Inside the network” tell which unit it is.",
         Measure("The gate that differs most", None, strongest_gate),
@@ -204,8 +204,8 @@ REMEMBERING = (
     Experiment(
         "architecture",
         "Architecture or initialization?",
-        "None of the LSTMs with half-open gates learned the delay of 30 in 1,000 steps; those that started open all "
-        "did, in 400. How many of 8 tanh RNNs, which have no gates at all, end below 0.1 after 1,000 steps?",
+        "None of the LSTMs with half-open gates learned the delay of 30 in 1,000 steps; of those that started open nearly "
+        "all did, in 400. How many of 8 tanh RNNs, which have no gates at all, end below 0.1 after 1,000 steps?",
         GatesConfig(training_steps=1_000, **REMEMBER | {"cell": "rnn"}),
         (NONE, SOME, ALL),
         1,

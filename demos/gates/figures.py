@@ -42,7 +42,7 @@ def loss_figure(
         notes.append(style.bottom_note("lower bound: 0, below any log scale"))
     if least := theory.without_carried(config):
         if least < 0.99 * chance:
-            lines.append(Line(least, "rule", f"without the carried state: {least:.3f}", "top left"))
+            lines.append(Line(least, "taught", f"without the carried state: {least:.3f}", "top left"))
         else:  # the two are one line
             lines[0] = Line(chance, "chance", f"chance, without the carried state too: {chance:.3f}", "top right")
     lowest = -0.18 * chance if scale == "linear" else 1e-3

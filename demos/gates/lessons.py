@@ -51,13 +51,17 @@ def _overshoots(config: GatesConfig, loss: float, chance: float) -> Advice:
 
 
 def _out_of_reach(config: GatesConfig) -> Advice:
+    change: dict[str, Any]
     lag = theory.furthest_lag(config)
     text = (
         f"What the answer depends on lies up to {lag} steps back, and the gradient goes back {config.window - 1} at "
         "most: nothing "
         "teaches the network directly to keep it."
     )
-    return Advice("window", "warning", text, f"Use a window of {lag + 5}", {"truncated_backprop_length": lag + 5})
+    offer, change = f"Use a window of {lag + 5}", {"truncated_backprop_length": lag + 5}
+    if config.trained == "readout":  # no window teaches a reservoir anything
+        offer, change = f"{offer}, and train everything", change | {"trained": "everything"}
+    return Advice("window", "warning", text, offer, change)
 
 
 _COUNT = {"task": "brackets", "hidden_units": 16, "keep_bias": 3.0, "batch_size": 32, "bracket_types": 1}
@@ -88,7 +92,7 @@ _HARDER: Mapping[str, tuple[str, str, dict[str, Any]]] = {
         {"echo_step": 8, "hidden_units": 24},
     ),
     "binary_rule": (
-        "It has found the rule. What is left are coins, which no network can know.",
+        "It has found the rule, or nearly. Where the rule's two bits differ the target is a coin, which no network can know.",
         "Now let it recall a marked letter",
         {"task": "recall"},
     ),

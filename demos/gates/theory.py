@@ -121,7 +121,9 @@ def _explain_window(config: GatesConfig, least: float) -> str:
         f"{least:.4g} nats a step: at its first places what decides the answer was read before it. The state is carried from "
         "window to window, so a network may do better."
     )
-    if not taught(config):
+    if config.trained == "readout":
+        text += " Here only the output is trained: it reads what random recurrent weights happen to keep (Jaeger 2001)."
+    elif not taught(config):
         text += (
             f" What decides the answer lies {furthest_lag(config)} steps back, and the gradient goes back "
             f"{config.window - 1} at "

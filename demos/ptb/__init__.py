@@ -1,1 +1,1 @@
-"""A language model of words: a grammar of our own, whose exact floor is known."""
+"""A language model of words: a grammar of our own, whose entropy is known exactly."""

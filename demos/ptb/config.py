@@ -172,7 +172,7 @@ class PTBConfig(Config):
         _DEFAULTS["rising"],
         group="Training",
         label="Rising part",
-        help="In which share of the run the learning rate rises, so that the first steps do no harm.",
+        help="In which share of the run the learning rate rises, so that the first steps are short.",
         minimum=0,
         maximum=0.5,
         step=0.002,

@@ -77,7 +77,7 @@ class StoryConfig(Config):
         _DEFAULTS["n_input"],
         group="Story",
         label="Context length",
-        help="How many words the network reads before it says the next one; it knows nothing of those before them.",
+        help="How many words the network reads before it says the next one; those before them it does not see.",
         unit="words",
         minimum=1,
         maximum=8,

@@ -32,7 +32,7 @@ def advise(config: StoryConfig, step: int, metrics: Mapping[str, Any]) -> Advice
     chance = theory.chance(config)
     if loss > 2.2 * chance and step > STEPS_OF_PATIENCE and config.learning_rate > 1e-5:
         rate = max(config.learning_rate / 10, 1e-5)
-        text = f"The loss is {plain(loss)}, far worse than chance ({chance:.2f}). Each step moves the weights too far."
+        text = f"The loss is {plain(loss)}, far worse than chance ({chance:.2f}). Each step probably moves the weights too far."
         return Advice("overshoots", "warning", text, f"Use a learning rate of {rate:g}", {"learning_rate": rate})
     if loss <= theory.learned_below(config):
         return _learned(config, loss)
@@ -300,7 +300,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Claim("Where it is right, it gives the right word a probability of", _unsure_though_right),
         ),
         "A word counts as known when it is the likeliest, however likely it is; the loss asks for probabilities near 1. So it "
-        "knows nearly all words long before its loss is low.",
+        "can know most words while its loss is still far above the bound.",
         _WORDS_KNOWN,
     ),
     Experiment(
@@ -319,8 +319,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Claim("Where it is wrong, it is sure of the wrong word, with a probability of", _sure_though_wrong),
             Claim("And yet its likeliest word is the right one far more often than by guessing:", _knows_some),
         ),
-        "The loss is -ln p of the right word. Who is sure and wrong pays far more than ln 66 for guessing, so a mean loss above "
-        "chance does not mean that nothing was learned.",
+        "The loss is -ln p of the right word. To be sure and wrong costs far more than the ln 66 of guessing, so a mean loss "
+        "above chance does not mean that nothing was learned.",
     ),
 )
 

@@ -19,6 +19,7 @@ from lib.theory import Boundary
 # Atienza, "LSTM by example using TensorFlow" (2017), on a text of 112 different words: average accuracy over 1,000 iterations.
 PUBLISHED = {1: 0.906, 2: 0.952}
 BOUNDARIES: tuple[Boundary, ...] = ()
+BOUND = "of the mean over all places, of which the last 100 steps are a sample"
 STRETCHES, STREAM = 100, 2**32 + 9  # of steps whose means are compared; a stream of random numbers of its own
 AVERAGED = 10  # times 100 steps: what the accuracy is a mean of
 LEARNED = 0.02  # of the way from the bound to chance
