@@ -13,6 +13,8 @@ from demos.binary_rule import theory as rule_theory
 from demos.binary_rule.config import BinaryRuleConfig
 from demos.echo import theory as echo_theory
 from demos.echo.config import EchoConfig
+from demos.gates import theory as gates_theory
+from demos.gates.config import GatesConfig
 from demos.registry import get
 from tests.training import results
 
@@ -43,6 +45,13 @@ RULES = {
 }  # fmt: skip
 
 
+GATES = {
+    "echo past the window, a reservoir": {"task": "echo", "echo_step": 4, "truncated_backprop_length": 4},
+    "rule past the window, a reservoir": {"task": "binary_rule", "first_lag": 3, "second_lag": 4,
+                                          "truncated_backprop_length": 3},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("settings", ECHOES.values(), ids=ECHOES)
 def test_no_echo_ends_below_its_bound(settings: dict) -> None:
     config = EchoConfig(**settings)
@@ -66,6 +75,18 @@ def test_no_rule_ends_below_its_bound(settings: dict) -> None:
     spread = [0.35 / math.sqrt(places * steps) for steps in (config.windows_per_epoch, min(100, config.steps))]
     assert found.last("epoch_loss") > rule_theory.epoch_floor(config) - 5 * spread[0]
     assert found.finals.min() > rule_theory.floor(config) - 5 * spread[1]
+
+
+@pytest.mark.parametrize("settings", GATES.values(), ids=GATES)
+def test_no_network_of_the_gates_ends_below_its_bound(settings: dict) -> None:
+    config = GatesConfig(
+        **settings, cell="rnn", hidden_units=64, trained="readout", seeds=2, training_steps=1_500, batch_size=64
+    )
+    finals = results(get("gates"), config).finals
+    spread = 0.35 / math.sqrt(100 * config.batch_size * config.window)
+    assert finals.min() > gates_theory.floor(config) - 5 * spread
+    taught_alone = gates_theory.without_carried(config)
+    assert taught_alone is not None and finals.max() < taught_alone - 0.1, "which is no bound"
 
 
 def test_what_a_window_teaches_is_no_bound() -> None:
