@@ -1,5 +1,7 @@
 """The guided experiments (predict, run, compare) and "How it works"."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -7,6 +9,7 @@ import streamlit as st
 from app import controls, run_bar
 from demos.registry import Demo
 from lib.lessons import Experiment, Results, Source, plain
+from lib.limits import LimitError
 from lib.settings import Config, replace
 
 TRUE, FALSE = ":green[:material/check_circle:]", ":red[:material/cancel:]"
@@ -66,15 +69,24 @@ def experiment_result(demo: Demo, job: Any) -> None:
         return
     experiment = next(e for e in demo.lessons.EXPERIMENTS if e.slug == asked[0])
     title, predicted = f"Experiment: {experiment.title}", f"You predicted: *{experiment.choices[asked[1]].label}*."
-    if str(job.state) != "finished":
+    if job.active:
         st.info(f"{experiment.question}  \n{predicted}", title=title, icon=":material/science:")
         return
-    reached, claims = _found(demo, job, experiment)
+    found = _found(demo, job, experiment) if str(job.state) == "finished" else None
+    if found is None:
+        why = f"the run was {job.state} at step {job.step:,} of {job.steps:,}"
+        if str(job.state) == "finished":
+            why = "the run's weights cannot be read"
+        text = f"{predicted} It cannot be compared, because {why}. Run the experiment again, under *Try this*."
+        st.warning(text, title=title, icon=":material/science:")
+        return
+    reached, claims = found
     outcome = experiment.choice_of(reached)
     right = outcome == asked[1]
     measure, number = experiment.outcome, ""
     if measure.unit is not None:
-        number = f" {measure.label} was **{f'{plain(reached)} {measure.unit}'.rstrip()}**."
+        shown = f"{plain(reached)} {measure.unit}".rstrip() if math.isfinite(reached) else "not measured"
+        number = f" {measure.label} was **{shown}**."
     parts = [f"{predicted}{number} {_verdict(experiment, asked[1], outcome)}", claims]
     (st.success if right else st.info)(
         "\n\n".join([*parts, experiment.explanation]), title=title, icon=":material/science:"
@@ -93,11 +105,17 @@ def _verdict(experiment: Experiment, guess: int, outcome: int | None) -> str:
     return said
 
 
-def _found(demo: Demo, job: Any, experiment: Experiment) -> tuple[float, str]:
-    """The outcome, and each claim with its number from this run and whether it came true, in Markdown; measured once."""
+def _found(demo: Demo, job: Any, experiment: Experiment) -> tuple[float, str] | None:
+    """The outcome, and each claim with its number from this run and whether it came true, in Markdown; measured once.
+
+    None where the run's weights are not there.
+    """
     key, asked = f"{demo.slug}/findings", (experiment.slug, job.id)
     if st.session_state.get(key, (None, None))[0] != asked:
-        results = _results(demo, job)
+        leaves = _weights(job)
+        if leaves is None:
+            return None
+        results = Results(replace(job.config, **job.live), job.stream, leaves, job.diary)
         findings = [claim.check(results) for claim in experiment.claims]
         st.session_state[key] = asked, (experiment.outcome.of(results), findings)
     reached, findings = st.session_state[key][1]
@@ -108,9 +126,13 @@ def _found(demo: Demo, job: Any, experiment: Experiment) -> tuple[float, str]:
     return reached, "\n\n".join(lines)
 
 
-def _results(demo: Demo, job: Any) -> Results:
-    config = replace(job.config, **job.live)
-    return Results(config, job.stream, job.weights() or {}, job.diary)
+def _weights(job: Any) -> Mapping[str, Any] | None:
+    """What the run ended with; None where nobody has it, as when its training process has just gone."""
+    try:
+        weights: Mapping[str, Any] | None = job.weights()
+    except LimitError:
+        return None
+    return weights
 
 
 def how_it_works(demo: Demo, config: Config) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import controls, runs_page, service, sweep_panel
+from app import controls, lessons_panel, runs_page, service, sweep_panel
 from demos.echo.config import EchoConfig
 from demos.registry import DEMOS, get
 from lib.jobs import Jobs
+from lib.lessons import Choice, Claim, Experiment, Finding
 from lib.limits import Limits
 from lib.rooms import Rooms
 from lib.store import Store
@@ -255,6 +256,37 @@ def test_every_experiment_can_be_chosen_and_sets_the_controls(jobs: Jobs, experi
     assert job_of(page, jobs).config == experiment.config
     assert experiment.title in " ".join(str(box.proto) for box in page.info)
     jobs.stop(job_of(page, jobs).id)
+
+
+def test_an_experiment_shows_every_claim_also_when_it_comes_out_otherwise(jobs: Jobs, monkeypatch) -> None:
+    true = Claim("Something was measured.", lambda r: Finding(f"{len(r.networks)} networks.", len(r.networks) == 2))
+    false = Claim("All is learned at once.", lambda r: Finding(f"{r.finals.min():.2f} nats.", r.finals.min() < 0))
+    experiment = Experiment(
+        "made-up", "Made up", "What comes?", EchoConfig(series_length=600, epochs=20, seeds=2),
+        (Choice("below 0", -1, 0), Choice("above", 0, 9)), 0, (true, false), "Because of this.",
+    )  # fmt: skip
+    monkeypatch.setattr(get("echo").lessons, "EXPERIMENTS", (experiment,))
+
+    def asked(outcome: str) -> str:
+        page = echo()
+        page.radio(key="echo/guess/made-up").set_value(0).run()
+        press(page, "echo/run_experiment")
+        job = job_of(page, jobs)
+        jobs.set_speed(job.id, None)
+        if outcome == "stopped":
+            jobs.stop(job.id)
+        wait_until(lambda: str(job.state) == outcome)
+        page.run()
+        assert not page.exception
+        return " ".join(box.value for box in (*page.info, *page.warning) if "You predicted" in box.value)
+
+    said = asked("finished")
+    assert "It came out otherwise: *above*. Usually it is *below 0*" in said and "Because of this." in said
+    assert f"{lessons_panel.TRUE} Something was measured. **2 networks.**" in said
+    assert f"{lessons_panel.FALSE} All is learned at once. **0." in said
+    assert "cannot be compared, because the run was stopped" in asked("stopped")
+    monkeypatch.setattr("lib.job.Job.weights", lambda job: None)
+    assert "because the run's weights cannot be read" in asked("finished")
 
 
 # Every demo
