@@ -21,7 +21,8 @@ PACKAGES = ("numpy", "tensorflow", "keras", "streamlit", "plotly")
 
 def series_of(job: Job) -> pd.DataFrame:
     """All series of a run that were measured, not smoothed: one row for each step, one column for each series."""
-    names = sorted(name for name in job.stream.names() if "_smooth_" not in name)
+    names = [name for name in job.stream.names() if "_smooth_" not in name]
+    names.sort(key=lambda name: (name != "loss", name))
     columns = []
     for name in names:
         steps, values = job.stream.curve(name)
