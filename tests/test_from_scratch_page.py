@@ -80,7 +80,7 @@ def test_the_numbers_in_the_texts_are_right() -> None:
 def test_the_bound_is_what_counting_prefixes_gives() -> None:
     pairs = SMALL.words.pairs
     for found, weights in (
-        (theory.epoch_bound(SMALL), [1.0] * len(pairs)),
+        (theory.epoch_floor(SMALL), [1.0] * len(pairs)),
         (theory.floor(SMALL.model_copy(update={"epochs": 5})), None),  # of the last 100 sentences in training's order
     ):
         order = list(range(len(pairs))) if weights else [number % len(pairs) for number in range(50, 150)]
@@ -109,7 +109,7 @@ def test_no_run_ends_below_the_bound_however_long_it_learns_the_same_few_sentenc
     found = results(get("from-scratch"), config)
     assert found.finals[0] > theory.floor(config)
     still = probes.guesses(parameters_in(found.leaves), config.words.pairs)
-    assert still.loss > theory.epoch_bound(config)
+    assert still.loss > theory.epoch_floor(config)
 
 
 def test_held_out_sentences_are_not_learned_from() -> None:

@@ -55,7 +55,7 @@ def test_the_bound_is_of_information_and_the_window_has_a_line_of_its_own(
 ) -> None:
     config = GatesConfig(**change)
     assert theory.floor(config) == pytest.approx(least, abs=1e-5)
-    found = theory.without_carried(config)
+    found = theory.without_carried_state(config)
     assert found is None if window is None else found == pytest.approx(window, abs=1e-5)
     (boundary,) = theory.BOUNDARIES
     assert boundary.dashed and boundary.inside(config) == taught
@@ -161,7 +161,7 @@ def test_all_curves_are_legal(name: str, scale: str, seeds: int) -> None:
 def test_the_lines_stand_at_what_the_theory_says(name: str, scale: str) -> None:
     config = PRESETS[name]
     figure = figures.loss_figure(config, scale=scale)
-    found, least, window = lines(figure), theory.floor(config), theory.without_carried(config)
+    found, least, window = lines(figure), theory.floor(config), theory.without_carried_state(config)
     assert found[f"chance: {theory.chance(config):.3f}"] == theory.chance(config)
     if window is not None:
         assert found.pop(f"without the carried state: {window:.3f}") == window

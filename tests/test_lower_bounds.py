@@ -85,7 +85,7 @@ def test_no_network_of_the_gates_ends_below_its_bound(settings: dict) -> None:
     finals = results(get("gates"), config).finals
     spread = 0.35 / math.sqrt(100 * config.batch_size * config.window)
     assert finals.min() > gates_theory.floor(config) - 5 * spread
-    taught_alone = gates_theory.without_carried(config)
+    taught_alone = gates_theory.without_carried_state(config)
     assert taught_alone is not None and finals.max() < taught_alone - 0.1, "which is no bound"
 
 

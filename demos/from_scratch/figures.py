@@ -30,7 +30,7 @@ def loss_figure(
     series: Mapping[str, Points] | None = None,
 ) -> Json:
     """Each sentence's loss before it is learned, the mean since the epoch began, and what both are to be compared with."""
-    chance, frequent, bound = theory.chance(config), theory.frequencies(config), theory.epoch_bound(config)
+    chance, frequent, bound = theory.chance(config), theory.frequencies(config), theory.epoch_floor(config)
     lines = [
         Line(chance, "chance", f"chance: ln {len(config.words.words):,} = {chance:.2f}", "top right"),
         Line(frequent, "rule", f"unigram model: {frequent:.2f}", "bottom left"),

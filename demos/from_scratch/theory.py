@@ -60,7 +60,7 @@ def floor(config: FromScratchConfig) -> float:
     return _bound(_text(config), tuple((config.steps - 1 - back) % count for back in range(last)), True)
 
 
-def epoch_bound(config: FromScratchConfig) -> float:
+def epoch_floor(config: FromScratchConfig) -> float:
     """The lower bound of the mean over an epoch, in nats per word: of all sentences, each word counted alike."""
     return _bound(_text(config), tuple(range(len(config.words.pairs))), False)
 
@@ -108,7 +108,7 @@ def explain(config: FromScratchConfig) -> str:
         f"**Unigram model.** How often each word comes, and nothing else: {frequencies(config):.3f} nats.",
         f"**Lower bound.** All sentences are read again in every epoch, so they can be learned by heart. But the state is zero "
         f"before each sentence, so where sentences begin alike and go on differently, no network can know which one this is: "
-        f"{epoch_bound(config):.3f} nats on average over an epoch, most of it for the first words.",
+        f"{epoch_floor(config):.3f} nats on average over an epoch, most of it for the first words.",
     ]
     if config.hands != "race":
         lines.append(

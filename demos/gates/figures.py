@@ -40,7 +40,7 @@ def loss_figure(
         lines.append(Line(floor, "floor", f"lower bound: {floor:.3g}", where))
     else:
         notes.append(style.bottom_note("lower bound: 0, below any log scale"))
-    if least := theory.without_carried(config):
+    if least := theory.without_carried_state(config):
         if least < 0.99 * chance:
             lines.append(Line(least, "taught", f"without the carried state: {least:.3f}", "top left"))
         else:  # the two are one line

@@ -30,7 +30,7 @@ def floor(config: GatesConfig) -> float:
     return _rule(config, (True, True)) if config.task == "binary_rule" else 0.0
 
 
-def without_carried(config: GatesConfig) -> float | None:
+def without_carried_state(config: GatesConfig) -> float | None:
     """The least loss that the bits inside the current window allow, the mean over its places; None where none is carried.
 
     At place w of a window, from 0, a bit `lag` steps back is inside where lag <= w. For a text it is not known.
@@ -110,7 +110,7 @@ def explain(config: GatesConfig) -> str:
     """What the loss is to be compared with, in Markdown, with the current numbers."""
     start = f"**Chance.** Giving every answer the same probability costs {chance(config):.3f} nats a step."
     parts = [start, _EXPLAINED[config.task](config)]
-    if (least := without_carried(config)) is not None:
+    if (least := without_carried_state(config)) is not None:
         parts.append(_explain_window(config, least))
     return "\n\n".join(parts)
 
