@@ -13,6 +13,8 @@ HELD = {AT_0: 0.0, AT_1: 1.0}
 # What is worth trying, by cell: the gate, where it is held, and what the button says.
 EXAMPLES = {
     "lstm": ("f", AT_0, "Try it: forget everything (f = 0)"),
+    "lstm_peephole": ("f", AT_0, "Try it: forget everything (f = 0)"),
+    "lstm_coupled": ("f", AT_0, "Try it: keep nothing (f = 0, so i = 1)"),
     "gru": ("z", AT_0, "Try it: keep nothing (z = 0)"),
 }
 
@@ -68,6 +70,10 @@ def draw(demo: Demo, inside: Inside) -> None:
 def _controls(demo: Demo, inside: Inside) -> None:
     values, units = _values(demo), list(range(inside.units))
     gates = GATES[inside.cell]
+    if inside.cell == "lstm_coupled":
+        st.caption(
+            "The input gate is 1 − f: where you hold f at 0, i is 1 and everything is written; where f is 1, nothing is."
+        )
     for column, gate in zip(st.columns(max(1, len(gates))), gates, strict=False):
         with column:
             values.setdefault(gate, AS_IT_IS)

@@ -4,7 +4,13 @@ from typing import Any
 
 from lib.settings import setting
 
-CELLS = {"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"}
+CELLS = {
+    "rnn": "tanh RNN",
+    "lstm": "LSTM",
+    "lstm_peephole": "LSTM with peepholes",
+    "lstm_coupled": "LSTM, coupled gates",
+    "gru": "GRU",
+}
 OPTIMIZERS = {"sgd": "SGD", "adagrad": "Adagrad", "momentum": "SGD with momentum", "rmsprop": "RMSProp", "adam": "Adam"}
 
 TRAINED = {"everything": "Everything", "readout": "The readout only (a reservoir)"}
@@ -16,7 +22,7 @@ def cell(default: str) -> Any:
         default,
         group="Network",
         label="Cell",
-        help="How the memory changes at each step: LSTM and GRU add gates, which set how much of it is kept.",
+        help="How the memory changes at each step: LSTMs and the GRU add gates, which set how much of it is kept.",
         options=CELLS,
     )
 

@@ -18,8 +18,9 @@ LITTLE = 0.15  # and one that is called none
 NAMED = 6  # units in a sentence
 HARDLY = 0.3  # |r| below which it hardly does
 TRACKS = 0.9  # |r| from which on a unit is said to track something; below it correlates with it
-WRITES = {"lstm": "i", "gru": "z", "rnn": ""}  # the gate that lets something in: a GRU's where it is low
-KEEPS = {"lstm": "f", "gru": "z", "rnn": ""}
+# The gate that lets something in, and the one that keeps: where they are the same, it writes where it is low.
+WRITES = {"lstm": "i", "lstm_peephole": "i", "lstm_coupled": "f", "gru": "z", "rnn": ""}
+KEEPS = {"lstm": "f", "lstm_peephole": "f", "lstm_coupled": "f", "gru": "z", "rnn": ""}
 
 
 class Gating(NamedTuple):
@@ -27,8 +28,8 @@ class Gating(NamedTuple):
 
     `share` is how much of the variance of a unit's memory lies between the values of what is kept, over all steps at which
     something is. `opens` is how much higher the input gate is where something is written than where other things are read,
-    for a GRU how much lower the update gate is. `closes` is how much lower the forget gate (the update gate) is where
-    something new is written, when something is kept already. `drift` is the mean change of the memory between the last
+    where one gate writes and keeps (a GRU's, coupled gates) how much lower that is. `closes` is how much lower the keeping gate
+    is where something new is written, when something is kept already. `drift` is the mean change of the memory between the last
     writing and the step before the answer is asked for, as a share of its mean size at the writing, and `steps` (a number)
     how long that is on average.
     """
@@ -66,13 +67,13 @@ class Gating(NamedTuple):
 
 def measure(cell: str, traced: Trace, stored: Stored, scored: np.ndarray) -> Gating:
     """Measure it in the trace of sequences [T, B] of which it is known what must be kept."""
-    memory = traced["c" if cell == "lstm" else "h"]
+    memory = traced.get("c", traced["h"])
     there = stored.values >= 0
     before = np.concatenate([np.zeros_like(there[:1]), there[:-1]])
     nothing = np.full(memory.shape[-1], np.nan)
     opens = closes = nothing
     if writes := WRITES[cell]:
-        sign = 1 if cell == "lstm" else -1
+        sign = -1 if writes == KEEPS[cell] else 1
         opens = sign * (_mean(traced[writes], stored.written) - _mean(traced[writes], stored.others))
         keeps = traced[KEEPS[cell]]
         closes = _mean(keeps, stored.others & before) - _mean(keeps, stored.written & before)
@@ -165,8 +166,8 @@ def _of_keeping(inside: Inside, found: Gating) -> list[Line]:
 
 
 def _of_writing(inside: Inside, found: Gating, best: int, where: str, others: str) -> Line:
-    """The gate that lets something in: an LSTM's input gate, a GRU's update gate, which writes where it is low."""
-    stored, opens, is_gru = inside.held_out.stored, found.opening, inside.cell == "gru"
+    """The gate that lets something in: an LSTM's input gate, or one that also keeps, which writes where it is low."""
+    stored, opens, keeps_too = inside.held_out.stored, found.opening, _one_gate(inside)
     assert stored is not None
     gate = inside.held_out_trace[WRITES[inside.cell]][..., best]
     levels = [float(gate[places].mean()) for places in (stored.written, stored.others)]
@@ -176,16 +177,16 @@ def _of_writing(inside: Inside, found: Gating, best: int, where: str, others: st
         if opens <= -LITTLE:
             verdict = "So it does not keep the rest out."
     return [
-        f"The {NAMES[WRITES[inside.cell]]} of unit {best}{', which writes where it is low,' if is_gru else ''} is ",
+        f"The {NAMES[WRITES[inside.cell]]} of unit {best}{', which writes where it is low,' if keeps_too else ''} is ",
         [f"{abs(levels[0] - levels[1]):.2f} {'higher' if levels[0] >= levels[1] else 'lower'}"],
         f" at {where} ({levels[0]:.2f}) than at {others} ({levels[1]:.2f}), the clearest of these units. {verdict}",
     ]
 
 
 def _of_forgetting(inside: Inside, found: Gating, where: str, others: str) -> Line:
-    """The gate that lets go of what was kept; a GRU's is the one that writes, so nothing more is to be said of it."""
+    """The gate that lets go of what was kept; where it is the one that writes, nothing more is to be said of it."""
     closes = found.closing
-    if inside.cell == "gru" or not np.isfinite(closes):  # or nothing new is ever written
+    if _one_gate(inside) or not np.isfinite(closes):  # or nothing new is ever written
         return []
     verdict = "So they let go of much of the old to make room for the new."
     if closes < CLOSES:
@@ -197,6 +198,11 @@ def _of_forgetting(inside: Inside, found: Gating, where: str, others: str) -> Li
         [f"{abs(closes):.2f} {'lower' if closes >= 0 else 'higher'}"],
         f" at {where} that replaces another than at {others}. {verdict}",
     ]
+
+
+def _one_gate(inside: Inside) -> bool:
+    """Whether one gate both writes and keeps."""
+    return WRITES[inside.cell] == KEEPS[inside.cell]
 
 
 def _of_drift(found: Gating, where: str) -> Line:

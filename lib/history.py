@@ -13,7 +13,7 @@ Network = dict[str, Arrays]  # {"cell": …, "output": …} without a seed axis,
 
 MOST_NETWORKS, FEWEST_NETWORKS = 64, 8
 MOST_BYTES = 16 * 2**20
-# The parameters of lib.networks in the order in which TensorFlow flattens them.
+# The parameters of lib.networks in the order in which TensorFlow flattens them; those of a cell with peepholes are one more.
 _LEAVES = (
     ("cell", "bias"),
     ("cell", "input_weights"),
@@ -21,6 +21,7 @@ _LEAVES = (
     ("output", "bias"),
     ("output", "weights"),
 )
+_WITH_PEEPHOLES = (*_LEAVES[:2], ("cell", "peephole_weights"), *_LEAVES[2:])
 
 
 def network_of(leaves: Mapping[str, np.ndarray], seed: int = 0) -> Network | None:
@@ -28,28 +29,44 @@ def network_of(leaves: Mapping[str, np.ndarray], seed: int = 0) -> Network | Non
 
     None for a network of another form than one cell with a linear output (see lib.networks).
     """
-    found = [leaves.get(_leaf(i)) for i in range(len(_LEAVES) + 1)]
-    *shapes, following = [np.shape(leaf) if leaf is not None else () for leaf in found]
-    if [len(shape) for shape in shapes] != [2, 3, 3, 2, 3]:
-        return None
-    (seeds, width), (_, inputs, _), (_, units, _), (_, outputs), _ = shapes
-    form = [(seeds, width), (seeds, inputs, width), (seeds, units, width), (seeds, outputs), (seeds, units, outputs)]
-    if "parameters" in leaves:
-        if leaves["parameters"] != len(_LEAVES):
-            return None
-        following = ()
-    if shapes != form or following not in ((), shapes[0]):  # an optimizer's slot may follow: that of the first leaf
-        return None
+    names = next((names for names in (_LEAVES, _WITH_PEEPHOLES) if _has_form(leaves, names)), ())
     network: Network = {"cell": {}, "output": {}}
-    for i, (part, name) in enumerate(_LEAVES):
+    for i, (part, name) in enumerate(names):
         network[part][name] = np.array(leaves[_leaf(i)][seed])
         network[part][name].setflags(write=False)
-    return network
+    return network if names else None
+
+
+def _has_form(leaves: Mapping[str, np.ndarray], names: tuple[tuple[str, str], ...]) -> bool:
+    """Whether these are the parameters of one cell with a linear output, under these names."""
+    found = [leaves.get(_leaf(i)) for i in range(len(names) + 1)]
+    *shapes, following = [np.shape(leaf) if leaf is not None else () for leaf in found]
+    of = dict(zip(names, shapes, strict=True))
+    if [len(shape) for shape in of.values()] != [2 if name == "bias" else 3 for _, name in names]:
+        return False
+    (seeds, width), (_, inputs, _) = shapes[:2]
+    (_, units, _), (_, outputs), _ = shapes[-3:]
+    form = {
+        "cell": {
+            "bias": (seeds, width),
+            "input_weights": (seeds, inputs, width),
+            "peephole_weights": (seeds, 3, units),
+            "recurrent_weights": (seeds, units, width),
+        },
+        "output": {"bias": (seeds, outputs), "weights": (seeds, units, outputs)},
+    }
+    if "parameters" in leaves:
+        if leaves["parameters"] != len(names):
+            return False
+        following = ()
+    # An optimizer's slot may follow: that of the first leaf.
+    return all(shape == form[part][name] for (part, name), shape in of.items()) and following in ((), shapes[0])
 
 
 def leaves_of(network: Network) -> Arrays:
     """The inverse of `network_of`: flat, with a seed axis of one."""
-    return {_leaf(i): network[part][name][None] for i, (part, name) in enumerate(_LEAVES)}
+    names = _WITH_PEEPHOLES if "peephole_weights" in network["cell"] else _LEAVES
+    return {_leaf(i): network[part][name][None] for i, (part, name) in enumerate(names)}
 
 
 def parameters_of(leaves: Mapping[str, np.ndarray], seed: int = 0) -> Arrays:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lib.reading import LONGEST, Language, Readings, Score, by_token, loss_gradient, score
-from lib.trace import BLOCKS, GATES, NOTHING, Clamp, Freeze, Surgery, Trace, gradient_reach, trace
+from lib.trace import BLOCKS, GATES, NOTHING, PARTS, PEEPHOLES, Clamp, Freeze, Surgery, Trace, gradient_reach, trace
 
 LEFT, RIGHT = 0.1, 0.9  # a gate is saturated below the one and above the other (Karpathy et al. 2015, section 4.2)
 SHOWN = ("operated", "untouched", "difference")  # which network's gates are drawn when there is an operation
@@ -80,7 +80,7 @@ class Inside:
     @property
     def memory(self) -> str:
         """The part that is a unit's memory."""
-        return "c" if self.cell == "lstm" else "h"
+        return "c" if "c" in PARTS[self.cell] else "h"
 
     @property
     def operated(self) -> bool:
@@ -198,7 +198,10 @@ class Inside:
 
     @cached_property
     def sums(self) -> Mapping[str, Mapping[str, Any]]:
-        """What squashes are taken of, for the unit: {"i": {"input": [T], "state": [T], "bias": b}, …}."""
+        """What squashes are taken of, for the unit: {"i": {"input": [T], "state": [T], "bias": b}, …}.
+
+        A gate with a peephole has a fourth summand, "cell_state" [T].
+        """
         weights, h, unit = self.by_token["cell"], self.before("h"), self.view.unit
         inputs = self.reading.inputs[:, 0]
         w, u, b = (weights[name] for name in ("input_weights", "recurrent_weights", "bias"))
@@ -208,7 +211,18 @@ class Inside:
             driven = w[inputs, column] if inputs.ndim == 1 else inputs @ w[:, column]
             heard = self.after["r"][:, 0] * h if gate == "n" else h
             found[gate] = {"input": driven, "state": heard @ u[:, column], "bias": float(b[column])}
+        if "peephole_weights" in weights:
+            for gate, peepholes in zip(PEEPHOLES, weights["peephole_weights"], strict=True):
+                found[gate]["cell_state"] = peepholes[unit] * self._seen_through_peephole(gate)
         return found
+
+    def _seen_through_peephole(self, gate: str) -> np.ndarray:
+        """The unit's cell state as the gate reads it [T]: i and f that before the step, o the new one, frozen or not."""
+        before = self.before("c")[:, self.view.unit]
+        if gate != "o":
+            return before
+        i, f, g = (self.after[part][:, 0, self.view.unit] for part in ("i", "f", "g"))
+        return f * before + i * g
 
     def before(self, part: str) -> np.ndarray:
         """A state before each step of the sequence, with the operation, [T, H]."""

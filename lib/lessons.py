@@ -10,6 +10,7 @@ import numpy as np
 
 from lib.history import Network, network_of
 from lib.stream import MetricStream
+from lib.trace import BLOCKS, PEEPHOLES
 
 
 def plain(value: float) -> str:
@@ -182,6 +183,15 @@ _CELL_EQUATIONS = {
         r"i, f, o = \sigma(x_t W + h_{t-1} U + b), \qquad g = \tanh(x_t W + h_{t-1} U + b)",
         r"c_t = f \odot c_{t-1} + i \odot g, \qquad h_t = o \odot \tanh(c_t)",
     ),
+    "lstm_peephole": (
+        r"i, f = \sigma(x_t W + h_{t-1} U + p \odot c_{t-1} + b), \qquad g = \tanh(x_t W + h_{t-1} U + b)",
+        r"c_t = f \odot c_{t-1} + i \odot g, \qquad o = \sigma(x_t W + h_{t-1} U + p \odot c_t + b)",
+        r"h_t = o \odot \tanh(c_t)",
+    ),
+    "lstm_coupled": (
+        r"f, o = \sigma(x_t W + h_{t-1} U + b), \qquad g = \tanh(x_t W + h_{t-1} U + b)",
+        r"c_t = f \odot c_{t-1} + (1 - f) \odot g, \qquad h_t = o \odot \tanh(c_t)",
+    ),
     "gru": (
         r"z, r = \sigma(x_t W + h_{t-1} U + b), \qquad n = \tanh(x_t W + (r \odot h_{t-1}) U + b)",
         r"h_t = z \odot h_{t-1} + (1 - z) \odot n",
@@ -190,9 +200,12 @@ _CELL_EQUATIONS = {
 _OWN_WEIGHTS = {
     "rnn": "",
     "lstm": "; each of the four gates has its own $W$, $U$ and $b$",
-    "gru": "; each of $z$, $r$ and $n$ has its own $W$, $U$ and $b$",
+    "lstm_peephole": "; each of $i$, $f$, $g$ and $o$ has its own $W$, $U$ and $b$, and $i$, $f$ and $o$ their own peepholes "
+    "$p$, one number for each unit (Gers & Schmidhuber 2000)",
+    "lstm_coupled": "; each of $f$, $g$ and $o$ has its own $W$, $U$ and $b$, and the input gate is $1 - f$",
+    "gru": "; each of $z$, $r$ and $n$ has its own $W$, $U$ and $b$. Here $z$ **keeps** the old state, as in Cho et al. (2014) "
+    "and in Keras; in Chung et al. (2014) and in Olah's “Understanding LSTM networks” $z$ and $1 - z$ change places",
 }
-_BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
 def cell_equations(cell: str, units: int, rows: int, inputs: int = 1, read: str = "one bit") -> list[str]:
@@ -207,4 +220,5 @@ def cell_equations(cell: str, units: int, rows: int, inputs: int = 1, read: str 
 
 def parameter_count(cell: str, units: int) -> int:
     """How many numbers training changes in a network that reads one bit and answers with two logits."""
-    return _BLOCKS[cell] * (units + units * units + units) + 2 * units + 2
+    peepholes = len(PEEPHOLES) * units if cell == "lstm_peephole" else 0
+    return len(BLOCKS[cell]) * (units + units * units + units) + peepholes + 2 * units + 2

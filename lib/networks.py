@@ -16,10 +16,14 @@ NO_EPOCH = 2**32  # the stream of random numbers for weights: no epoch's data co
 
 
 def initial_network(cell: str, inputs: int, units: int, outputs: int, weights: str, seed: int) -> Any:
-    """The parameters that one seed starts from, without a seed axis. `weights` names one of lib.initializers.WEIGHTS."""
+    """The parameters that one seed starts from, without a seed axis. `weights` names one of lib.initializers.WEIGHTS.
+
+    Peepholes are drawn in the way of the other weights, as in Keras's PeepholeLSTMCell, and last: the rest is what the LSTM of
+    this seed has.
+    """
     rng = np.random.default_rng([seed, NO_EPOCH])
     draw, width = WEIGHTS[weights], CELLS[cell].gates * units
-    return {
+    network = {
         "cell": {
             "input_weights": draw(rng, (inputs, width)),
             "recurrent_weights": draw(rng, (units, width)),
@@ -27,6 +31,9 @@ def initial_network(cell: str, inputs: int, units: int, outputs: int, weights: s
         },
         "output": {"weights": draw(rng, (units, outputs)), "bias": np.zeros(outputs, np.float32)},
     }
+    if "peephole_weights" in CELLS[cell].weights:
+        network["cell"]["peephole_weights"] = np.stack([draw(rng, (units,)) for _ in range(3)])
+    return network
 
 
 def stacked(networks: Iterable[Any]) -> Any:

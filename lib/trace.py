@@ -14,11 +14,19 @@ import numpy as np
 # What a trace has of each cell, in the order in which it is worth looking at. All are [T, B, H].
 PARTS: dict[str, tuple[str, ...]] = {
     "lstm": ("i", "f", "o", "g", "c", "h"),
+    "lstm_peephole": ("i", "f", "o", "g", "c", "h"),
+    "lstm_coupled": ("f", "o", "g", "c", "h"),  # i is 1 - f
     "gru": ("z", "r", "n", "h"),
     "rnn": ("h",),
 }
 # Those that are gates, between 0 and 1: the parts that can be clamped.
-GATES: dict[str, tuple[str, ...]] = {"lstm": ("i", "f", "o"), "gru": ("z", "r"), "rnn": ()}
+GATES: dict[str, tuple[str, ...]] = {
+    "lstm": ("i", "f", "o"),
+    "lstm_peephole": ("i", "f", "o"),
+    "lstm_coupled": ("f", "o"),
+    "gru": ("z", "r"),
+    "rnn": (),
+}
 
 NAMES = {
     "i": "input gate i",
@@ -32,7 +40,14 @@ NAMES = {
     "n": "candidate n",
 }
 # The order of the columns of a cell's weights (lib.cells): what each block of them makes.
-BLOCKS: dict[str, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n"), "rnn": ("h",)}
+BLOCKS: dict[str, tuple[str, ...]] = {
+    "lstm": ("i", "f", "g", "o"),
+    "lstm_peephole": ("i", "f", "g", "o"),
+    "lstm_coupled": ("f", "g", "o"),
+    "gru": ("z", "r", "n"),
+    "rnn": ("h",),
+}
+PEEPHOLES = ("i", "f", "o")  # the rows of `peephole_weights`: the gate that each is added to
 
 Trace = dict[str, np.ndarray]
 
@@ -145,6 +160,27 @@ def _lstm(weights: Any, before: Mapping[str, np.ndarray], driven: np.ndarray, su
     return {"i": i, "f": f, "o": o, "g": g, "c": c, "h": o * np.tanh(c)}
 
 
+def _lstm_peephole(weights: Any, before: Mapping[str, np.ndarray], driven: np.ndarray, surgery: Surgery) -> Trace:
+    """As an LSTM, but i and f see p * c of the step before and o sees p * c of this one, as `lib.cells.lstm_peephole_step`."""
+    p_i, p_f, p_o = weights["peephole_weights"]
+    i, f, g, o = np.split(driven + before["h"] @ weights["recurrent_weights"], 4, axis=-1)
+    i = _clamped("i", sigmoid(i + p_i * before["c"]), surgery)
+    f = _clamped("f", sigmoid(f + p_f * before["c"]), surgery)
+    g = np.tanh(g)
+    c = f * before["c"] + i * g
+    o = _clamped("o", sigmoid(o + p_o * c), surgery)
+    return {"i": i, "f": f, "o": o, "g": g, "c": c, "h": o * np.tanh(c)}
+
+
+def _lstm_coupled(weights: Any, before: Mapping[str, np.ndarray], driven: np.ndarray, surgery: Surgery) -> Trace:
+    """c = f * c + (1 - f) * g, h = o * tanh(c), as `lib.cells.lstm_coupled_step`. To hold f is to hold i = 1 - f."""
+    f, g, o = np.split(driven + before["h"] @ weights["recurrent_weights"], 3, axis=-1)
+    f, o = (_clamped(name, sigmoid(gate), surgery) for name, gate in (("f", f), ("o", o)))
+    g = np.tanh(g)
+    c = f * before["c"] + (1.0 - f) * g
+    return {"f": f, "o": o, "g": g, "c": c, "h": o * np.tanh(c)}
+
+
 def _gru(weights: Any, before: Mapping[str, np.ndarray], driven: np.ndarray, surgery: Surgery) -> Trace:
     """h = z * h + (1 - z) * n, as `lib.cells.gru_step`."""
     h, recurrent = before["h"], weights["recurrent_weights"]
@@ -155,8 +191,16 @@ def _gru(weights: Any, before: Mapping[str, np.ndarray], driven: np.ndarray, sur
     return {"z": z, "r": r, "n": n, "h": z * h + (1.0 - z) * n}
 
 
-_STEPS = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
-_STATES = {"rnn": ("h",), "lstm": ("c", "h"), "gru": ("h",)}
+_STEPS = {
+    "rnn": _rnn,
+    "lstm": _lstm,
+    "lstm_peephole": _lstm_peephole,
+    "lstm_coupled": _lstm_coupled,
+    "gru": _gru,
+}
+_STATES: dict[str, tuple[str, ...]] = {
+    cell: ("c", "h") if "c" in parts else ("h",) for cell, parts in PARTS.items()
+}
 
 
 # How far the gradient reaches
@@ -199,6 +243,33 @@ def _lstm_back(weights: Any, t: Trace, step: int, d_h: np.ndarray, d_c: np.ndarr
     return np.concatenate(gates, axis=-1) @ weights["recurrent_weights"].T, d_c * f
 
 
+def _lstm_peephole_back(
+    weights: Any, t: Trace, step: int, d_h: np.ndarray, d_c: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    i, f, o, g, c = (t[part][step] for part in ("i", "f", "o", "g", "c"))
+    p_i, p_f, p_o = weights["peephole_weights"]
+    squashed = np.tanh(c)
+    d_o = d_h * squashed * o * (1 - o)
+    d_c = d_c + d_h * o * (1 - squashed**2) + d_o * p_o
+    d_i, d_f = d_c * g * i * (1 - i), d_c * t["c"][step - 1] * f * (1 - f)
+    gates = np.concatenate([d_i, d_f, d_c * i * (1 - g**2), d_o], axis=-1)
+    return gates @ weights["recurrent_weights"].T, d_c * f + d_i * p_i + d_f * p_f
+
+
+def _lstm_coupled_back(
+    weights: Any, t: Trace, step: int, d_h: np.ndarray, d_c: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    f, o, g, c = (t[part][step] for part in ("f", "o", "g", "c"))
+    squashed = np.tanh(c)
+    d_c = d_c + d_h * o * (1 - squashed**2)
+    gates = (
+        d_c * (t["c"][step - 1] - g) * f * (1 - f),
+        d_c * (1 - f) * (1 - g**2),
+        d_h * squashed * o * (1 - o),
+    )
+    return np.concatenate(gates, axis=-1) @ weights["recurrent_weights"].T, d_c * f
+
+
 def _gru_back(weights: Any, t: Trace, step: int, d_h: np.ndarray, d_c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     h, (z, r, n) = t["h"][step - 1], (t[part][step] for part in ("z", "r", "n"))
     units = h.shape[-1]
@@ -209,4 +280,10 @@ def _gru_back(weights: Any, t: Trace, step: int, d_h: np.ndarray, d_c: np.ndarra
     return d_h * z + d_reset * r + gates @ recurrent[:, : 2 * units].T, d_c
 
 
-_BACK = {"rnn": _rnn_back, "lstm": _lstm_back, "gru": _gru_back}
+_BACK = {
+    "rnn": _rnn_back,
+    "lstm": _lstm_back,
+    "lstm_peephole": _lstm_peephole_back,
+    "lstm_coupled": _lstm_coupled_back,
+    "gru": _gru_back,
+}

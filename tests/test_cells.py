@@ -1,5 +1,7 @@
 """Cells against NumPy, against Keras's layers with the same weights, and against finite differences."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
@@ -37,13 +39,22 @@ def numpy_unroll(name: str, params: dict, state: list, inputs: np.ndarray) -> tu
             i, f, g, o = np.split(x @ w + h @ u + b, 4, axis=-1)
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
             h = sigmoid(o) * np.tanh(c)
+        elif name == "lstm_peephole":
+            p_i, p_f, p_o = (np.diag(p) for p in params["peephole_weights"].astype(np.float64))
+            i, f, g, o = np.split(x @ w + h @ u + b, 4, axis=-1)
+            c = sigmoid(f + c @ p_f) * c + sigmoid(i + c @ p_i) * np.tanh(g)
+            h = sigmoid(o + c @ p_o) * np.tanh(c)
+        elif name == "lstm_coupled":
+            f, g, o = np.split(x @ w + h @ u + b, 3, axis=-1)
+            c = sigmoid(f) * c + sigmoid(-f) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
         else:
             z = sigmoid(x @ w[:, :n] + h @ u[:, :n] + b[:n])
             r = sigmoid(x @ w[:, n : 2 * n] + h @ u[:, n : 2 * n] + b[n : 2 * n])
             new = np.tanh(x @ w[:, 2 * n :] + (r * h) @ u[:, 2 * n :] + b[2 * n :])
             h = z * h + (1 - z) * new
         outputs.append(h)
-    return ([h, c] if name == "lstm" else [h]), np.stack(outputs)
+    return ([h, c] if name.startswith("lstm") else [h]), np.stack(outputs)
 
 
 def random_case(name: str, units: int = H, seeds: int = S, steps: int = T, inputs: int = INPUTS):
@@ -54,6 +65,8 @@ def random_case(name: str, units: int = H, seeds: int = S, steps: int = T, input
         "recurrent_weights": rng.normal(0, 0.5, (seeds, units, gates * units)).astype(np.float32),
         "bias": rng.normal(0, 0.5, (seeds, gates * units)).astype(np.float32),
     }
+    if name == "lstm_peephole":
+        params["peephole_weights"] = rng.normal(0, 0.5, (seeds, 3, units)).astype(np.float32)
     State = CELLS[name].State
     state = State(*(rng.normal(0, 0.5, (seeds, B, units)).astype(np.float32) for _ in State._fields))
     return params, state, rng.normal(size=(steps, seeds, B, inputs)).astype(np.float32)
@@ -90,7 +103,7 @@ def keras_layer(name: str, units: int, params: dict) -> keras.layers.Layer:
     return layer
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
 def test_values_and_gradients_equal_keras(name: str) -> None:
     params, state, inputs = random_case(name, seeds=1)
     ours = {key: tf.Variable(value[0]) for key, value in params.items()}
@@ -113,27 +126,40 @@ def test_values_and_gradients_equal_keras(name: str) -> None:
         np.testing.assert_allclose(gradients[key], theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("way", [unroll_written_out, unroll_in_a_loop])
 @pytest.mark.parametrize("name", CELLS)
-def test_gradients_equal_finite_differences(name: str) -> None:
+def test_gradients_equal_finite_differences(name: str, way: Callable) -> None:
+    """Of every weight, of the first state and of the inputs, for what is pulled at every output and the last state."""
     params, state, inputs = random_case(name, units=3, seeds=1, steps=4)
-    params = {key: value[0].astype(np.float64) for key, value in params.items()}
-    state = type(state)(*(part[0].astype(np.float64) for part in state))
-    x = inputs[:, 0].astype(np.float64)
+    rng = np.random.default_rng(0)
+    pulls = [rng.normal(size=(4, B, 3)), *(rng.normal(size=(B, 3)) for _ in state)]
+    given = {**params, **state._asdict(), "inputs": inputs}
 
     def loss(values: dict) -> float:
-        return float(np.sum(numpy_unroll(name, values, list(state), x)[1] ** 2))
+        first = [values[part][0].astype(np.float64) for part in state._fields]
+        one = {key: values[key][0] for key in params}
+        after, outputs = numpy_unroll(name, one, first, values["inputs"][:, 0].astype(np.float64))
+        return sum(float(np.sum(pull * part)) for pull, part in zip(pulls, (outputs, *after), strict=True))
 
-    variables = {key: tf.Variable(value) for key, value in params.items()}
     with tf.GradientTape() as tape:
-        total = tf.reduce_sum(unroll(name, variables, state, x)[1] ** 2)
-    gradients = tape.gradient(total, variables)
-    for key, value in params.items():
+        tensors = {key: tf.constant(value) for key, value in given.items()}
+        tape.watch(tensors)
+        start = type(state)(*(tensors[part] for part in state._fields))
+        after, outputs = way(name, {key: tensors[key] for key in params}, start, tensors["inputs"])
+        found = (outputs[:, 0], *(part[0] for part in after))
+        total = sum(tf.reduce_sum(pull * part) for pull, part in zip(pulls, found, strict=True))
+    gradients = tape.gradient(total, tensors)
+    assert float(total) == pytest.approx(loss(given), rel=1e-5)
+    for key, value in given.items():
+        exact, want = value.astype(np.float64), np.zeros(value.shape)
         for index in np.ndindex(value.shape):
-            up, down = ({k: v.copy() for k, v in params.items()} for _ in range(2))
-            up[key][index] += 1e-5
-            down[key][index] -= 1e-5
-            want = (loss(up) - loss(down)) / 2e-5
-            assert float(gradients[key][index]) == pytest.approx(want, rel=1e-5, abs=1e-7)
+            ends = []
+            for nudge in (1e-5, -1e-5):
+                moved = exact.copy()
+                moved[index] += nudge
+                ends.append(loss(given | {key: moved}))
+            want[index] = (ends[0] - ends[1]) / 2e-5
+        np.testing.assert_allclose(gradients[key], want, rtol=1e-3, atol=1e-5 * np.abs(want).max(), err_msg=key)
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (32, 32), (33, 32), (64, 3)])

@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from lib import common_settings, texts
 from lib.settings import Config, SettingError, setting
+from lib.trace import BLOCKS
 from lib.values import Value
 
 TASKS = {
@@ -125,12 +126,12 @@ class GatesConfig(Config):
         1.0,
         group="Network",
         label="Keep bias",
-        help="Where the gate that keeps the memory starts (an LSTM's forget gate, a GRU's update gate): "
-        "0 is half open, 1 a usual choice, 3 keeps 95 % a step.",
+        help="Where the gate that keeps the memory starts (an LSTM's f; a GRU's z, which keeps in Cho et al. 2014): "
+        "0 is half open, 1 usual, 3 keeps 95 % a step.",
         minimum=-2,
         maximum=8,
         step=0.5,
-        only=("cell", ("lstm", "gru")),
+        only=("cell", tuple(cell for cell in common_settings.CELLS if cell != "rnn")),
     )
     truncated_backprop_length: int = setting(
         40,
@@ -216,8 +217,7 @@ class GatesConfig(Config):
     @property
     def products(self) -> int:
         """How many pairs of numbers one step multiplies for one seed, forwards, roughly."""
-        gates = {"rnn": 1, "gru": 3, "lstm": 4}[self.cell]
-        return self.batch_size * self.window * gates * self.hidden_units * (self.hidden_units + 8)
+        return self.batch_size * self.window * len(BLOCKS[self.cell]) * self.hidden_units * (self.hidden_units + 8)
 
 
 CONFIG = GatesConfig
@@ -228,7 +228,7 @@ WIDE: dict[str, Any] = {"hidden_units": 16, "keep_bias": 3.0, "batch_size": 32}
 # What the page offers to sweep over, and what its sweeps start from.
 SWEEP_BASE = GatesConfig(task="remember", training_steps=500, seeds=4, **WIDE)
 SWEEPS: dict[str, tuple[tuple[str, str], ...]] = {
-    "Delay × cell": (("delay", "10,20,40,80"), ("cell", "rnn, gru, lstm")),
+    "Delay × cell": (("delay", "10,20,40,80"), ("cell", "rnn, gru, lstm, lstm_peephole, lstm_coupled")),
     "Delay × keep bias": (("delay", "10,20,40,80"), ("keep_bias", "0, 1, 3, 5")),
     "Learning rate × optimizer": (("learning_rate", "0.0001:1"), ("optimizer", "adagrad, momentum, rmsprop, adam")),
 }

@@ -8,9 +8,11 @@ import numpy as np
 from demos.gates.config import ALONE, GatesConfig
 from demos.gates.data import block, language, windows_per_block
 from lib.cells import zero_state
+from lib.gating import KEEPS
 from lib.losses import sigmoid_cross_entropy, softmax_cross_entropy
 from lib.networks import initial_network, logits_of, stacked
 from lib.tf import tf
+from lib.trace import BLOCKS
 from lib.training import Arrays, Engine
 
 
@@ -42,9 +44,8 @@ class GatesTask:
     def _network(self, seed: int) -> Any:
         c, spoken = self.config, self.language
         network = initial_network(c.cell, spoken.inputs, c.hidden_units, len(spoken.answers), "glorot", seed)
-        block_of_keeping = {"lstm": 1, "gru": 0}.get(c.cell)  # f of i, f, g, o; z of z, r, n
-        if block_of_keeping is not None:
-            first = block_of_keeping * c.hidden_units
+        if keeps := KEEPS[c.cell]:
+            first = BLOCKS[c.cell].index(keeps) * c.hidden_units
             network["cell"]["bias"][first : first + c.hidden_units] = c.keep_bias
         return network
 
