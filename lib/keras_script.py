@@ -1,8 +1,8 @@
 """A run as a plain Keras script: one file that repeats the experiment without this project.
 
 The script's data functions and the drawing of its initial weights are the text of our own, so both are the same numbers.
-Cells and optimizers are Keras's with the constants of `lib.cells` and `lib.optimizers`, and a test holds the losses of
-whole scripts against the engine's.
+Cells and optimizers are Keras's with the constants of `lib.cells` and `lib.optimizers`; a cell that Keras does not have is
+written out in the script. A test holds the losses of whole scripts against the engine's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,15 +25,20 @@ AS_CODE = (
 CELLS = {
     "rnn": "keras.layers.SimpleRNN({units}, return_sequences=True, return_state=True, unroll=True)",
     "lstm": "keras.layers.LSTM({units}, return_sequences=True, return_state=True, unroll=True)",
+    "lstm_peephole": "keras.layers.RNN(PeepholeLSTMCell(), return_sequences=True, return_state=True, unroll=True)",
+    "lstm_coupled": "keras.layers.RNN(CoupledLSTMCell(), return_sequences=True, return_state=True, unroll=True)",
     "gru": "keras.layers.GRU({units}, reset_after=False, return_sequences=True, return_state=True, unroll=True)",
 }
 TRAINED = {
     "everything": "cell.trainable_variables + output.trainable_variables",
     "readout": "output.trainable_variables",
 }
+_TWO_STATES = "[tf.zeros([BATCH_SIZE, {units}])] * 2  # the hidden and the cell state"
 STATES = {
     "rnn": "[tf.zeros([BATCH_SIZE, {units}])]",
-    "lstm": "[tf.zeros([BATCH_SIZE, {units}])] * 2  # the hidden and the cell state",
+    "lstm": _TWO_STATES,
+    "lstm_peephole": _TWO_STATES,
+    "lstm_coupled": _TWO_STATES,
     "gru": "[tf.zeros([BATCH_SIZE, {units}])]",
 }
 OPTIMIZERS = {
@@ -43,6 +48,52 @@ OPTIMIZERS = {
     "rmsprop": "keras.optimizers.RMSprop(LEARNING_RATE, rho=0.9, epsilon=1e-7)",
     "adam": "keras.optimizers.Adam(LEARNING_RATE, beta_1=0.9, beta_2=0.999, epsilon=1e-7)",
 }
+
+_OWN_CELL = '''\
+class {name}(keras.layers.Layer):
+    """{about}"""
+
+    state_size = [{{units}}, {{units}}]
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], {blocks} * {{units}}))
+        self.recurrent_kernel = self.add_weight(shape=({{units}}, {blocks} * {{units}}))
+        self.bias = self.add_weight(shape=({blocks} * {{units}},)){more}
+
+    def call(self, inputs, states):
+        h, c = states
+        total = inputs @ self.kernel + h @ self.recurrent_kernel + self.bias
+{step}
+        h = tf.sigmoid(o) * tf.tanh(c)
+        return h, [h, c]'''
+# The cells that Keras does not have.
+_OWN_CELLS = {
+    "lstm_peephole": _OWN_CELL.format(
+        name="PeepholeLSTMCell",
+        about="An LSTM whose gates also see its cell state (Gers & Schmidhuber 2000).",
+        blocks=4,
+        more="\n        self.peepholes = [self.add_weight(shape=({units},)) for _ in range(3)]",
+        step="""\
+        i, f, g, o = tf.split(total, 4, axis=-1)
+        p_i, p_f, p_o = self.peepholes
+        c = tf.sigmoid(f + p_f * c) * c + tf.sigmoid(i + p_i * c) * tf.tanh(g)
+        o = o + p_o * c""",
+    ),
+    "lstm_coupled": _OWN_CELL.format(
+        name="CoupledLSTMCell",
+        about="An LSTM whose input gate is 1 - f (Greff et al. 2017).",
+        blocks=3,
+        more="",
+        step="""\
+        f, g, o = tf.split(total, 3, axis=-1)
+        f = tf.sigmoid(f)
+        c = f * c + (1 - f) * tf.tanh(g)""",
+    ),
+}
+_PEEPHOLES = """\
+    for peephole in cell.cell.peepholes:
+        peephole.assign({draw}(rng, ({units},)))
+"""
 
 _SCRIPT = Template('''\
 """$title: one training run of Unrolled as a plain Keras script.
@@ -96,7 +147,7 @@ def train(seed):
     rng = np.random.default_rng([seed, 2**32])  # random numbers that no epoch's data come from
     for layer in (cell, output):
         layer.set_weights([$draw(rng, w.shape) if w.ndim == 2 else np.zeros_like(w) for w in layer.get_weights()])
-
+$peepholes
     weights = $trained
     optimizer = $optimizer
     optimizer.build(weights)
@@ -174,6 +225,7 @@ def script(
     done = min(step or all_steps, all_steps)
     changed = _changes(changes, done)
     used = [*sources, Source("", "lib/batches.py", "windows"), Source("", "lib/initializers.py", weights)]
+    own_cell = [_OWN_CELLS[cell].format(units=units.upper())] if (cell := values["cell"]) in _OWN_CELLS else []
     return _SCRIPT.substitute(
         title=title,
         summary=summary,
@@ -182,12 +234,13 @@ def script(
         settings=_constants(config),
         steps="EPOCHS * WINDOWS" if done == all_steps else f"{done:_}  # so many the run did; all are EPOCHS * WINDOWS",
         changes="\n".join(("{", *changed, "}")) if changed else "{}",
-        data="\n\n\n".join(source.text() for source in used),
+        data="\n\n\n".join([*(source.text() for source in used), *own_cell]),
         series=series,
         window=window.upper(),
         units=units.upper(),
-        cell=CELLS[values["cell"]].format(units=units.upper()),
-        state=STATES[values["cell"]].format(units=units.upper()),
+        cell=CELLS[cell].format(units=units.upper()),
+        peepholes=_PEEPHOLES.format(draw=weights, units=units.upper()) if cell == "lstm_peephole" else "",
+        state=STATES[cell].format(units=units.upper()),
         optimizer=OPTIMIZERS[values["optimizer"]],
         draw=weights,
         trained=TRAINED[values["trained"]],

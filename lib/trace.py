@@ -198,9 +198,7 @@ _STEPS = {
     "lstm_coupled": _lstm_coupled,
     "gru": _gru,
 }
-_STATES: dict[str, tuple[str, ...]] = {
-    cell: ("c", "h") if "c" in parts else ("h",) for cell, parts in PARTS.items()
-}
+_STATES: dict[str, tuple[str, ...]] = {cell: ("c", "h") if "c" in parts else ("h",) for cell, parts in PARTS.items()}
 
 
 # How far the gradient reaches

@@ -7,6 +7,7 @@ from demos.echo import lessons, theory
 from demos.echo.config import EchoConfig
 from demos.echo.task import build
 from demos.registry import get
+from lib.cells import CELLS
 from lib.lessons import Source, parameter_count
 from tests.training import trained
 
@@ -63,7 +64,7 @@ def test_every_offer_is_a_valid_config(loss: float, change: dict) -> None:
             assert theory.taught(offered) and offered.trained == "everything"
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_how_it_works_counts_and_quotes_what_runs(cell: str) -> None:
     config = EchoConfig(cell=cell, state_size=7)
     weights = build(config).initial().params

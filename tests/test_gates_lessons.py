@@ -6,6 +6,7 @@ import pytest
 
 from demos.gates import data, lessons, theory
 from demos.gates.config import TASKS, GatesConfig
+from lib.cells import CELLS
 from lib.settings import differences, replace
 
 EARLY, LATE = 150, 1_000
@@ -107,7 +108,7 @@ def test_the_coach_tells_how_much_of_a_memory_is_left(bias: float, delay: int, l
     assert shown == pytest.approx(exact, rel=1.2)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("task", TASKS)
 def test_how_it_works_has_the_shapes_that_run(task: str, cell: str) -> None:
     config = GatesConfig(task=task, cell=cell, hidden_units=11, batch_size=13)

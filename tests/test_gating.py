@@ -7,11 +7,12 @@ import pytest
 
 from demos.gates import data, inside
 from demos.gates.config import TASKS, GatesConfig
+from lib.cells import CELLS
 from lib.gating import gating, said, words
 from lib.inside import Inside, View
 from lib.reading import by_token
 from lib.trace import Clamp, Surgery, trace
-from tests.test_inside import CELLS, looked_into, small
+from tests.test_inside import looked_into, small
 
 
 def text_of(look: Inside) -> str:
@@ -75,7 +76,7 @@ def test_what_is_measured_equals_loops(cell: str, task: str) -> None:
     found, stored, scored = gating(look), look.held_out.stored, look.held_out.scored
     traced, memory = look.held_out_trace, look.held_out_trace[look.memory]
     assert found is not None and stored is not None
-    gates = {"lstm": ("i", "f"), "gru": ("z", "z"), "rnn": None}[cell]
+    gates = {"gru": ("z", "z"), "lstm_coupled": ("f", "f"), "rnn": None}.get(cell, ("i", "f"))
     for unit in range(6):
         kept: dict[int, list[float]] = {}
         levels: dict[str, list[float]] = {name: [] for name in ("in", "out", "new", "old")}
@@ -101,7 +102,7 @@ def test_what_is_measured_equals_loops(cell: str, task: str) -> None:
         assert found.share[unit] == pytest.approx(1 - within / ((everything - everything.mean()) ** 2).sum(), abs=1e-4)
         assert found.drift[unit] == pytest.approx(np.mean(changes) / np.mean(sizes), rel=1e-3)
         if gates:
-            sign = -1 if cell == "gru" else 1
+            sign = -1 if cell in ("gru", "lstm_coupled") else 1
             assert found.opens[unit] == pytest.approx(sign * (np.mean(levels["in"]) - np.mean(levels["out"])), abs=1e-5)
         if gates and task == "recall":
             assert found.closes[unit] == pytest.approx(np.mean(levels["old"]) - np.mean(levels["new"]), abs=1e-5)
@@ -121,7 +122,9 @@ def test_there_are_words_for_every_task_and_cell(task: str, cell: str) -> None:
     if task == "brackets":
         name, unit, r = look.best_units[0]
         assert f"unit {unit} {said(r, look.held_out.factors[name].what)}" in text
-        assert text.count(" on average over all units and steps") == {"lstm": 3, "gru": 2, "rnn": 0}[cell]
+        assert text.count(" on average over all units and steps") == {"lstm_coupled": 2, "gru": 2, "rnn": 0}.get(
+            cell, 3
+        )
 
 
 def test_only_a_strong_correlation_tracks() -> None:

@@ -15,27 +15,28 @@ from demos.echo import inside as echo
 from demos.echo.config import EchoConfig
 from demos.gates import inside as gates
 from demos.gates.config import TASKS, GatesConfig
+from lib.cells import CELLS
 from lib.inside import SHOWN, Inside, View, correlation
 from lib.reading import LONGEST, Language, Readings, score
 from lib.trace import GATES, NOTHING, PARTS, Clamp, Freeze, Surgery, sigmoid, trace
 
-CELLS = ("rnn", "gru", "lstm")
-COLUMNS = {"rnn": 1, "gru": 3, "lstm": 4}
 SURGERIES = {
     "rnn": Surgery(frozen=(Freeze(2, 3),), removed=(1,)),
     "gru": Surgery((Clamp("z", 0.9, (0,)), Clamp("r", 0.0)), (Freeze(3, 5),), (1,)),
     "lstm": Surgery((Clamp("f", 1.0), Clamp("i", 0.25, (1, 2))), (Freeze(3, 5),), (1,)),
+    "lstm_peephole": Surgery((Clamp("i", 1.0), Clamp("o", 0.25, (1, 2))), (Freeze(3, 5),), (1,)),
+    "lstm_coupled": Surgery((Clamp("f", 1.0, (0,)), Clamp("o", 0.25, (1, 2))), (Freeze(3, 5),), (1,)),
 }
 
 
 def random_network(cell: str, inputs: int, units: int, outputs: int, seed: int = 0, kind: Any = np.float32) -> Any:
     """Weights of all parts, biases too, large enough that gates saturate now and then."""
-    rng, width = np.random.default_rng(seed), COLUMNS[cell] * units
+    rng, width = np.random.default_rng(seed), CELLS[cell].gates * units
 
     def draw(*shape: int) -> np.ndarray:
         return (rng.normal(size=shape) * (1.5 / np.sqrt(shape[0]) if len(shape) == 2 else 0.5)).astype(kind)
 
-    return {
+    network = {
         "cell": {
             "input_weights": 2 * draw(inputs, width),
             "recurrent_weights": draw(units, width),
@@ -43,6 +44,9 @@ def random_network(cell: str, inputs: int, units: int, outputs: int, seed: int =
         },
         "output": {"weights": 2 * draw(units, outputs), "bias": draw(outputs)},
     }
+    if cell == "lstm_peephole":
+        network["cell"]["peephole_weights"] = draw(3, units)
+    return network
 
 
 def looked_into(config: Any, view: View | None = None, seed: int = 0, demo: Any = gates) -> Inside:
@@ -163,7 +167,7 @@ def test_the_trace_of_one_sequence_is_its_column_of_all(task: str, cell: str) ->
         np.testing.assert_allclose(
             inside.untouched[part][:, 0], inside.held_out_trace[part][:, column], atol=1e-5, err_msg=part
         )
-    assert inside.memory == ("c" if cell == "lstm" else "h")
+    assert inside.memory == ("c" if cell.startswith("lstm") else "h")
 
 
 @pytest.mark.parametrize("shown", ["operated", "untouched", "difference"])
@@ -303,7 +307,7 @@ def test_the_reach_is_the_slope_of_the_last_answers_loss(cell: str, independent:
         targets=readings.targets[last : last + 1],
         scored=readings.scored[last : last + 1],
     )
-    assert set(inside.reach) == ({"h", "c"} if cell == "lstm" else {"h"})
+    assert set(inside.reach) == ({"h", "c"} if cell.startswith("lstm") else {"h"})
     for part, found in inside.reach.items():
         assert len(found) == last + 1
         for lag in range(last + 1):
@@ -347,10 +351,13 @@ def test_the_reach_is_the_median_of_sequences_as_far_as_the_shortest_goes() -> N
 def test_the_sums_squashed_are_the_gates(demo: Any, config_class: Any, cell: str, surgery: Surgery) -> None:
     for unit in (2, 3):
         inside = looked_into(config_class(cell=cell), View(unit=unit, surgery=surgery), demo=demo)
-        assert set(inside.sums) == {"lstm": set("ifog"), "gru": set("zrn"), "rnn": {"h"}}[cell]
+        gates = {"lstm": "ifog", "lstm_peephole": "ifog", "lstm_coupled": "fog", "gru": "zrn", "rnn": "h"}[cell]
+        assert set(inside.sums) == set(gates)
+        peepholes = {gate for gate, parts in inside.sums.items() if "cell_state" in parts}
+        assert peepholes == (set("ifo") if cell == "lstm_peephole" else set())
         for gate, parts in inside.sums.items():
             squash = sigmoid if gate in GATES[cell] else np.tanh
-            total = parts["input"] + parts["state"] + parts["bias"]
+            total = sum(parts.values())
             np.testing.assert_allclose(squash(total), inside.after[gate][:, 0, unit], atol=1e-5, err_msg=gate)
             assert np.ptp(parts["input"]) > 0 and np.ptp(parts["state"]) > 0
 
@@ -358,7 +365,7 @@ def test_the_sums_squashed_are_the_gates(demo: Any, config_class: Any, cell: str
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_state_before_a_step_is_that_after_the_last(cell: str) -> None:
     inside = looked_into(small(cell), View(surgery=SURGERIES[cell]))
-    for part in ("h", "c") if cell == "lstm" else ("h",):
+    for part in ("h", "c") if cell.startswith("lstm") else ("h",):
         before, after = inside.before(part), inside.after[part][:, 0]
         assert before.shape == after.shape and not before[0].any()
         np.testing.assert_array_equal(before[1:], after[:-1])

@@ -14,6 +14,7 @@ from demos.echo.config import EchoConfig
 from demos.gates.config import TASKS
 from lib import texts
 from lib.cell_content import EXPLAINED, cell_content
+from lib.cells import CELLS
 from lib.gates_figure import GUESSES, gates_figure
 from lib.gating import words
 from lib.inside import Inside, View
@@ -22,7 +23,7 @@ from lib.reading import LONGEST, probabilities, right_answers
 from lib.style import CHOSEN, packed
 from lib.trace import GATES, NAMES, NOTHING, PARTS, Clamp, Freeze, Surgery
 from tests.figure_checks import check, set_colors
-from tests.test_inside import CELLS, SURGERIES, looked_into, small
+from tests.test_inside import SURGERIES, looked_into, small
 
 CHARTS = {name: figure for name, figure in FIGURES.items() if name not in ("cell", "words")}
 TYPED = {"recall": "aB?c", "remember": "A?wx", "brackets": "()(([", "text": "A fox", "echo": "01", "binary_rule": "01"}
@@ -244,17 +245,19 @@ def test_the_numbers_of_a_unit_obey_its_equations(task: str, cell: str) -> None:
     for name in v:
         if name.endswith("_before"):
             np.testing.assert_array_equal(v[name], [0, *v[name.removesuffix("_before")][:-1]])
-    sums = {gate: np.add(part["input"], part["state"]) + part["bias"] for gate, part in content["sums"].items()}
+    sums = {gate: sum(map(np.array, part.values())) for gate, part in content["sums"].items()}
     for gate, total in sums.items():
         squashed = 1 / (1 + np.exp(-total)) if gate in GATES[cell] else np.tanh(total)
         np.testing.assert_allclose(v[gate], squashed, atol=5e-5, err_msg=gate)
-    if cell == "lstm":
-        np.testing.assert_allclose(v["c"], v["f"] * v["c_before"] + v["i"] * v["g"], atol=1e-4)
+    if cell.startswith("lstm"):
+        written = v.get("i", 1 - v["f"]) * v["g"]
+        np.testing.assert_allclose(v["c"], v["f"] * v["c_before"] + written, atol=1e-4)
         np.testing.assert_allclose(v["h"], v["o"] * np.tanh(v["c"]), atol=5e-5)
     if cell == "gru":
         np.testing.assert_allclose(v["h"], v["z"] * v["h_before"] + (1 - v["z"]) * v["n"], atol=5e-5)
-    parts = {*PARTS[cell], "h_before", *(("c_before",) if cell == "lstm" else ())}
-    assert set(v) == parts and parts | {"x"} == set(content["explain"]) == set(EXPLAINED[cell])
+    parts = {*PARTS[cell], "h_before", *(("c_before",) if cell.startswith("lstm") else ())}
+    made = {"x", *(("i",) if cell == "lstm_coupled" else ())}  # the page makes i of f
+    assert set(v) == parts and parts | made == set(content["explain"]) == set(EXPLAINED[cell])
 
 
 def test_a_units_content_names_what_is_held_and_what_is_read() -> None:
@@ -299,7 +302,7 @@ def test_a_dot_for_each_unit_of_each_gate() -> None:
 def test_a_line_for_each_state_that_the_gradient_reaches(cell: str) -> None:
     inside = looked_into(small(cell, "echo", truncated_backprop_length=10))
     figure = reach_figure(inside)
-    assert len(figure["data"]) == (2 if cell == "lstm" else 1)
+    assert len(figure["data"]) == (2 if cell.startswith("lstm") else 1)
     for line, norms in zip(figure["data"], inside.reach.values(), strict=True):
         assert line["x"] == list(range(100))
         drawn = [np.nan if y is None else y for y in line["y"]]
@@ -316,7 +319,7 @@ def test_where_nothing_is_cut_or_clipped_no_line_says_so() -> None:
 
 
 @pytest.mark.parametrize("kept", [1, 2, 37])
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if GATES[cell]])
 def test_the_history_of_gates_is_legal_and_holds_its_shares(cell: str, kept: int) -> None:
     rng = np.random.default_rng(0)
     steps = [0, *(int(2.0**at) if at < 20 else 10**6 + at for at in range(kept - 1))]

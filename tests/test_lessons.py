@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from demos.registry import DEMOS, Demo
+from lib.cells import CELLS
 from lib.lessons import Experiment, Results
 from lib.settings import Config, settings_of
 from tests.training import results
@@ -42,7 +43,7 @@ def test_every_outcome_has_exactly_one_choice(demo: Demo, experiment: Experiment
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.slug)
 def test_what_how_it_works_shows_is_there(demo: Demo) -> None:
-    cells = ("rnn", "lstm", "gru") if "cell" in settings_of(demo.config) else (None,)
+    cells = CELLS if "cell" in settings_of(demo.config) else (None,)
     for cell in cells:
         config = demo.config(cell=cell) if cell else demo.config()
         assert "$$" in demo.lessons.equations(config)

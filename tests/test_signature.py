@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from lib import signature as under_test
 from lib.signature import Index, Match, build, search, signature
-from lib.trace import trace
-
-GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+from lib.trace import BLOCKS, PARTS, trace
 
 
 def index_of(on: np.ndarray, sequence: int | None = None) -> Index:
@@ -163,8 +161,10 @@ def test_a_span_that_is_not_there_is_refused(span: tuple[int, int]) -> None:
 
 def forgetful(cell: str = "lstm", tokens: int = 5, units: int = 6):
     """A network whose state is soon all of its last tokens' making."""
-    rng, width = np.random.default_rng(8), GATES[cell] * units
+    rng, width = np.random.default_rng(8), len(BLOCKS[cell]) * units
     weights = {"input_weights": (tokens, width), "recurrent_weights": (units, width), "bias": (width,)}
+    if cell == "lstm_peephole":
+        weights["peephole_weights"] = (3, units)
     leaves = {name: rng.normal(0, 0.4, shape).astype(np.float32) for name, shape in weights.items()}
     leaves["input_weights"] *= 3
     return {"cell": leaves, "output": {"weights": np.zeros((units, 2)), "bias": np.zeros(2)}}
@@ -180,7 +180,7 @@ def bits_of(index: Index) -> np.ndarray:
     return np.stack([index.on(unit) for unit in range(len(index.bits))])
 
 
-@pytest.mark.parametrize(("cell", "part"), [("lstm", "c"), ("lstm", "h"), ("gru", "h"), ("rnn", "h")])
+@pytest.mark.parametrize(("cell", "part"), [(cell, part) for cell in PARTS for part in "ch" if part in PARTS[cell]])
 @pytest.mark.parametrize(("size", "row", "warm_up"), [(1, 50, 50), (49, 50, 50), (1203, 100, 60), (1203, 67, 67)])
 def test_rows_agree_with_one_long_reading(
     cell: str, part: str, size: int, row: int, warm_up: int, monkeypatch: pytest.MonkeyPatch

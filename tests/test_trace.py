@@ -37,46 +37,46 @@ def test_a_trace_equals_the_network_that_trains(cell: str, shape: tuple, seed: i
     found = trace(cell, params, inputs)
     np.testing.assert_allclose(found["h"], hidden[:, 0], atol=1e-5)
     np.testing.assert_allclose(found["logits"], logits[:, 0], atol=1e-5)
-    if cell == "lstm":
+    if cell.startswith("lstm"):
         np.testing.assert_allclose(found["c"][-1], after.cell_state[0], atol=1e-5)
 
 
-def by_hand(params, inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """An LSTM in float64, one row and one unit at a time, gate by gate (i, f, g, o)."""
+def by_hand(kind: str, params, inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """An LSTM in float64, one row and one unit at a time, gate by gate (i, f, g, o; f, g, o where they are coupled)."""
     cell = {name: leaf.astype(np.float64) for name, leaf in params["cell"].items()}
     units = len(cell["recurrent_weights"])
+    peepholes = cell.get("peephole_weights", np.zeros((3, units)))
     steps, rows, _ = inputs.shape
-    found = {part: np.zeros((steps, rows, units)) for part in PARTS["lstm"]}
+    found = {part: np.zeros((steps, rows, units)) for part in PARTS[kind]}
     for row in range(rows):
         h, c = np.zeros(units), np.zeros(units)
         for t in range(steps):
             drive = inputs[t, row] @ cell["input_weights"] + h @ cell["recurrent_weights"] + cell["bias"]
             for u in range(units):
-                i, f, g, o = (drive[u + gate * units] for gate in range(4))
-                values = {
-                    "i": 1 / (1 + np.exp(-i)),
-                    "f": 1 / (1 + np.exp(-f)),
-                    "o": 1 / (1 + np.exp(-o)),
-                    "g": np.tanh(g),
-                }
+                *i, f, g, o = (drive[u + gate * units] for gate in range(len(drive) // units))
+                values = {"f": 1 / (1 + np.exp(-f - peepholes[1, u] * c[u])), "g": np.tanh(g)}
+                values["i"] = 1 / (1 + np.exp(-i[0] - peepholes[0, u] * c[u])) if i else 1 - values["f"]
                 values["c"] = values["f"] * c[u] + values["i"] * values["g"]
+                values["o"] = 1 / (1 + np.exp(-o - peepholes[2, u] * values["c"]))
                 values["h"] = values["o"] * np.tanh(values["c"])
-                for part, value in values.items():
-                    found[part][t, row, u] = value
+                for part in found:
+                    found[part][t, row, u] = values[part]
             h, c = found["h"][t, row], found["c"][t, row]
     return found
 
 
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell.startswith("lstm")])
 @settings(deadline=None, max_examples=25)
 @given(shape=SHAPES, seed=st.integers(0, 1000))
-def test_every_gate_equals_an_lstm_by_hand_and_obeys_its_equations(shape: tuple, seed: int) -> None:
+def test_every_gate_equals_an_lstm_by_hand_and_obeys_its_equations(cell: str, shape: tuple, seed: int) -> None:
     steps, rows, width, units = shape
-    params, inputs = network("lstm", width, units, seed), random_inputs((steps, rows, width), seed)
-    found, expected = trace("lstm", params, inputs), by_hand(params, inputs)
-    for part in PARTS["lstm"]:
+    params, inputs = network(cell, width, units, seed), random_inputs((steps, rows, width), seed)
+    found, expected = trace(cell, params, inputs), by_hand(cell, params, inputs)
+    for part in PARTS[cell]:
         np.testing.assert_allclose(found[part], expected[part], atol=1e-5, err_msg=part)
     before = np.concatenate([np.zeros((1, rows, units), np.float32), found["c"][:-1]])
-    np.testing.assert_allclose(found["c"], found["f"] * before + found["i"] * found["g"], atol=1e-6)
+    written = found.get("i", 1 - found["f"]) * found["g"]
+    np.testing.assert_allclose(found["c"], found["f"] * before + written, atol=1e-6)
     np.testing.assert_allclose(found["h"], found["o"] * np.tanh(found["c"]), atol=1e-6)
 
 
@@ -106,6 +106,8 @@ def test_a_clamped_gate_has_its_value_and_no_other_gate_is_touched_at_the_first_
     assert (held["f"] == 0).all()
     np.testing.assert_array_equal(held["i"][0], plain["i"][0])
     np.testing.assert_allclose(held["c"], held["i"] * held["g"], atol=1e-6)
+    coupled = trace("lstm_coupled", network("lstm_coupled", 2, 4), inputs, Surgery((Clamp("f", 0.0),)))
+    np.testing.assert_allclose(coupled["c"], coupled["g"], atol=1e-6)  # what holds f shut holds i = 1 - f open
     some = trace("lstm", params, inputs, Surgery((Clamp("o", 1.0, (1, 3)),)))["o"]
     assert (some[..., [1, 3]] == 1).all() and (some[0, :, [0, 2]] == plain["o"][0, :, [0, 2]]).all()
 
@@ -151,7 +153,7 @@ def test_the_gradients_reach_equals_finite_differences(cell: str) -> None:
     weight = np.random.default_rng(5).normal(size=(1, 3))
     exact = trace(cell, params, inputs)
     norms = gradient_reach(cell, params, exact, weight)
-    assert set(norms) == ({"h", "c"} if cell == "lstm" else {"h"})
+    assert set(norms) == ({"h", "c"} if cell.startswith("lstm") else {"h"})
     for t in range(steps):
         for part, found in norms.items():
             slopes = []
