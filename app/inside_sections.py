@@ -35,6 +35,8 @@ SECTIONS = {
 BY_NUMBER = "their number"
 SEARCHED = 20  # matches that are listed
 CONTEXT = 24  # tokens to either side of a match
+SIDE_BY_SIDE = 3  # runs, each with a stream: a browser allows six to a server, and the page has two of its own
+COMPARED = ["rnn", "lstm", "gru"]  # at first
 _BUILDING = threading.Lock()  # two at a time would fight for the cores (python -m benchmarks search)
 
 
@@ -254,65 +256,89 @@ def _code(text: str) -> str:
     return f"`{quoted}`"
 
 
-# The same task, three cells
+# The same task, other cells
 
 
 def _why(demo: Demo, job: Job, config: Config | None, visitor: str) -> None:
     st.caption(
-        "The same task, seed and size for three kinds of cells: which learns it, and how far does each one's gradient reach?"
+        "The same task, seed and size for several kinds of cells: which learns it, and how far does each one's gradient reach? "
+        "*Peepholes* let a unit's gates see its cell state (Gers and Schmidhuber 2000). With *coupled gates* a unit writes as "
+        "much as it forgets: i = 1 − f. Greff et al. (2017, *LSTM: A search space odyssey*) compared an LSTM that has peepholes "
+        "with eight variants of it on three tasks. They report that none was significantly better, that coupled gates or no "
+        "peepholes save weights at no significant loss, and that the forget gate and the output activation matter most."
     )
-    base = config or job.config
-    st.button(
-        "Train all three", key=key(demo, "three"), type="primary", icon=":material/compare_arrows:", on_click=_start_three,
-        args=(demo, base, visitor),
+    ids: dict[str, str] = st.session_state.setdefault(key(demo, "compared_ids"), {})
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    cells = left.multiselect(
+        f"Cells side by side, {SIDE_BY_SIDE} at most", list(CELLS), st.session_state.get(key(demo, "compared"), COMPARED),
+        format_func=CELLS.__getitem__, key=key(demo, "cells"), max_selections=SIDE_BY_SIDE,
     )  # fmt: skip
-    ids = st.session_state.get(key(demo, "three_ids"), {})
-    for column, (cell, name) in zip(st.columns(3), CELLS.items(), strict=True):
-        run = jobs().get(ids[cell]) if cell in ids else None
+    right.button(
+        "Train them", key=key(demo, "compare"), type="primary", icon=":material/compare_arrows:", disabled=not cells,
+        on_click=_start_compared, args=(demo, config or job.config, visitor, cells),
+    )  # fmt: skip
+    for column, cell in zip(st.columns(SIDE_BY_SIDE), cells, strict=False):
         with column:
-            st.markdown(f"**{name}**")
+            st.markdown(f"**{CELLS[cell]}**")
+            run = jobs().get(ids.get(cell, ""))
             if run is None:
                 st.caption("not trained yet")
-                continue
-            live_status(
-                run.id, frames.event_of(run, demo), frames.status(run, demo), key=key(demo, f"{cell}/status"),
-                labels=dict.fromkeys(("epoch", "pace", "left", "device")),
-            )  # fmt: skip
-            shown = replace(run.config, **run.live)
-            for curve in demo.figures.CURVES[:2]:
-                figure = curve.figure(shown)
-                live_chart(
-                    curve.name,
-                    run.id,
-                    figure,
-                    key=key(demo, f"{cell}/{curve.name}"),
-                    height=figure["layout"]["height"],
-                )
-            inside = frames.inside_of(run, demo, View())
-            if inside is not None:
-                st.markdown(f"{_weights(inside):,} weights. How far its gradient reaches:")
-                # Drawn when the page is: a stream for each would be more than a browser allows.
-                figure = reach_figure(inside)
-                live_chart("reach", None, figure, key=key(demo, f"{cell}/reach"), height=360)
-            loss = run.stream.summary().get("loss", {}).get("mean_last_100")
-            if not run.active and loss is not None:
-                st.markdown(f"It ended at **{plain(loss)} nats**.")
+            else:
+                _compared_run(demo, run, cell)
+    _compared_table(demo, ids)
+
+
+def _compared_run(demo: Demo, run: Job, cell: str) -> None:
+    """One cell's run: where it is, its curves, and how far its gradient reaches."""
+    live_status(
+        run.id, frames.event_of(run, demo), frames.status(run, demo), key=key(demo, f"{cell}/status"),
+        labels=dict.fromkeys(("epoch", "pace", "left", "device")),
+    )  # fmt: skip
+    shown = replace(run.config, **run.live)
+    for curve in demo.figures.CURVES[:2]:
+        figure = curve.figure(shown)
+        live_chart(curve.name, run.id, figure, key=key(demo, f"{cell}/{curve.name}"), height=figure["layout"]["height"])
+    inside = frames.inside_of(run, demo, View())
+    if inside is not None:
+        st.markdown("How far its gradient reaches:")
+        # Drawn when the page is: a stream for each would be more than a browser allows.
+        live_chart("reach", None, reach_figure(inside), key=key(demo, f"{cell}/reach"), height=360)
+
+
+def _compared_table(demo: Demo, ids: Mapping[str, str]) -> None:
+    """What each cell that was trained here has come to."""
+    rows = []
+    for cell, name in CELLS.items():
+        run = jobs().get(ids.get(cell, ""))
+        inside = frames.inside_of(run, demo, View()) if run is not None else None
+        if run is None or inside is None or run.active:
+            continue
+        loss = run.stream.summary().get("loss", {}).get("mean_last_100")
+        rows.append({
+            "Cell": name,
+            "Weights": _weights(inside),
+            "Final loss (nats)": "–" if loss is None else plain(loss),
+            "Accuracy on unseen examples": f"{inside.scores[0].accuracy:.1%}",
+        })  # fmt: skip
+    if rows:
+        st.dataframe(rows, hide_index=True, alt="What each cell has come to")
+        st.caption("Another seed may turn the order round.")
 
 
 def _weights(inside: Inside) -> int:
     return sum(array.size for part in inside.network.values() for array in part.values())
 
 
-def _start_three(demo: Demo, config: Config, visitor: str) -> None:
+def _start_compared(demo: Demo, config: Config, visitor: str, cells: Sequence[str]) -> None:
+    st.session_state[key(demo, "compared")] = list(cells)
     try:
-        configs = {cell: replace(config, cell=cell) for cell in CELLS}
+        configs = {cell: replace(config, cell=cell) for cell in cells}
     except SettingError as error:
         st.toast(str(error), icon=":material/error:")
         return
-    found = dict(st.session_state.get(key(demo, "three_ids"), {}))  # this session's own
+    found: dict[str, str] = st.session_state[key(demo, "compared_ids")]  # this session's own
     try:
         for cell, one in configs.items():
             found[cell] = jobs().start(demo.slug, one, visitor, instead_of=found.get(cell, "")).id
     except LimitError as error:
         st.toast(str(error), icon=":material/error:")
-    st.session_state[key(demo, "three_ids")] = found

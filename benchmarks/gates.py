@@ -7,6 +7,7 @@ import numpy as np
 from demos.gates import inside
 from demos.gates.config import WIDE, GatesConfig
 from demos.gates.task import build
+from lib.common_settings import CELLS
 from lib.history import network_of
 from lib.inside import Inside, View
 from lib.trace import Clamp, Surgery
@@ -18,8 +19,8 @@ FORGET = View(surgery=Surgery(clamps=(Clamp("f", 0.0),)))
 def main() -> None:
     """Recall and remember by each cell, and brackets by the LSTM."""
     for change in (
-        *({"cell": cell} for cell in ("lstm", "gru", "rnn")),
-        *({"task": "remember", "cell": cell, **WIDE} for cell in ("lstm", "gru", "rnn")),
+        *({"cell": cell} for cell in CELLS),
+        *({"task": "remember", "cell": cell, **WIDE} for cell in CELLS),
         {"task": "brackets", **WIDE},
     ):
         config = GatesConfig(seeds=SEEDS, **change)  # type: ignore[arg-type]

@@ -149,8 +149,8 @@ def test_every_section_draws_its_picture(page: Page, server: Server, run: str) -
         section(page, name)
         expect(page.locator(f"[data-name={picture}]")).to_have_attribute("aria-label", re.compile("training"))
     section(page, "Why LSTMs")
-    page.get_by_role("button", name="Train all three").click()
-    expect(page.get_by_text(re.compile("It ended at"))).to_have_count(3, timeout=60_000)
+    page.get_by_role("button", name="Train them").click()
+    expect(page.get_by_text("Another seed may turn the order round")).to_be_visible(timeout=60_000)
     expect(page.locator("[data-name=reach]")).to_have_count(3)
 
 

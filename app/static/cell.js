@@ -18,13 +18,14 @@ const PARTS = {
   c: ["c", "", "cell state"], h: ["h", "", "hidden state"],
   c_before: ["c", "−1", "cell state before"], h_before: ["h", "−1", "hidden state before"],
   kept: ["", "", "what is kept"], written: ["", "", "what is added"], tanh_c: ["", "", "squashed cell state"],
-  sum: ["", "", "sum"],
+  sum: ["", "", "sum"], peephole: ["", "", "peephole"],
 }
 const EXPLAINED = { // where the content has no sentence of its own
   bias: "A number that belongs to the weights and is the same at every step.",
   kept: "The part of the old state that the gate lets through.",
   written: "What this step adds to the state: the candidate, as far as the gate lets it through.",
   sum: "What the input, the hidden states before and the bias say together, before it is squashed.",
+  peephole: "A gate looks at its unit's own cell state: i and f at the one before, o at the new one, each with a weight of its own.",
   tanh_c: "The cell state, squashed to between −1 and 1 before the output gate shows it.",
 }
 const HINT = "Point at any part to read what it does."
@@ -33,15 +34,26 @@ const sigmoid = x => 1 / (1 + Math.exp(-x))
 
 // The kinds of cells: their gates in the order of drawing, which of them are squashed by tanh, what else follows from the
 // values of a step, what their last equations are, and how they are drawn.
+const LSTM = {
+  name: "LSTM", gates: ["f", "i", "g", "o"], by_tanh: ["g"], draw: drawLSTM,
+  derive: v => ({ kept: v.f * v.c_before, written: v.i * v.g, tanh_c: Math.tanh(v.c) }),
+  equations: { c: ["f", "·", "c_before", "+", "i", "·", "g"], h: ["o", "·", "tanh(", "c", ")"] },
+  expected: { c: v => v.kept + v.written, h: v => v.o * v.tanh_c },
+}
 const CELLS = {
-  lstm: {
-    name: "LSTM", gates: ["f", "i", "g", "o"], by_tanh: ["g"], draw: drawLSTM,
-    derive: v => ({ kept: v.f * v.c_before, written: v.i * v.g, tanh_c: Math.tanh(v.c) }),
-    equations: { c: ["f", "·", "c_before", "+", "i", "·", "g"], h: ["o", "·", "tanh(", "c", ")"] },
-    expected: { c: v => v.kept + v.written, h: v => v.o * v.tanh_c },
+  lstm: LSTM,
+  lstm_peephole: {
+    ...LSTM, name: "LSTM with peepholes", peepholes: ["f", "i", "o"],
+    note: "Peepholes: f and i see the old c, o the new one",
+  },
+  lstm_coupled: {
+    ...LSTM, name: "LSTM with coupled gates", gates: ["f", "g", "o"], note: "The input gate is i = 1 − f",
+    derive: v => ({ i: 1 - v.f, kept: v.f * v.c_before, written: (1 - v.f) * v.g, tanh_c: Math.tanh(v.c) }),
+    equations: { c: ["f", "·", "c_before", "+", "(1 −", "f", ")", "·", "g"], h: LSTM.equations.h },
   },
   gru: {
-    name: "GRU", gates: ["z", "r", "n"], by_tanh: ["n"], draw: drawGRU, note: "n hears the states through the reset gate: r · h₋₁",
+    name: "GRU", gates: ["z", "r", "n"], by_tanh: ["n"], draw: drawGRU,
+    note: "n hears the states through the reset gate: r · h₋₁. Here z keeps (Cho et al. 2014)",
     derive: v => ({ kept: v.z * v.h_before, written: (1 - v.z) * v.n }),
     equations: { h: ["z", "·", "h_before", "+", "(1 −", "z", ")", "·", "n"] },
     expected: { h: v => v.kept + v.written },
@@ -74,9 +86,10 @@ function valuesAt(content, step) {
   const held = new Set(Object.keys(content.held ?? {}))
   const expect = (part, value) => Math.abs(value - v[part]) > 0.01 * (1 + Math.abs(value)) && held.add(part)
   for (const gate of cell.gates) {
-    const { input, state, bias } = content.sums[gate]
-    const sum = { input: input[step], state: state[step], bias }
-    sum.total = Object.values(sum).includes(null) ? NaN : sum.input + sum.state + sum.bias
+    const { input, state, bias, cell_state } = content.sums[gate]
+    const sum = { input: input[step], state: state[step], bias, ...(cell_state && { cell_state: cell_state[step] }) }
+    const summands = Object.values(sum)
+    sum.total = summands.includes(null) ? NaN : summands.reduce((a, b) => a + b)
     v.sums[gate] = sum
     expect(gate, cell.by_tanh.includes(gate) ? Math.tanh(sum.total) : sigmoid(sum.total))
   }
@@ -156,6 +169,11 @@ class Pen {
       group.classList.toggle("negative", value < 0)
       line.style.strokeWidth = 1.5 + 7.5 * Math.tanh(Math.abs(value))
     })
+  }
+
+  /** What a gate sees of its unit's cell state. */
+  peephole(gate, points) {
+    this.pipe("peephole", "signed peep", points, v => v.sums[gate].cell_state)
   }
 
   /** A gap for an upright pipe that crosses what is drawn so far. */
@@ -279,12 +297,24 @@ function rounded(points, radius = 12) {
 
 const WIDE = { wide: true, width: 600, left: 47, right: 553, port: [92, 68], gate: [88, 92], lines: [20, 36, 58], round: 15, off: 20 }
 const PHONE = { wide: false, width: 360, left: 28, right: 332, port: [54, 58], gate: [56, 84], lines: [15, 30, 49], round: 13, off: 14 }
+const LSTM_Y = [
+  { tip: 6, top: 30, line: 84, tanh: 142, times: 200, gate: 286, bus: 358, inputs: 376, bottom: 402, port: 440, end: 475 },
+  { tip: 4, top: 26, line: 76, tanh: 128, times: 182, gate: 258, bus: 332, inputs: 350, bottom: 372, port: 404, end: 434 },
+]
+const LSTM_PLACES = [
+  { ...WIDE, x: { f: 144, i: 238, g: 332, o: 426, up: 484 }, squash: [64, 40], y: LSTM_Y[0] },
+  { ...PHONE, x: { f: 86, i: 144, g: 202, o: 260, up: 290 }, squash: [50, 38], y: LSTM_Y[1] },
+]
 const PLACES = {
-  lstm: [
-    { ...WIDE, x: { f: 144, i: 238, g: 332, o: 426, up: 484 }, squash: [64, 40],
-      y: { tip: 6, top: 30, line: 84, tanh: 142, times: 200, gate: 286, bus: 358, inputs: 376, bottom: 402, port: 440, end: 475 } },
-    { ...PHONE, x: { f: 86, i: 144, g: 202, o: 260, up: 290 }, squash: [50, 38],
-      y: { tip: 4, top: 26, line: 76, tanh: 128, times: 182, gate: 258, bus: 332, inputs: 350, bottom: 372, port: 404, end: 434 } },
+  lstm: LSTM_PLACES,
+  // Where the peepholes leave the line of the cell state, and the height at which they turn to their gates.
+  lstm_peephole: [
+    { ...LSTM_PLACES[0], peep: { old: 112, now: 372, y: 222 } },
+    { ...LSTM_PLACES[1], peep: { old: 66, now: 224, y: 202 } },
+  ],
+  lstm_coupled: [
+    { ...LSTM_PLACES[0], x: { f: 160, g: 302, o: 426, up: 484 } },
+    { ...LSTM_PLACES[1], x: { f: 86, g: 180, o: 260, up: 290 } },
   ],
   gru: [
     { ...WIDE, x: { state: 108, z: 168, r: 288, n: 428, up: 492 },
@@ -298,17 +328,24 @@ const PLACES = {
   ],
 }
 
-function drawLSTM(pen, { x, y, left, right, port, gate, round, squash: [, small] }) {
+function drawLSTM(pen, { x, y, left, right, port, gate, round, off, peep, squash: [, small] }) {
   const enter = left + port[0] / 2, leave = right - port[0] / 2, edge = y.gate + gate[1] / 2, roof = y.gate - gate[1] / 2
-  const middle = (x.i + x.g) / 2
+  const gates = ["f", "i", "g", "o"].filter(gate => x[gate]), middle = x.i ? (x.i + x.g) / 2 : x.g
   pen.body(y.top, y.bottom)
   pen.track(left, right, y.line)
   pen.pipe("c_before", "signed", [[enter, y.line], [x.f - round, y.line]], v => v.c_before)
   pen.pipe("kept", "signed", [[x.f, y.line], [middle - round, y.line]], v => v.kept)
   pen.pipe("c", "signed", [[middle, y.line], [leave, y.line]], v => v.c)
+  if (peep) {
+    pen.peephole("f", [[peep.old, y.line], [peep.old, roof]])
+    pen.peephole("i", [[peep.old, peep.y], [x.i - off, peep.y], [x.i - off, roof]])
+    pen.peephole("o", [[peep.now, y.line], [peep.now, peep.y], [x.o - off, peep.y], [x.o - off, roof]])
+    pen.bridge(x.f, peep.y, 6)
+  }
+  if (!x.i) pen.pipe("i", "gate", [[x.f, y.times], [middle - round, y.times]], v => v.i)
   pen.pipe("f", "gate", [[x.f, roof], [x.f, y.line + round]], v => v.f)
-  pen.pipe("i", "gate", [[x.i, roof], [x.i, y.times], [middle - round, y.times]], v => v.i)
-  pen.pipe("g", "signed", [[x.g, roof], [x.g, y.times], [middle + round, y.times]], v => v.g)
+  if (x.i) pen.pipe("i", "gate", [[x.i, roof], [x.i, y.times], [middle - round, y.times]], v => v.i)
+  pen.pipe("g", "signed", [[x.g, roof], ...(x.i ? [[x.g, y.times], [middle + round, y.times]] : [[x.g, y.times + round]])], v => v.g)
   pen.pipe("written", "signed", [[middle, y.times], [middle, y.line + round]], v => v.written)
   pen.pipe("c", "signed", [[x.o, y.line], [x.o, y.tanh - small / 2]], v => v.c)
   pen.pipe("tanh_c", "signed", [[x.o, y.tanh + small / 2], [x.o, y.times - round]], v => v.tanh_c)
@@ -316,13 +353,14 @@ function drawLSTM(pen, { x, y, left, right, port, gate, round, squash: [, small]
   pen.pipe("h", "signed", [[x.o, y.times], [leave, y.times]], v => v.h)
   pen.bridge(x.up, y.line, 12)
   pen.output(x.up, y.times)
-  pen.feed(["f", "i", "g", "o"].map(gate => ({ gate, x: x[gate], edge })), [[enter, y.bus]])
+  pen.feed(gates.map(gate => ({ gate, x: x[gate], edge })), [[enter, y.bus]])
   pen.node("kept", x.f, y.line, "×", v => v.f)
   pen.node("written", middle, y.times, "×", v => v.i)
   pen.node("h", x.o, y.times, "×", v => v.o)
   pen.node("c", middle, y.line, "+")
   pen.frame("tanh_c", x.o, y.tanh, pen.place.squash, "", "tanh", [0, 14, small - 8])
-  for (const gate of ["f", "i", "g", "o"]) pen.box(gate, x[gate], y.gate, gate === "g")
+  for (const gate of gates) pen.box(gate, x[gate], y.gate, gate === "g")
+  if (!x.i) pen.number("i", x.f + 10, y.times - 10, v => `1 − f = ${number(v.i)}`, "start")
   pen.number("kept", (x.f + middle) / 2, y.line - 16, v => number(v.kept))
   pen.number("written", middle + 10, (y.line + y.times) / 2 + 5, v => added(v.written), "start")
   pen.port("c_before", left, y.line)
@@ -431,7 +469,8 @@ function equations(into, kind) {
   const [gates, states] = [1, 2].map(() => element("div", "group", into))
   const table = element("div", "sums", gates)
   const head = element("div", "row head", table)
-  for (const text of ["", "", "", "from x", "all h₋₁", "bias", "", "", "sum", "", "value"]) element("span", "", head, text)
+  const peep = cell.peepholes ? ["own c"] : []
+  for (const text of ["", "", "", "from x", "all h₋₁", ...peep, "bias", "", "", "sum", "", "value"]) element("span", "", head, text)
   for (const gate of cell.gates) {
     const row = element("div", "row", table), squash = cell.by_tanh.includes(gate) ? "tanh" : "σ"
     const sum = v => v.sums[gate]
@@ -439,6 +478,8 @@ function equations(into, kind) {
     for (const sign of ["=", `${squash}(`]) element("span", "sign", row, sign)
     term(row, "x", "", v => number(sum(v).input))
     term(row, gate === "n" ? "r" : "h_before", "", v => added(sum(v).state))
+    if (cell.peepholes?.includes(gate)) term(row, "peephole", "", v => added(sum(v).cell_state))
+    else if (cell.peepholes) element("span", "", row)
     term(row, "bias", "", v => added(sum(v).bias))
     for (const sign of [") =", `${squash}(`]) element("span", "sign", row, sign)
     term(row, kind === "rnn" ? "sum" : gate, "", v => number(sum(v).total))

@@ -228,7 +228,7 @@ WIDE: dict[str, Any] = {"hidden_units": 16, "keep_bias": 3.0, "batch_size": 32}
 # What the page offers to sweep over, and what its sweeps start from.
 SWEEP_BASE = GatesConfig(task="remember", training_steps=500, seeds=4, **WIDE)
 SWEEPS: dict[str, tuple[tuple[str, str], ...]] = {
-    "Delay × cell": (("delay", "10,20,40,80"), ("cell", "rnn, gru, lstm, lstm_peephole, lstm_coupled")),
+    "Delay × cell": (("delay", "10,20,40,80"), ("cell", ", ".join(common_settings.CELLS))),
     "Delay × keep bias": (("delay", "10,20,40,80"), ("keep_bias", "0, 1, 3, 5")),
     "Learning rate × optimizer": (("learning_rate", "0.0001:1"), ("optimizer", "adagrad, momentum, rmsprop, adam")),
 }
