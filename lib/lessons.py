@@ -205,6 +205,6 @@ def cell_equations(cell: str, units: int, rows: int, inputs: int = 1, read: str 
     return ["**One step of the cell**", *lines, f"{shapes}{_OWN_WEIGHTS[cell]}."]
 
 
-def parameter_count(cell: str, units: int) -> int:
-    """How many numbers training changes in a network that reads one bit and answers with two logits."""
-    return _BLOCKS[cell] * (units + units * units + units) + 2 * units + 2
+def parameter_count(cell: str, units: int, inputs: int = 1) -> int:
+    """How many numbers training changes in a network that reads `inputs` numbers a step and answers with two logits."""
+    return _BLOCKS[cell] * (inputs * units + units * units + units) + 2 * units + 2
