@@ -173,7 +173,8 @@ def script(
     and seed, and maybe bit_input: without it a bit is read as one number. `units` and `window` are the names of those that
     say how many units the cell and how many steps a window have; `carries` is the one, if any, that says whether the state
     is carried from window to window. `series` is an expression of `seed`, `epoch` and the settings in capitals: an epoch's
-    flat inputs and targets. `sources` are the functions that it calls; they use NumPy alone. `weights` is one of lib.initializers.WEIGHTS. `changes` are (step, setting, value).
+    flat inputs and targets. `sources` are the functions that it calls; they use NumPy alone. `weights` is one of
+    lib.initializers.WEIGHTS. `changes` are (step, setting, value).
     """
     values: dict[str, Any] = config.model_dump()
     done = min(step or all_steps, all_steps)

@@ -107,7 +107,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         "both-out-of-reach",
         "The tutorial's second plot",
-        "The tutorial's setting and one epoch again, but the bits 10 and 11 back decide: further than a window of 5 steps reaches. "
+        "The tutorial's setting again, one epoch, but the bits 10 and 11 back decide: further than a window of 5 steps reaches. "
         "The state is carried on from window to window. Where will the median loss end?",
         BinaryRuleConfig(first_lag=10, second_lag=11, seeds=8),
         LOSSES,

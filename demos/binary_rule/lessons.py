@@ -17,8 +17,8 @@ from lib.lessons import Advice, Game, Round, Source, cell_equations, parameter_c
 __all__ = ["EXPERIMENTS", "GAME", "INTRODUCTION", "PICTURES", "advise", "equations", "looks_back", "rounds", "sources"]
 
 _START = {
-    "rnn": r" At the start each matrix is uniform in $\pm\sqrt{6 / (\text{rows} + \text{columns})}$ (Glorot & Bengio 2010), and $b$ "
-    "and $c$ are 0; the tutorial's code draws $W$ and $U$ as one such matrix.",
+    "rnn": r" At the start each matrix is uniform in $\pm\sqrt{6 / (\text{rows} + \text{columns})}$ (Glorot & Bengio 2010), and "
+    "$b$ and $c$ are 0; the tutorial's code draws $W$ and $U$ as one such matrix.",
 }
 READS = {"one-hot": "a 1 at the place of the bit's value and a 0 at the other", "scalar": "one bit"}
 CLOSE = 0.01  # nats above the lower bound that count as reached
