@@ -36,7 +36,7 @@ Status is "finished", "stopped" (by --steps or Ctrl-C, before the end), "diverge
 SWEEP_HELP = "train a demo at every combination of one or two settings"
 SWEEP_TEXT = """Train a demo at every combination of the axes' values, several seeds at each, and report the median final loss
 (the mean of the last 100 steps). Values are written as 1:12, 1:12:2 or 2,4,8,16; of a setting with a logarithmic slider,
-0.001:1 goes by factors of 10. What is not set is as the demo's page sweeps it, with shorter runs than its defaults."""
+0.001:1 goes by factors of 10. What is not set is as the demo's page suggests for sweeps, not as its defaults are."""
 
 
 class OneLineParser(argparse.ArgumentParser):

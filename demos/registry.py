@@ -53,7 +53,7 @@ class Demo:
 
     @property
     def sweep_base(self) -> Config:
-        """The settings that sweeps start from: shorter runs, and several seeds."""
+        """The settings that sweeps start from: runs of a length that a sweep can afford, and several seeds."""
         base: Config = self._module("config").SWEEP_BASE
         return base
 

@@ -20,6 +20,7 @@ AS_CODE = (
     "optimizer",
     "initial_weights",
     "trained",
+    "bit_input",
 )  # these settings choose a line of the script and are no constants
 
 CELLS = {
@@ -28,6 +29,11 @@ CELLS = {
     "lstm_peephole": "keras.layers.RNN(PeepholeLSTMCell(), return_sequences=True, return_state=True, unroll=True)",
     "lstm_coupled": "keras.layers.RNN(CoupledLSTMCell(), return_sequences=True, return_state=True, unroll=True)",
     "gru": "keras.layers.GRU({units}, reset_after=False, return_sequences=True, return_state=True, unroll=True)",
+}
+# One window of bits [BATCH_SIZE, T] as the network reads them, and how many numbers a bit then is.
+READS = {
+    "scalar": ("inputs[window, :, :, None].astype(np.float32)", 1),
+    "one-hot": ("np.eye(2, dtype=np.float32)[inputs[window]]", 2),
 }
 TRAINED = {
     "everything": "cell.trainable_variables + output.trainable_variables",
@@ -142,7 +148,7 @@ def train(seed):
     """Train one network and return the loss of every step."""
     cell = $cell
     output = keras.layers.Dense(2)
-    cell.build((BATCH_SIZE, $window, 1))
+    cell.build((BATCH_SIZE, $window, $inputs))
     output.build((BATCH_SIZE, $window, $units))
     rng = np.random.default_rng([seed, 2**32])  # random numbers that no epoch's data come from
     for layer in (cell, output):
@@ -173,8 +179,7 @@ $peepholes
 $reset            state = $state
         for name, value in CHANGES.get(step, {}).items():
             live[name].assign(value)
-        batch = inputs[window, :, :, None].astype(np.float32)
-        losses[step], state = train_step(batch, targets[window], state)
+        losses[step], state = train_step($read, targets[window], state)
         if (step + 1) % max(1, STEPS // 10) == 0:
             print(f"seed {seed}, step {step + 1} of {STEPS}: loss {losses[step]:.4f}", flush=True)
     return losses
@@ -216,13 +221,15 @@ def script(
     """The text of a Python file that repeats a run of `step` steps (of all, when None or 0) with Keras.
 
     The config has the settings cell, optimizer, trained, series_length, batch_size, epochs, learning_rate, clip_norm, seeds
-    and seed. `units` and `window` are the names of those that say how many units the cell and how many steps a window have;
-    `carries` is the one, if any, that says whether the state is carried from window to window. `series` is an expression
-    of `seed`, `epoch` and the settings in capitals: an epoch's flat inputs and targets. `sources` are the functions that
-    it calls; they use NumPy alone. `weights` is one of lib.initializers.WEIGHTS. `changes` are (step, setting, value).
+    and seed, and maybe bit_input: without it a bit is read as one number. `units` and `window` are the names of those that
+    say how many units the cell and how many steps a window have; `carries` is the one, if any, that says whether the state
+    is carried from window to window. `series` is an expression of `seed`, `epoch` and the settings in capitals: an epoch's
+    flat inputs and targets. `sources` are the functions that it calls; they use NumPy alone. `weights` is one of
+    lib.initializers.WEIGHTS. `changes` are (step, setting, value).
     """
     values: dict[str, Any] = config.model_dump()
     done = min(step or all_steps, all_steps)
+    read, inputs = READS[values.get("bit_input", "scalar")]
     changed = _changes(changes, done)
     used = [*sources, Source("", "lib/batches.py", "windows"), Source("", "lib/initializers.py", weights)]
     own_cell = [_OWN_CELLS[cell].format(units=units.upper())] if (cell := values["cell"]) in _OWN_CELLS else []
@@ -238,6 +245,8 @@ def script(
         series=series,
         window=window.upper(),
         units=units.upper(),
+        read=read,
+        inputs=inputs,
         cell=CELLS[cell].format(units=units.upper()),
         peepholes=_PEEPHOLES.format(draw=weights, units=units.upper()) if cell == "lstm_peephole" else "",
         state=STATES[cell].format(units=units.upper()),

@@ -218,7 +218,7 @@ def cell_equations(cell: str, units: int, rows: int, inputs: int = 1, read: str 
     return ["**One step of the cell**", *lines, f"{shapes}{_OWN_WEIGHTS[cell]}."]
 
 
-def parameter_count(cell: str, units: int) -> int:
-    """How many numbers training changes in a network that reads one bit and answers with two logits."""
+def parameter_count(cell: str, units: int, inputs: int = 1) -> int:
+    """How many numbers training changes in a network that reads `inputs` numbers a step and answers with two logits."""
     peepholes = len(PEEPHOLES) * units if cell == "lstm_peephole" else 0
-    return len(BLOCKS[cell]) * (units + units * units + units) + peepholes + 2 * units + 2
+    return len(BLOCKS[cell]) * (inputs * units + units * units + units) + peepholes + 2 * units + 2

@@ -14,9 +14,13 @@ BITS = 2**32 + 7  # the stream of random numbers that they come from: no data an
 
 
 def _read(cell: str, network: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Fresh random bits [T, B], and the hidden states after each of them [T, B, H], from a state of zeros."""
+    """Fresh random bits [T, B], and the hidden states after each of them [T, B, H], from a state of zeros.
+
+    A network with one input reads a bit as a number, one with two reads it one-hot.
+    """
     bits = np.random.default_rng(BITS).integers(0, 2, (STEPS, ROWS))
-    return bits, trace(cell, network, bits[..., None].astype(np.float32))["h"]
+    one_number = len(network["cell"]["input_weights"]) == 1
+    return bits, trace(cell, network, bits[..., None].astype(np.float32) if one_number else bits)["h"]
 
 
 def accuracy(states: np.ndarray, bits: np.ndarray) -> float:

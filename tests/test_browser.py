@@ -393,7 +393,7 @@ def test_runs_are_compared_and_their_files_saved(page: Page, server: Server, tmp
 def test_the_binary_rule_is_found_and_played_on_a_phone(browser: Browser, server: Server) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     page = context.new_page()
-    page.goto(f"{server.url}/binary-rule?epochs=10")
+    page.goto(f"{server.url}/binary-rule")
     expect(button(page, "Start")).to_be_enabled(timeout=30_000)
     button(page, "Start").tap()
     wait_for_state(page, "finished")

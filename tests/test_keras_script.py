@@ -61,11 +61,14 @@ CASES = {
         seeds=3,
     ),
     "rule, rnn, momentum, no state": rule(optimizer="momentum", learning_rate=0.1, carry_state=False, seeds=2),
+    "rule, rnn, the tutorial's optimizer and input": rule(seeds=2),
     "rule, lstm, RMSProp, both live settings": rule(
         ((10, "clip_norm", 0.02), (27, "learning_rate", 0.005)),
-        cell="lstm", optimizer="rmsprop", learning_rate=0.01, first_lag=3, second_lag=1,
+        cell="lstm", optimizer="rmsprop", learning_rate=0.01, first_lag=3, second_lag=1, bit_input="scalar",
     ),
-    "rule, gru, Adam, a clip norm": rule(cell="gru", optimizer="adam", clip_norm=0.05, hidden_units=3, seeds=2),
+    "rule, gru, Adam, a clip norm": rule(
+        cell="gru", optimizer="adam", learning_rate=0.02, clip_norm=0.05, hidden_units=3, seeds=2
+    ),
     "echo, peepholes, RMSProp": echo(
         cell="lstm_peephole", optimizer="rmsprop", learning_rate=0.02, initial_weights="glorot", echo_step=1, seeds=2,
     ),

@@ -10,12 +10,13 @@ import math
 import pytest
 
 from demos.binary_rule import theory as rule_theory
-from demos.binary_rule.config import BinaryRuleConfig
+from demos.binary_rule.config import ADAM, BinaryRuleConfig
 from demos.echo import theory as echo_theory
 from demos.echo.config import EchoConfig
 from demos.gates import theory as gates_theory
 from demos.gates.config import GatesConfig
 from demos.registry import get
+from lib.settings import replace
 from tests.training import results
 
 PAST = {"truncated_backprop_length": 3, "initial_weights": "glorot", "optimizer": "adam", "epochs": 2}
@@ -34,6 +35,7 @@ ECHOES = {
     "worse than guessing": {"optimizer": "sgd", "learning_rate": 10.0, "epochs": 2, "seeds": 4},
 }  # fmt: skip
 RULES = {
+    "the tutorial": {**BinaryRuleConfig().model_dump(), "seeds": 4},
     "the rule": {"epochs": 6, "seeds": 2},
     "past the window, large": {"first_lag": 5, "second_lag": 6, "hidden_units": 64, "batch_size": 200,
                                "learning_rate": 0.0005, "epochs": 2, "seeds": 2},
@@ -68,7 +70,7 @@ def test_no_echo_ends_below_its_bound(settings: dict) -> None:
 
 @pytest.mark.parametrize("settings", RULES.values(), ids=RULES)
 def test_no_rule_ends_below_its_bound(settings: dict) -> None:
-    config = BinaryRuleConfig(**settings)
+    config = replace(ADAM, **settings)
     found = results(get("binary-rule"), config)
     places = config.batch_size * config.time_step
     # Whether a coin decides is itself a coin, between 0 and ln 2 nats.

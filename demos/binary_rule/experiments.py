@@ -34,13 +34,15 @@ def _beliefs(results: Results) -> Finding:
 
 
 def _at_the_bound(results: Results) -> Finding:
-    mean, bound = results.last("epoch_loss"), theory.epoch_floor(results.config)
-    return Finding(f"The last epoch's mean is {mean:.4f}, the bound {bound:.4f}.", abs(mean - bound) < 0.01)
+    median, bound = float(np.median(results.finals)), theory.floor(results.config)
+    return Finding(f"The median is {median:.4f}, the bound {bound:.4f}.", abs(median - bound) < 0.01)
 
 
 def _none_below(results: Results) -> Finding:
     least, bound = float(results.finals.min()), theory.floor(results.config)
-    return Finding(f"The lowest of {len(results.finals)} is {least:.4f}, the bound {bound:.4f}.", least > bound - 0.002)
+    error = theory.sampling_error(results.config)
+    said = f"The lowest of {len(results.finals)} is {least:.4f}, the bound {bound:.4f}, the sampling error {error:.4f}."
+    return Finding(said, least > bound - 4 * error)
 
 
 def _below_the_window(results: Results) -> Finding:
@@ -74,16 +76,16 @@ def _far_bits_told(text: str, least: float) -> Claim:
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         "the-rule",
-        "Can it find the rule at all?",
-        "The bits 1 and 2 back decide, six tanh units, a window of 5 steps, 8 networks from different seeds. Where will the "
-        "median loss end after 10 epochs?",
-        BinaryRuleConfig(seeds=8, epochs=10),
+        "The tutorial's first plot",
+        "The bits 1 and 2 back decide, and a window of 5 steps reaches both. Six tanh units, 250 rows, one epoch of 400 steps, "
+        "Adagrad. Where will the median loss of 8 networks from different seeds end?",
+        BinaryRuleConfig(seeds=8),
         LOSSES,
         _RULE,
         (
-            below("All networks find it.", 0.4, 8),
-            Claim("It is sure where the rule decides, and undecided where a coin does.", _beliefs),
-            Claim("So it is at the lower bound.", _at_the_bound),
+            below("All networks find the rule.", 0.36, 8),
+            Claim("They are sure where the rule decides, and undecided where a coin does.", _beliefs),
+            Claim("So the loss is near its lower bound.", _at_the_bound),
         ),
         "In two contexts of four the target is certain, and no network can know a coin: ½ · ln 2 = 0.347 is left. Loss that is "
         "left is not always a fault.",
@@ -91,36 +93,43 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         "no-memory",
         "Forget at every window",
-        "The same, but every window of 5 steps starts with an empty state. Where will the median loss end?",
-        BinaryRuleConfig(seeds=8, carry_state=False, epochs=10),
+        "The same, but every window of 5 steps starts with an empty state. Where will the median loss end after 5 epochs?",
+        BinaryRuleConfig(seeds=8, carry_state=False, epochs=5),
         LOSSES,
         _BETWEEN,
         (
             median_between("It ends where the lower bound says.", 0.45, 0.48),
-            Claim("No network is below its bound.", _none_below),
+            Claim("No network is below its bound by more than sampling error.", _none_below),
         ),
         "The first target of each window has no bit to go by, the second only one, and the last three both: "
         "(0.693 + 0.562 + 3 · 0.347) / 5 = 0.459.",
     ),
     Experiment(
         "both-out-of-reach",
-        "Both bits out of reach",
-        "The bits 6 and 7 back decide, and a window has 5 steps. The state is carried on from window to window. Where will "
-        "the median loss of networks of six units end?",
-        BinaryRuleConfig(first_lag=6, second_lag=7, seeds=8, epochs=10),
+        "The tutorial's second plot",
+        "The tutorial's setting again, one epoch, but the bits 10 and 11 back decide: further than a window of 5 steps reaches. "
+        "The state is carried on from window to window. Where will the median loss end?",
+        BinaryRuleConfig(first_lag=10, second_lag=11, seeds=8),
         LOSSES,
         _CHANCE,
-        (above("All networks stay at chance.", 0.65, 8),),
+        (above("All networks stay near chance.", 0.67, 8),),
         "No window holds a target together with a bit that decides it, so no gradient joins them: nothing teaches these six "
         "units directly to keep the bits. That is not the same as a bound: see the next experiment.",
     ),
     Experiment(
         "past-the-cut",
-        "The same with 64 units",
+        "Out of reach, with 64 units",
         "The bits 5 and 6 back decide, and a window has 5 steps: both lie beyond it. 64 units, 200 rows, and Adam with a small "
         "learning rate. Where will the median loss of 2 networks end after 2 epochs?",
         BinaryRuleConfig(
-            first_lag=5, second_lag=6, hidden_units=64, batch_size=200, learning_rate=0.0005, seeds=2, epochs=2
+            first_lag=5,
+            second_lag=6,
+            hidden_units=64,
+            batch_size=200,
+            optimizer="adam",
+            learning_rate=0.0005,
+            seeds=2,
+            epochs=2,
         ),
         LOSSES,
         _RULE,
@@ -137,8 +146,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "one-out-of-reach",
         "One bit in reach, one just outside",
         "The bits 1 and 5 back decide, and a window has 5 steps: the gradient reaches back 4. Six units. Where will the median "
-        "loss end after 15 epochs?",
-        BinaryRuleConfig(second_lag=5, seeds=8, epochs=15),
+        "loss end after 10 epochs?",
+        BinaryRuleConfig(second_lag=5, seeds=8, epochs=10),
         LOSSES,
         _RULE,
         (
@@ -152,12 +161,12 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "without-the-ride",
         "The same, with the state reset",
         "The bits 1 and 5 back again, but now each window starts with an empty state. Where will the median loss end?",
-        BinaryRuleConfig(second_lag=5, carry_state=False, seeds=8, epochs=10),
+        BinaryRuleConfig(second_lag=5, carry_state=False, seeds=8),
         LOSSES,
         _ONE_BIT,
         (
             median_between("It ends where the lower bound says.", 0.58, 0.6),
-            Claim("No network is below its bound.", _none_below),
+            Claim("No network is below its bound by more than sampling error.", _none_below),
         ),
         "The nearer bit is used wherever it has been read (0.562), at the first position of each window nothing can be known "
         "(0.693), and the bit 5 back lies before every window's start: no network could know it.",
@@ -167,7 +176,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "Accuracy or loss?",
         "One last time the bits 1 and 5 back, with the state reset at each window, so only one of the two bits can be known. Who "
         "knows the whole rule is right in 75 % of places. How often is this network right?",
-        BinaryRuleConfig(second_lag=5, carry_state=False, seeds=8, epochs=10, seed=100),
+        BinaryRuleConfig(second_lag=5, carry_state=False, seeds=8, seed=100),
         (
             Choice("in about 50 %", 0.0, 0.56),
             Choice("in about 62 %, half way", 0.56, 0.66),
@@ -188,8 +197,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "two-units",
         "Two units for three bits",
         "The bits 1 and 2 back decide, and the network has two units. After each step it should know the last three bits. "
-        "Where will the median loss end after 15 epochs?",
-        BinaryRuleConfig(hidden_units=2, seeds=8, epochs=15),
+        "Where will the median loss end after 5 epochs?",
+        BinaryRuleConfig(hidden_units=2, seeds=8, epochs=5),
         (
             Choice("below 0.37: the whole rule", 0.0, 0.37),
             Choice("between 0.37 and 0.53: the rule, but not cleanly", 0.37, 0.53),
@@ -208,8 +217,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         "too-fast",
         "A learning rate of 10",
-        "SGD with momentum and a learning rate of 10. Where will the median loss end after 4 epochs?",
-        BinaryRuleConfig(optimizer="momentum", learning_rate=10.0, seeds=8, epochs=4),
+        "SGD with momentum and a learning rate of 10. Where will the median loss end?",
+        BinaryRuleConfig(optimizer="momentum", learning_rate=10.0, seeds=8),
         LOSSES,
         _WORSE,
         (above("Nearly all networks are worse than guessing.", 0.75, 7),),

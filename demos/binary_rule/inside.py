@@ -47,6 +47,7 @@ def typed(config: BinaryRuleConfig, text: str) -> Readings:
 
 
 def _read(config: BinaryRuleConfig, bits: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> Readings:
-    """Bits [T, B] as a network reads them: one number each."""
+    """Bits [T, B] as a network reads them: as tokens, which stand for one-hot rows, or as one number each."""
     factors = bit_factors(bits, sorted({0, *config.lags}))
-    return Readings(bits[..., None].astype(np.float32), targets, asked, factors)
+    read = bits if config.bit_input == "one-hot" else bits[..., None].astype(np.float32)
+    return Readings(read, targets, asked, factors)

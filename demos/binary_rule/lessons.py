@@ -16,10 +16,16 @@ from lib.lessons import Advice, Game, Round, Source, cell_equations, parameter_c
 
 __all__ = ["EXPERIMENTS", "GAME", "INTRODUCTION", "PICTURES", "advise", "equations", "looks_back", "rounds", "sources"]
 
+_START = {
+    "rnn": r" At the start each matrix is uniform in $\pm\sqrt{6 / (\text{rows} + \text{columns})}$ (Glorot & Bengio 2010), and "
+    "$b$ and $c$ are 0; the tutorial's code draws $W$ and $U$ as one such matrix.",
+}
+READS = {"one-hot": "a 1 at the place of the bit's value and a 0 at the other", "scalar": "one bit"}
 CLOSE = 0.01  # nats above the lower bound that count as reached
 STUCK = 0.68
 OVERSHOOTS = 1.0
-EPOCHS_OF_PATIENCE = 5
+PATIENCE = 250  # steps, and an epoch at least, before a loss counts as too high, where the run is not shorter
+LONG = 2_000  # steps after which more of the same is no longer offered
 
 INTRODUCTION = (
     "The network reads fair random bits and must say, at each step, the next target. A hidden rule decides it: the "
@@ -51,15 +57,15 @@ def advise(config: BinaryRuleConfig, step: int, metrics: Mapping[str, Any]) -> A
         return _overshoots(config, loss)
     if loss < best + CLOSE:
         return _at_the_best(config, loss, best)
-    if not theory.taught(config) and loss < alone - CLOSE:
+    if not theory.taught(config) and loss < alone - max(CLOSE, 4 * theory.sampling_error(config)):
         return _better_than_taught(config, loss, alone)
     if not any(theory.within_window(config)):
         return _out_of_reach(config, loss)
-    if step < EPOCHS_OF_PATIENCE * config.windows_per_epoch:
+    if step < min(config.steps, max(PATIENCE, config.windows_per_epoch)):
         return None
     if loss > STUCK:
-        return _stuck(config, loss)
-    return _half_way(config, loss, best)
+        return _stuck(config, step, loss)
+    return _half_way(config, step, loss, best)
 
 
 def _overshoots(config: BinaryRuleConfig, loss: float) -> Advice:
@@ -139,8 +145,9 @@ def _at_the_best(config: BinaryRuleConfig, loss: float, best: float) -> Advice:
     return Advice("learned", "success", start + text, harder, change)
 
 
-def _stuck(config: BinaryRuleConfig, loss: float) -> Advice:
-    start = f"After {EPOCHS_OF_PATIENCE} epochs the loss is still {loss:.3f}, at chance (0.693). "
+def _stuck(config: BinaryRuleConfig, step: int, loss: float) -> Advice:
+    better = "no" if loss > theory.LN_2 else "hardly"
+    start = f"After {step:,} steps the loss is {loss:.3f}, {better} better than chance (0.693). "
     if config.optimizer != "adam" or config.learning_rate < 0.005:
         text = "Adam gives each weight a step size of its own, by how large its gradients are (Kingma & Ba 2015)."
         return Advice("slow", "info", start + text, "Use Adam at 0.02", {"optimizer": "adam", "learning_rate": 0.02})
@@ -151,7 +158,7 @@ def _stuck(config: BinaryRuleConfig, loss: float) -> Advice:
     return Advice("seeds", "info", start + text, "Train 8 seeds at once", {"seeds": 8})
 
 
-def _half_way(config: BinaryRuleConfig, loss: float, best: float) -> Advice | None:
+def _half_way(config: BinaryRuleConfig, step: int, loss: float, best: float) -> Advice | None:
     start = f"The loss is {loss:.3f}, still {loss - best:.3f} above the lower bound. "
     if config.hidden_units <= max(config.lags):
         return _more_units(config, start)
@@ -159,6 +166,10 @@ def _half_way(config: BinaryRuleConfig, loss: float, best: float) -> Advice | No
     if abs(loss - half) < 0.03 < half - best:
         text = f"Knowing one bit of the two costs {half:.3f}: it is as good as if it had found one so far."
         return Advice("half", "info", start + text, "Train 8 seeds at once", {"seeds": 8})
+    if config.steps <= step < LONG:
+        text = "The run has ended: more epochs may bring it there."
+        epochs = min(200, 5 * config.epochs)
+        return Advice("longer", "info", start + text, f"Train for {epochs} epochs", {"epochs": epochs})
     return None
 
 
@@ -214,7 +225,7 @@ def equations(config: BinaryRuleConfig) -> str:
             "**The rule**",
             rf"$$y_t = \begin{{cases}} 1 - x_{{t-{first}}} & \text{{if }} x_{{t-{first}}} = x_{{t-{second}}} \\ "
             r"\text{a fair coin} & \text{otherwise} \end{cases}$$",
-            *cell_equations(config.cell, h, rows),
+            *cell_equations(config.cell, h, rows, config.inputs, READS[config.bit_input]),
             "**Its answer**",
             r"$$p_t = \mathrm{softmax}(h_t V + c)$$",
             f"$V$ is [{h} × 2] and $c$ is [2]: one number for 0 and one for 1.",
@@ -222,7 +233,7 @@ def equations(config: BinaryRuleConfig) -> str:
             rf"$$L = -\frac{{1}}{{{window} \cdot {rows}}} \sum_t \sum_r \ln p_{{t,r}}[y_{{t,r}}]$$",
             f"The mean over the window's {window} steps and the {rows:,} rows. Its gradient goes back to the window's start and "
             f"no further; {goes_on}.",
-            f"In all, {parameter_count(config.cell, h):,} weights are learned.",
+            f"In all, {parameter_count(config.cell, h, config.inputs):,} weights are learned.{_START.get(config.cell, '')}",
         ]
     )
 

@@ -44,7 +44,7 @@ class BinaryRuleTask:
         """One network for each seed (see lib.networks), with weights around zero."""
         c = self.config
         seeds = range(c.seed, c.seed + c.seeds)
-        return stacked(initial_network(c.cell, 1, c.hidden_units, 2, "glorot", seed) for seed in seeds)
+        return stacked(initial_network(c.cell, c.inputs, c.hidden_units, 2, "glorot", seed) for seed in seeds)
 
     def initial_state(self) -> Any:
         c = self.config
@@ -76,8 +76,11 @@ class BinaryRuleTask:
 
     def _logits(self, params: Any, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor]:
         """(state, logits [T, S, B, 2]) of a window of bits [T, S, B]."""
-        bits = tf.cast(inputs, tf.float32)[..., None]
-        state, _, logits = logits_of(self.config.cell, params, state, bits, self.config.trained)
+        if self.config.bit_input == "one-hot":
+            read = tf.one_hot(tf.cast(inputs, tf.int32), 2)
+        else:
+            read = tf.cast(inputs, tf.float32)[..., None]
+        state, _, logits = logits_of(self.config.cell, params, state, read, self.config.trained)
         return state, logits
 
     def loss(
