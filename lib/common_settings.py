@@ -5,7 +5,14 @@ from typing import Any
 from lib.settings import setting
 
 CELLS = {"rnn": "tanh RNN", "lstm": "LSTM", "gru": "GRU"}
-OPTIMIZERS = {"sgd": "SGD", "adagrad": "Adagrad", "momentum": "SGD with momentum", "rmsprop": "RMSProp", "adam": "Adam"}
+OPTIMIZERS = {
+    "sgd": "SGD",
+    "adagrad": "Adagrad",
+    "momentum": "SGD with momentum",
+    "rmsprop": "RMSProp",
+    "rmsprop_tf1": "RMSProp as in TensorFlow 1",
+    "adam": "Adam",
+}
 
 TRAINED = {"everything": "Everything", "readout": "The readout only (a reservoir)"}
 

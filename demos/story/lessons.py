@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from demos.story import data, theory
+from demos.story import theory
 from demos.story.config import StoryConfig
 from demos.story.experiments import EXPERIMENTS
 from lib import quotes
@@ -71,7 +71,7 @@ def _words(config: StoryConfig) -> str:
 
 def equations(config: StoryConfig) -> str:
     """The network's equations with the current shapes, in Markdown with LaTeX."""
-    words, rows, h = len(data.story(config.story, config.text).words), config.batch_size, config.hidden_units
+    words, rows, h = len(config.numbered.words), config.batch_size, config.hidden_units
     read = (
         rf"$x_t = E[w_t]$, a row of $E$, which is [{words} × {config.embedding_units}] and is learned"
         if config.word_input == "embedding"
