@@ -55,8 +55,8 @@ def rmsprop(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: t
 def rmsprop_tf1(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor) -> Change:
     """v = 0.9 v + 0.1 g^2 from v = 1; w -= rate * g / sqrt(v + 1e-10): tf.compat.v1.train.RMSPropOptimizer, no momentum.
 
-    The first step is 1.05 rate * g or less; from v = 0 it is rate * sqrt(10), however small g is. Of a gradient of some rows, TF1
-    changes these rows alone, and this rule shrinks v of all others.
+    The first step is 1.05 rate * g or less; from v = 0 it is about rate * sqrt(10) for every |g| above 0.01. Of a gradient of
+    some rows, TF1 changes these rows alone; here, v of the others shrinks.
     """
     mean_square = 0.9 * slots["mean_square"] + 0.1 * gradient**2
     return learning_rate * gradient * tf.math.rsqrt(mean_square + EPSILON_TF1), {"mean_square": mean_square}

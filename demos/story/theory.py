@@ -44,8 +44,7 @@ class Ceiling(NamedTuple):
 def ceiling(name: str, text: str, length: int, visited: bool = False, numbering: str = "occurrence") -> Ceiling:
     """Over all places of a story that have a context, each counted once; or, if `visited`, as often as training comes there.
 
-    `numbering` is that of the words in `ambiguous`; nothing else depends on it.
-
+    Only which numbers `ambiguous` has for its words depends on the `numbering`.
     After a context that is followed by the words w, n_w times each, the best answer is the most frequent of them, and the best
     probabilities are n_w / sum(n); so accuracy = sum(max n_w) / P and loss = -sum(n_w ln(n_w / sum(n))) / P.
     """
