@@ -2,8 +2,8 @@
 
 The tutorial is Atienza's "LSTM by example using TensorFlow" (rnn_words, 2017) with one layer. `tutorial` is written from its
 description alone, with TensorFlow's plain operations and TF1's own optimizer: nothing of `lib` or `demos` is in it but the
-fable. Ours is the preset "Tutorial, one layer"; two more rows say what its numbering and its optimizer are worth. The fable has
-about as many words as the tutorial's text. It takes about half an hour on two cores.
+fable, which has about as many words as the tutorial's text. Ours is the preset "Tutorial, one layer"; two more rows say what
+its numbering and its optimizer are worth.
 """
 
 import os
@@ -32,9 +32,10 @@ WITHIN = 0.02  # the target: how far apart the two medians may be
 def main() -> None:
     """Train all of them and compare the medians."""
     numbers = numbered(re.findall(r"[a-z]+|[^\sa-z]", TEXT.read_text(encoding="utf-8").lower()))
-    print(f"{TEXT.name}: {len(numbers)} words, {max(numbers) + 1} different ones; chance of a row by its seeds {SEEDS}")
+    size = f"{len(numbers)} words, {max(numbers) + 1} different ones"
+    print(f"{TEXT.name}: {size}; accuracy of the last {COUNTED:,} of {ITERATIONS:,} iterations, seeds {SEEDS}", flush=True)
     theirs = _row("the tutorial's description", lambda seed: tutorial(numbers, seed))
-    mine = _row("ours, the preset", lambda seed: ours(seed))
+    mine = _row("ours, the preset", ours)
     print(f"medians {abs(mine - theirs):.4f} apart (target {WITHIN:g})", flush=True)
     _row("ours, words of equal count numbered alphabetically", lambda seed: ours(seed, numbering="alphabetical"))
     _row("ours, Keras's RMSProp", lambda seed: ours(seed, optimizer="rmsprop"))
@@ -69,7 +70,7 @@ def places(words: int, seed: int) -> np.ndarray:
 
 
 def tutorial(numbers: list[int], seed: int) -> float:
-    """One run, its forward pass written out: BasicLSTMCell on the words' numbers as floats, TF1's RMSProp, batch 1."""
+    """The accuracy of one run: BasicLSTMCell written out, on the words' numbers as floats, with TF1's RMSProp, batch 1."""
     import tensorflow as tf
 
     rng, size = np.random.default_rng(seed), max(numbers) + 1
