@@ -33,7 +33,9 @@ def main() -> None:
     """Train all of them and compare the medians."""
     numbers = numbered(re.findall(r"[a-z]+|[^\sa-z]", TEXT.read_text(encoding="utf-8").lower()))
     size = f"{len(numbers)} words, {max(numbers) + 1} different ones"
-    print(f"{TEXT.name}: {size}; accuracy of the last {COUNTED:,} of {ITERATIONS:,} iterations, seeds {SEEDS}", flush=True)
+    print(
+        f"{TEXT.name}: {size}; accuracy of the last {COUNTED:,} of {ITERATIONS:,} iterations, seeds {SEEDS}", flush=True
+    )
     theirs = _row("the tutorial's description", lambda seed: tutorial(numbers, seed))
     mine = _row("ours, the preset", ours)
     print(f"medians {abs(mine - theirs):.4f} apart (target {WITHIN:g})", flush=True)

@@ -10,7 +10,7 @@ OPTIMIZERS = {
     "adagrad": "Adagrad",
     "momentum": "SGD with momentum",
     "rmsprop": "RMSProp",
-    "rmsprop_tf1": "RMSProp as in TensorFlow 1",
+    "rmsprop_tf1": "RMSProp (TensorFlow 1)",
     "adam": "Adam",
 }
 

@@ -98,7 +98,7 @@ class StoryConfig(Config):
         _DEFAULTS["numbering"],
         group="Network",
         label="Numbering of equally frequent words",
-        help="The most frequent word is number 0; this says which of the words that occur equally often has the lower number.",
+        help="Which of the words that occur equally often has the lower number: in the tutorial, the one that occurs first.",
         options=data.NUMBERINGS,
         absent="alphabetical",
         only=("word_input", ("index",)),

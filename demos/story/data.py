@@ -17,7 +17,7 @@ STORIES = {
     "wall": "Two snails and a wall",
     "own": "Your own text",
 }
-NUMBERINGS = {"occurrence": "In order of first occurrence, as in the tutorial", "alphabetical": "Alphabetically"}
+NUMBERINGS = {"occurrence": "First occurrence", "alphabetical": "Alphabetical"}  # of words of equal count
 FABLES = Path(__file__).parent / "fables"
 FEWEST_WORDS, MOST_WORDS = 20, 2_000  # of a person's own text: this network learns it by heart
 VISITS = 2**32 + 6  # the stream of random numbers that restarts are drawn from
