@@ -13,6 +13,9 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +39,18 @@ def main() -> None:
     print(
         f"{TEXT.name}: {size}; accuracy of the last {COUNTED:,} of {ITERATIONS:,} iterations, seeds {SEEDS}", flush=True
     )
-    theirs = _row("the tutorial's description", lambda seed: tutorial(numbers, seed))
+    theirs = _row("the tutorial's description", partial(tutorial, numbers))
     mine = _row("ours, the preset", ours)
     print(f"medians {abs(mine - theirs):.4f} apart (target {WITHIN:g})", flush=True)
-    _row("ours, words of equal count numbered alphabetically", lambda seed: ours(seed, numbering="alphabetical"))
-    _row("ours, Keras's RMSProp", lambda seed: ours(seed, optimizer="rmsprop"))
+    _row("ours, words of equal count numbered alphabetically", partial(ours, numbering="alphabetical"))
+    _row("ours, Keras's RMSProp", partial(ours, optimizer="rmsprop"))
 
 
 def _row(name: str, run: Callable[[int], float]) -> float:
-    """The accuracies of all seeds, printed; their median."""
+    """The accuracies of all seeds, each trained in a process of its own, printed; their median."""
     started = time.perf_counter()
-    found = [run(seed) for seed in SEEDS]
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        found = list(pool.map(run, SEEDS))
     median = statistics.median(found)
     said = " ".join(f"{accuracy:.4f}" for accuracy in found)
     print(f"{name}: {said}, median {median:.4f} ({time.perf_counter() - started:.0f} s)", flush=True)
