@@ -78,7 +78,7 @@ def _settings(demo: Demo, words: Any, job: Job) -> Texts | None:
         _add_word(demo, corpus.words)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         count = st.number_input(
-            "Words", 1, words.LONGEST_TEXT, 30, key=key(demo, "count"), width=120, persist_state="session"
+            "Words", 1, words.LONGEST_TEXT, words.USUAL_TEXT, key=key(demo, "count"), width=130, persist_state="session"
         )
         top_k = st.number_input(
             "Top k", 0, len(corpus.words), 0, key=f"{key(demo, 'top_k')}/{len(corpus.words)}", width=140, persist_state="session",

@@ -11,7 +11,14 @@ CELLS = {
     "lstm_coupled": "LSTM, coupled gates",
     "gru": "GRU",
 }
-OPTIMIZERS = {"sgd": "SGD", "adagrad": "Adagrad", "momentum": "SGD with momentum", "rmsprop": "RMSProp", "adam": "Adam"}
+OPTIMIZERS = {
+    "sgd": "SGD",
+    "adagrad": "Adagrad",
+    "momentum": "SGD with momentum",
+    "rmsprop": "RMSProp",
+    "rmsprop_tf1": "RMSProp (TensorFlow 1)",
+    "adam": "Adam",
+}
 
 TRAINED = {"everything": "Everything", "readout": "The readout only (a reservoir)"}
 

@@ -52,7 +52,16 @@ OPTIMIZERS = {
     "adagrad": "keras.optimizers.Adagrad(LEARNING_RATE, initial_accumulator_value=0.1, epsilon=1e-7)",
     "momentum": "keras.optimizers.SGD(LEARNING_RATE, momentum=0.9)",
     "rmsprop": "keras.optimizers.RMSprop(LEARNING_RATE, rho=0.9, epsilon=1e-7)",
+    "rmsprop_tf1": "keras.optimizers.RMSprop(LEARNING_RATE, rho=0.9, epsilon=1e-10)",
     "adam": "keras.optimizers.Adam(LEARNING_RATE, beta_1=0.9, beta_2=0.999, epsilon=1e-7)",
+}
+# What Keras's optimizers cannot be told: lines after they are built.
+STARTS = {
+    "rmsprop_tf1": """\
+    for slot in optimizer.variables:
+        if slot.name.endswith("velocity"):
+            slot.assign(keras.ops.ones_like(slot))  # the mean square starts at 1, as in TensorFlow 1; Keras's at 0
+"""
 }
 
 _OWN_CELL = '''\
@@ -157,7 +166,7 @@ $peepholes
     weights = $trained
     optimizer = $optimizer
     optimizer.build(weights)
-    live = {"learning_rate": optimizer.learning_rate, "clip_norm": tf.Variable(CLIP_NORM, dtype=tf.float32)}
+$starts    live = {"learning_rate": optimizer.learning_rate, "clip_norm": tf.Variable(CLIP_NORM, dtype=tf.float32)}
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     @tf.function
@@ -251,6 +260,7 @@ def script(
         peepholes=_PEEPHOLES.format(draw=weights, units=units.upper()) if cell == "lstm_peephole" else "",
         state=STATES[cell].format(units=units.upper()),
         optimizer=OPTIMIZERS[values["optimizer"]],
+        starts=STARTS.get(values["optimizer"], ""),
         draw=weights,
         trained=TRAINED[values["trained"]],
         reset=f"        if window == 0 or not {carries.upper()}:\n" if carries else "",

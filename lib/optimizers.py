@@ -1,7 +1,8 @@
 """The update rules, as pure functions, and clipping by the gradient's norm.
 
 Keras's own optimizers cannot be called as pure functions on the TensorFlow backend, so these are ours, and a test holds
-each of them against Keras's.
+each of them against Keras's, but `rmsprop_tf1` against TF1's. The others are Keras's where TF1's differ, too: TF1's Adagrad
+has no epsilon, its Adam 1e-8.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ import numpy as np
 
 from lib.tf import tf
 
-EPSILON = 1e-7
+EPSILON, EPSILON_TF1 = 1e-7, 1e-10
 Slots = dict[str, Any]
 Change = tuple[Any, Slots]  # what is subtracted from a parameter, and its new slots
 
@@ -51,6 +52,16 @@ def rmsprop(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: t
     return learning_rate * gradient * tf.math.rsqrt(mean_square + EPSILON), {"mean_square": mean_square}
 
 
+def rmsprop_tf1(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor) -> Change:
+    """v = 0.9 v + 0.1 g^2 from v = 1; w -= rate * g / sqrt(v + 1e-10): tf.compat.v1.train.RMSPropOptimizer, no momentum.
+
+    The first step is 1.05 rate * g or less; from v = 0 it is about rate * sqrt(10) for every |g| above 0.01. Of a gradient of
+    some rows, TF1 changes these rows alone; here, v of the others shrinks.
+    """
+    mean_square = 0.9 * slots["mean_square"] + 0.1 * gradient**2
+    return learning_rate * gradient * tf.math.rsqrt(mean_square + EPSILON_TF1), {"mean_square": mean_square}
+
+
 def adam(gradient: tf.Tensor, slots: Slots, learning_rate: tf.Tensor, step: tf.Tensor) -> Change:
     """m = 0.9 m + 0.1 g; v = 0.999 v + 0.001 g^2; both corrected for their start at 0; w -= rate * m / sqrt(v).
 
@@ -68,6 +79,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adagrad": Optimizer({"accumulator": 0.1}, adagrad),
     "momentum": Optimizer({"velocity": 0.0}, momentum),
     "rmsprop": Optimizer({"mean_square": 0.0}, rmsprop),
+    "rmsprop_tf1": Optimizer({"mean_square": 1.0}, rmsprop_tf1),
     "adam": Optimizer({"mean": 0.0, "mean_square": 0.0}, adam),
 }
 

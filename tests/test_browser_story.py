@@ -96,8 +96,8 @@ def test_words_are_suggested_from_the_vocabulary(page: Page, server: Server, run
 
 def test_a_click_on_a_word_shows_what_else_was_likely(page: Page, server: Server, run: str) -> None:
     look(page, server, run)
-    expect(page.locator("[data-name=text-1] [data-number]")).to_have_count(33)
-    assert len(words(page, 0)) == 33
+    expect(page.locator("[data-name=text-1] [data-number]")).to_have_count(35)
+    assert len(words(page, 0)) == 35
     page.locator("[data-name=text-1] [data-number='8']").click()
     expect(page.get_by_text("Word 6: it drew")).to_be_visible()
     expect(page.locator("[data-name=branches]")).to_have_attribute(

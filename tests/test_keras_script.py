@@ -66,15 +66,15 @@ CASES = {
         ((10, "clip_norm", 0.02), (27, "learning_rate", 0.005)),
         cell="lstm", optimizer="rmsprop", learning_rate=0.01, first_lag=3, second_lag=1, bit_input="scalar",
     ),
-    "rule, gru, Adam, a clip norm": rule(
-        cell="gru", optimizer="adam", learning_rate=0.02, clip_norm=0.05, hidden_units=3, seeds=2
-    ),
     "echo, peepholes, RMSProp": echo(
         cell="lstm_peephole", optimizer="rmsprop", learning_rate=0.02, initial_weights="glorot", echo_step=1, seeds=2,
     ),
     "echo, peepholes all positive": echo(cell="lstm_peephole", optimizer="adam", learning_rate=0.05, echo_step=1),
     "rule, coupled gates, Adam, a clip norm": rule(
         cell="lstm_coupled", optimizer="adam", learning_rate=0.05, clip_norm=0.05, seeds=2,
+    ),
+    "rule, gru, RMSProp of TensorFlow 1, a clip norm": rule(
+        cell="gru", optimizer="rmsprop_tf1", learning_rate=0.1, clip_norm=0.05, hidden_units=3, seeds=2,
     ),
     "echo, rnn, Adam, a reservoir": echo(
         optimizer="adam", learning_rate=0.05, clip_norm=0.05, initial_weights="glorot", state_size=12, trained="readout",

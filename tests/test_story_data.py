@@ -45,6 +45,16 @@ def test_numbers_stand_for_words_the_most_frequent_first(name: str) -> None:
     assert "".join(story.words[number] for number in story.numbers) == "".join(text.split())
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_equally_frequent_words_are_numbered_as_the_setting_says(name: str) -> None:
+    story = data.story(name, "")
+    counts = Counter(story.words[number] for number in story.numbers)
+    assert list(story.words) == [word for word, _ in counts.most_common()], "as the tutorial numbers them"
+    other = data.story(name, "", "alphabetical")
+    assert list(other.words) == sorted(counts, key=lambda word: (-counts[word], word))
+    assert [other.words[number] for number in other.numbers] == [story.words[number] for number in story.numbers]
+
+
 def test_contexts_stand_before_their_words() -> None:
     story = data.story("bell", "")
     contexts, targets = story.contexts(3)

@@ -1,6 +1,8 @@
 """The story generator's training against Keras, its reading in NumPy, its accuracy, its diary."""
 
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,10 +13,14 @@ from demos.registry import get
 from demos.story import data, reading, theory, words
 from demos.story.config import StoryConfig
 from demos.story.task import StoryTask
+from lib.job import Job, State
+from lib.jobs import Jobs
 from lib.settings import parse
+from lib.store import Store
 from lib.tf import tf
 from lib.training import Carry, Engine
 from lib.word_model import WordModel
+from tests.test_jobs import wait
 from tests.training import trained
 
 LENGTH, UNITS = 3, 7
@@ -102,9 +108,7 @@ def test_the_network_read_in_numpy_says_what_tensorflow_does(word_input: str) ->
     config = small(word_input=word_input, layers=2, iterations=200)
     task = StoryTask(config)
     engine = Engine(task, "cpu")
-    carry = engine.initial()
-    while carry.step < 50:
-        carry, _ = engine.run(carry, 50 - carry.step)
+    carry = run(engine, engine.initial(), 50)
     contexts, targets = task.story.contexts(LENGTH)
     expected = keras_twin(task, carry.params)(contexts).numpy()
     network = words.network_of(carry.weights(), config)
@@ -146,8 +150,39 @@ def test_the_diary_keeps_what_it_said_and_how_much_it_knew() -> None:
     assert all(sample["prompt"] == "a young bear" for sample in notes[-1]["samples"])
 
 
+def run(engine: Engine, carry: Carry, step: int) -> Carry:
+    while carry.step < step:
+        carry, _ = engine.run(carry, step - carry.step)
+    return carry
+
+
+def test_a_run_of_before_there_was_a_numbering_is_told_and_goes_on_in_alphabetical_order(tmp_path: Path) -> None:
+    config = small(word_input="index", numbering="alphabetical")
+    engine = get("story").build(config)
+    carry = run(engine, engine.initial(), 50)
+    whole = run(engine, carry, 100)
+    job = Job("story", config, "me")
+    job.step, job.steps, job.steps_per_epoch = 50, engine.steps, engine.steps_per_epoch
+    job.state, job.checkpoint = State.PAUSED, carry.to_arrays()
+    store, record = Store(tmp_path), job.record()
+    store.save(replace(record, config={k: v for k, v in record.config.items() if k != "numbering"}), job.arrays())
+    jobs = Jobs(store, 1, build=lambda slug, config: get(slug).build(config), config_of=lambda slug: get(slug).config)
+    again = jobs.get(job.id)
+    assert again is not None and again.config == config
+    prompt = words.prompt_ids(*again.config.reads, "a young bear")
+    assert [words.corpus(*again.config.reads).words[number] for number in prompt] == ["a", "young", "bear"]
+    assert prompt != words.prompt_ids(*small().reads, "a young bear")
+    jobs.resume(job.id)
+    wait(lambda: not (again.active or again.busy), 60)
+    assert again.state is State.FINISHED, again.error
+    for name, leaf in whole.weights().items():
+        np.testing.assert_array_equal((again.weights() or {})[name], leaf, err_msg=name)
+    jobs.shutdown()
+
+
 def test_texts_of_one_size_have_chunks_of_their_own() -> None:
     assert StoryTask(small()).signature != StoryTask(small(story="bell")).signature
+    assert StoryTask(small()).signature != StoryTask(small(numbering="alphabetical")).signature
     assert StoryTask(small()).signature != StoryTask(small(clip_norm=1.0)).signature
 
 

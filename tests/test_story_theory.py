@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from demos.story import data, theory
-from demos.story.config import StoryConfig
+from demos.story import data, lessons, theory
+from demos.story.config import PRESETS, StoryConfig
 
 
 def by_hand(name: str, length: int, often: np.ndarray) -> tuple[float, float]:
@@ -54,6 +54,11 @@ def test_more_context_never_lowers_the_ceiling() -> None:
     for name in ("bell", "lantern", "wall", "echo"):
         reached = [theory.ceiling(name, "", length).accuracy for length in range(1, 9)]
         assert reached[0] < 0.7 and all(a <= b + 0.01 for a, b in itertools.pairwise(reached))
+
+
+def test_the_maths_say_what_the_tutorials_presets_take_from_tensorflow_1() -> None:
+    for name, config in PRESETS.items():
+        assert ("TensorFlow 1" in lessons.equations(config)) == name.startswith("Tutorial")
 
 
 def test_chance_floor_and_words() -> None:

@@ -9,7 +9,8 @@ from lib.word_model import BEST, WordModel, unflat
 
 LENGTH = 3
 BELL = data.story("bell", "")
-CORPUS = words.corpus("bell", "", LENGTH)
+READS = StoryConfig(story="bell", n_input=LENGTH).reads
+CORPUS = words.corpus(*READS)
 
 
 def network(seed: int = 0, units: int = 8, scale: float = 1.0) -> WordModel:
@@ -35,19 +36,19 @@ def network(seed: int = 0, units: int = 8, scale: float = 1.0) -> WordModel:
 
 def drawn(model: WordModel, taken: tuple[int, ...] = (), temperature: float = 1.0, **changes: int) -> list[int]:
     how = {"seed": 3, "words": 12, "top_k": 0, "unknown": False} | changes
-    prompt = words.prompt_ids("bell", "", LENGTH, "a young mouse")
+    prompt = words.prompt_ids(*READS, "a young mouse")
     return words.drawn(model, CORPUS, prompt, taken, [temperature], **how)[0].words.tolist()  # type: ignore[arg-type]
 
 
 def test_a_beginning_is_read_as_the_story_is() -> None:
-    ids = words.prompt_ids("bell", "", LENGTH, "A young  MOUSE jumped.")
+    ids = words.prompt_ids(*READS, "A young  MOUSE jumped.")
     assert [BELL.words[number] for number in ids] == ["a", "young", "mouse", "jumped", "."]
-    assert words.prompt_ids("bell", "", LENGTH, "  ") == tuple(BELL.numbers[:LENGTH].tolist())
+    assert words.prompt_ids(*READS, "  ") == tuple(BELL.numbers[:LENGTH].tolist())
 
 
 def test_unknown_words_are_named_with_the_nearest_known_ones() -> None:
     with pytest.raises(words.WordsError, match="does not have “moose”, “qqqq”") as caught:
-        words.prompt_ids("bell", "", LENGTH, "the moose qqqq the")
+        words.prompt_ids(*READS, "the moose qqqq the")
     assert caught.value.near["moose"][0] == "mouse"
     assert all(len(near) == 3 and set(near) <= set(BELL.words) for near in caught.value.near.values())
 
@@ -55,12 +56,12 @@ def test_unknown_words_are_named_with_the_nearest_known_ones() -> None:
 @pytest.mark.parametrize(("prompt", "said"), [("mouse", "here is 1"), ("the mouse", "here are 2")])
 def test_too_few_words_are_an_error_with_a_remedy(prompt: str, said: str) -> None:
     with pytest.raises(words.WordsError, match=f"reads 3 words at a time, and {said}: add some"):
-        words.prompt_ids("bell", "", LENGTH, prompt)
+        words.prompt_ids(*READS, prompt)
 
 
 def test_greedy_texts_are_the_likeliest_word_each_time() -> None:
     model = network()
-    reader, told = reading.Reader.of(model), list(words.prompt_ids("bell", "", LENGTH, "a young mouse"))
+    reader, told = reading.Reader.of(model), list(words.prompt_ids(*READS, "a young mouse"))
     for _ in range(12):
         told.append(int(reader.logits(np.array([told[-LENGTH:]]))[0].argmax()))
     assert drawn(model, temperature=0.0) == told[LENGTH:] == drawn(model, temperature=0.0, seed=9)
@@ -106,13 +107,13 @@ def test_what_is_copied_word_for_word_is_found() -> None:
         first, second = rng.integers(0, 150, 2)
         text = [*story[first : first + 7], *rng.integers(0, 110, 4).tolist(), *story[second : second + 4]]
         assert reading.verbatim(text, BELL.numbers, 5).tolist() == by_hand(text, story, 5)
-        assert words.copied("bell", "", LENGTH, text) == by_hand(text, story, LENGTH + 2)
+        assert words.copied(*READS, text) == by_hand(text, story, LENGTH + 2)
     assert not reading.verbatim(story[:4], BELL.numbers, 5).any()
     assert not reading.verbatim([], BELL.numbers, 5).any()
 
 
 def test_the_original_marks_what_was_told_of_it() -> None:
-    tokens = words.original("bell", "", LENGTH, [BELL.numbers[10:20].tolist(), [1, 2, 3]])
+    tokens = words.original(*READS, [BELL.numbers[10:20].tolist(), [1, 2, 3]])
     assert len(tokens) == len(BELL.numbers)
     assert [place for place, token in enumerate(tokens) if token["look"]] == list(range(10, 20))
 

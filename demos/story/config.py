@@ -20,9 +20,10 @@ _TUTORIAL: dict[str, Any] = {
     "n_input": 3,
     "hidden_units": 512,
     "word_input": "index",
+    "numbering": "occurrence",
     "batch_size": 1,
     "iterations": 50_000,
-    "optimizer": "rmsprop",
+    "optimizer": "rmsprop_tf1",
     "learning_rate": 0.001,
     "clip_norm": 0.0,
 }
@@ -32,6 +33,7 @@ SETS: dict[str, dict[str, Any]] = {
         "layers": 1,
         "hidden_units": 64,
         "word_input": "embedding",
+        "numbering": "occurrence",
         "embedding_units": 32,
         "batch_size": 32,
         "iterations": 2_000,
@@ -92,6 +94,15 @@ class StoryConfig(Config):
         "its own that are learned.",
         options=INPUTS,
     )
+    numbering: str = setting(
+        _DEFAULTS["numbering"],
+        group="Network",
+        label="Numbering of equally frequent words",
+        help="Which of the words that occur equally often has the lower number: in the tutorial, the one that occurs first.",
+        options=data.NUMBERINGS,
+        absent="alphabetical",
+        only=("word_input", ("index",)),
+    )
     embedding_units: int = common_settings.embedding_units(
         _DEFAULTS["embedding_units"], minimum=2, maximum=256, only=("word_input", ("embedding",))
     )
@@ -132,9 +143,14 @@ class StoryConfig(Config):
         return values | known, ["story = own has no text on this server, so our fable is used."]
 
     @property
-    def reads(self) -> tuple[str, str, int]:
-        """The story and how many words are read at a time, as demos.story.words takes them."""
-        return self.story, self.text, self.n_input
+    def reads(self) -> tuple[str, str, str, int]:
+        """The story, its numbering and how many words are read at a time, as demos.story.words takes them."""
+        return self.story, self.text, self.numbering, self.n_input
+
+    @property
+    def numbered(self) -> data.Story:
+        """The story as numbers."""
+        return data.story(self.story, self.text, self.numbering)
 
     @property
     def steps(self) -> int:
@@ -155,8 +171,8 @@ class StoryConfig(Config):
     def shape(self) -> tuple[str | int, ...]:
         """What the compiled code depends on, besides the optimizer and the windows of a block."""
         return (
-            self.story, self.text, self.n_input, self.layers, self.hidden_units, self.word_input, self.embedding_units,
-            self.batch_size,
+            self.story, self.text, self.numbering, self.n_input, self.layers, self.hidden_units, self.word_input,
+            self.embedding_units, self.batch_size,
         )  # fmt: skip
 
     @property
@@ -164,7 +180,7 @@ class StoryConfig(Config):
         """How many pairs of numbers one step multiplies, forwards, roughly."""
         h = self.hidden_units
         layers = 4 * h * (self.input_units + h) + (self.layers - 1) * 8 * h * h
-        return self.batch_size * (self.n_input * layers + h * len(data.story(self.story, self.text).words))
+        return self.batch_size * (self.n_input * layers + h * len(self.numbered.words))
 
 
 CONFIG = StoryConfig
@@ -176,7 +192,7 @@ SWEEPS: dict[str, tuple[tuple[str, str], ...]] = {
     "Input × units": (("word_input", "index, embedding"), ("hidden_units", "16, 32, 64, 128")),
     "Learning rate × optimizer": (
         ("learning_rate", "0.0001:1"),
-        ("optimizer", "sgd, adagrad, momentum, rmsprop, adam"),
+        ("optimizer", "sgd, adagrad, momentum, rmsprop, rmsprop_tf1, adam"),
     ),
 }
 

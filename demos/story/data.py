@@ -17,6 +17,7 @@ STORIES = {
     "wall": "Two snails and a wall",
     "own": "Your own text",
 }
+NUMBERINGS = {"occurrence": "First occurrence", "alphabetical": "Alphabetical"}  # of words of equal count
 FABLES = Path(__file__).parent / "fables"
 FEWEST_WORDS, MOST_WORDS = 20, 2_000  # of a person's own text: this network learns it by heart
 VISITS = 2**32 + 6  # the stream of random numbers that restarts are drawn from
@@ -24,10 +25,7 @@ VISITS = 2**32 + 6  # the stream of random numbers that restarts are drawn from
 
 @dataclass(frozen=True, eq=False)
 class Story:
-    """A text as numbers, int32 [N], and `words`, what the numbers mean.
-
-    The most frequent word is number 0, as in the tutorial; those that are as frequent stand in the order of their letters.
-    """
+    """A text as numbers, int32 [N], and `words`, what the numbers mean. The most frequent word is number 0."""
 
     words: tuple[str, ...]
     numbers: np.ndarray
@@ -44,15 +42,19 @@ class Story:
 
 
 @lru_cache(maxsize=32)
-def story(name: str, text: str) -> Story:
+def story(name: str, text: str, numbering: str = "occurrence") -> Story:
     """A story by its name; `text` is the id of a person's own. Raises lib.texts.TextError."""
     if name == "own":
-        return story_of(texts.load(text))
-    return story_of((FABLES / f"{name}.txt").read_text(encoding="utf-8"))
+        return story_of(texts.load(text), numbering)
+    return story_of((FABLES / f"{name}.txt").read_text(encoding="utf-8"), numbering)
 
 
-def story_of(text: str) -> Story:
-    """The words of a text and its marks, each a word of its own. Raises TextError where there are too few or too many."""
+def story_of(text: str, numbering: str = "occurrence") -> Story:
+    """The words of a text and its marks, each a word of its own. Raises TextError where there are too few or too many.
+
+    `numbering`, one of NUMBERINGS, says which of the words that are equally frequent comes first. In order of occurrence is what
+    `collections.Counter.most_common` gives, with which the tutorial numbers its words.
+    """
     tokens = vocabulary.tokens(text)
     if not FEWEST_WORDS <= len(tokens) <= MOST_WORDS:
         few = len(tokens) < FEWEST_WORDS
@@ -62,7 +64,8 @@ def story_of(text: str) -> Story:
             f"{remedy}."
         )
     counts = Counter(tokens)
-    words = tuple(sorted(counts, key=lambda word: (-counts[word], word)))
+    types = sorted(counts) if numbering == "alphabetical" else counts  # which sorting by count leaves in this order
+    words = tuple(sorted(types, key=lambda word: -counts[word]))
     place = {word: number for number, word in enumerate(words)}
     numbers = np.array([place[word] for word in tokens], np.int32)
     numbers.setflags(write=False)

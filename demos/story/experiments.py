@@ -63,7 +63,7 @@ def _sure_elsewhere(reader: reading.Reader, config: StoryConfig) -> Finding:
 
 def _voice(reader: reading.Reader, config: StoryConfig) -> float:
     """The probability of "voice" after: " said the."""
-    story = data.story(config.story, config.text)
+    story = config.numbered
     try:
         context = [story.number_of[word] for word in ('"', "said", "the")]
         return float(reading.probabilities(reader.logits(np.array([context])), 1.0)[0, story.number_of["voice"]])
@@ -74,7 +74,7 @@ def _voice(reader: reading.Reader, config: StoryConfig) -> float:
 def _end(reader: reading.Reader, config: StoryConfig) -> float:
     """0 where it tells the whole story, 1 where it goes in a circle, 2 where words come that do not follow there."""
     told = probes.told(reader, config)
-    if told.leaves >= len(data.story(config.story, config.text).numbers) - config.n_input:
+    if told.leaves >= len(config.numbered.numbers) - config.n_input:
         return 0.0
     return 1.0 if told.circle and told.follows[-told.circle :].all() else 2.0
 
@@ -87,7 +87,7 @@ def _follows(reader: reading.Reader, config: StoryConfig) -> Finding:
 
 @_read
 def _leaves(reader: reading.Reader, config: StoryConfig) -> Finding:
-    told, story = probes.told(reader, config), data.story(config.story, config.text)
+    told, story = probes.told(reader, config), config.numbered
     context = tuple(story.numbers[told.leaves : told.leaves + config.n_input].tolist())
     said = " ".join(story.words[number] for number in context)
     return Finding(f"after “{said}”", context in {each.context for each in theory.of(config).ambiguous})

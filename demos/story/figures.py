@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from demos.story import data, theory
+from demos.story import theory
 from demos.story.config import StoryConfig
 from lib import style
 from lib.curves import Curve, Line, Points, metric_figure
@@ -119,7 +119,7 @@ def waiting(config: StoryConfig) -> dict[str, Json]:
 
 def known(config: StoryConfig, guesses: np.ndarray) -> np.ndarray:
     """What is to be said of each word of the story, [N]: `guesses` [P] are the network's best after each context."""
-    story = data.story(config.story, config.text)
+    story = config.numbered
     contexts, targets = story.contexts(config.n_input)
     after = {each.context: {word for word, _ in each.followers} for each in theory.of(config).ambiguous}
     looks = np.where(guesses == targets, KNOWN, WRONG)
@@ -131,7 +131,7 @@ def known(config: StoryConfig, guesses: np.ndarray) -> np.ndarray:
 
 def story_text(config: StoryConfig, snapshot: Mapping[str, np.ndarray] | None) -> Json:
     """The words of the story, how each looks, and the context that is read now: content of app/static/story.js."""
-    story = data.story(config.story, config.text)
+    story = config.numbered
     words = [story.words[number] for number in story.numbers]
     content: Json = {"words": words, "looks": [GIVEN] * len(words), "legend": list(LOOKS), "tips": {}}
     if snapshot is None:
@@ -151,7 +151,7 @@ def story_text(config: StoryConfig, snapshot: Mapping[str, np.ndarray] | None) -
 
 def guess_figure(config: StoryConfig, snapshot: Mapping[str, np.ndarray]) -> Json:
     """The five likeliest words after the context that is read now, as bars, and the one that comes next."""
-    story, place = data.story(config.story, config.text), int(snapshot["place"])
+    story, place = config.numbered, int(snapshot["place"])
     context = [story.words[number] for number in story.numbers[place : place + config.n_input]]
     target = story.words[int(story.numbers[place + config.n_input])]
     marked = Marked(target, float(snapshot["probability"][place]), None, "✓", "true next word")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from demos.story import data, theory
+from demos.story import theory
 from demos.story.config import StoryConfig
 from demos.story.experiments import EXPERIMENTS
 from lib import quotes
@@ -69,9 +69,17 @@ def _words(config: StoryConfig) -> str:
     return "one word" if config.n_input == 1 else f"{config.n_input} words"
 
 
+_AS_IN_TF1 = (
+    "**What changes the weights**",
+    r"$$v \leftarrow 0.9\,v + 0.1\,g^2, \qquad w \leftarrow w - \eta\,\frac{g}{\sqrt{v + 10^{-10}}}$$",
+    "As in the tutorial's TensorFlow 1: $v$ starts at 1, the LSTM's forget-gate bias too, its weights are drawn by Glorot's "
+    "uniform rule, the output's weights and biases from the standard normal distribution. The random numbers are our own.",
+)
+
+
 def equations(config: StoryConfig) -> str:
     """The network's equations with the current shapes, in Markdown with LaTeX."""
-    words, rows, h = len(data.story(config.story, config.text).words), config.batch_size, config.hidden_units
+    words, rows, h = len(config.numbered.words), config.batch_size, config.hidden_units
     read = (
         rf"$x_t = E[w_t]$, a row of $E$, which is [{words} × {config.embedding_units}] and is learned"
         if config.word_input == "embedding"
@@ -93,6 +101,7 @@ def equations(config: StoryConfig) -> str:
             r"$$L = -\frac{1}{B}\sum_{b=1}^{B} \ln p_b[\text{next word}_b]$$",
             f"Places are visited as in the tutorial: each {config.n_input + 1} words after the one before, and at the story's "
             f"end again from one of the first {config.n_input + 2}.",
+            *(_AS_IN_TF1 if config.optimizer == "rmsprop_tf1" else ()),
         ]
     )
 

@@ -45,7 +45,7 @@ def reader_of(leaves: Mapping[str, np.ndarray], config: StoryConfig) -> reading.
 
 def known(reader: reading.Reader, config: StoryConfig) -> Known:
     """The network at every place of its story."""
-    contexts, targets = data.story(config.story, config.text).contexts(config.n_input)
+    contexts, targets = config.numbered.contexts(config.n_input)
     return Known(contexts, targets, reading.probabilities(reader.logits(contexts), 1.0))
 
 
@@ -79,7 +79,7 @@ class Told(NamedTuple):
 
 def told(reader: reading.Reader, config: StoryConfig) -> Told:
     """Tell the story from its first words, always the likeliest word next."""
-    story, n = data.story(config.story, config.text), config.n_input
+    story, n = config.numbered, config.n_input
     first = story.numbers[:n].tolist()
     (sample,) = reading.tell(reader, first, n, np.full(TOLD, 0.5), [0.0])
     said, rest = sample.words, story.numbers[n:]
@@ -98,7 +98,7 @@ def nearness(reader: reading.Reader, config: StoryConfig) -> float:
 
     What it makes of a context are its logits, [V].
     """
-    story, found = data.story(config.story, config.text), []
+    story, found = config.numbered, []
     size = len(story.words)
     for context in story.contexts(config.n_input)[0][:: max(1, len(story.numbers) // 12)]:
         contexts = np.repeat(context[None], size, axis=0)

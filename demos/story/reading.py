@@ -13,7 +13,7 @@ from lib.word_model import BEST, WordModel, best_places, unflat
 from lib.word_sampling import Sample
 
 STREAM = 2**32 + 7  # of random numbers, besides the seed
-DIARY_WORDS, DIARY_TEMPERATURES = 40, (0.0, 0.7, 1.0)
+DIARY_WORDS, DIARY_TEMPERATURES = 32, (0.0, 0.7, 1.0)
 COLDEST = 1e-3  # a lower temperature is the same as 0
 
 

@@ -33,7 +33,7 @@ class StoryTask:
 
     def __init__(self, config: StoryConfig) -> None:
         self.config = config
-        self.story = data.story(config.story, config.text)
+        self.story = config.numbered
         self.steps = self.steps_per_epoch = config.steps
         self.windows_per_block = min(MOST_WINDOWS, self.steps)
         self.optimizer = config.optimizer

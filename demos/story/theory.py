@@ -41,13 +41,14 @@ class Ceiling(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def ceiling(name: str, text: str, length: int, visited: bool = False) -> Ceiling:
+def ceiling(name: str, text: str, length: int, visited: bool = False, numbering: str = "occurrence") -> Ceiling:
     """Over all places of a story that have a context, each counted once; or, if `visited`, as often as training comes there.
 
+    Only which numbers `ambiguous` has for its words depends on the `numbering`.
     After a context that is followed by the words w, n_w times each, the best answer is the most frequent of them, and the best
     probabilities are n_w / sum(n); so accuracy = sum(max n_w) / P and loss = -sum(n_w ln(n_w / sum(n))) / P.
     """
-    found = _followers(name, text, length)
+    found = _followers(name, text, length, numbering)
     places = len(data.story(name, text).numbers) - length
     often = data.visited(places, length) if visited else np.ones(places)
     counts = [np.array([often[places].sum() for places in after.values()]) for after in found.values()]
@@ -57,10 +58,12 @@ def ceiling(name: str, text: str, length: int, visited: bool = False) -> Ceiling
     return Ceiling(right / float(often.sum()), max(0.0, nats / float(often.sum())), ambiguous)
 
 
-def _followers(name: str, text: str, length: int) -> dict[tuple[int, ...], dict[int, list[int]]]:
+def _followers(
+    name: str, text: str, length: int, numbering: str = "occurrence"
+) -> dict[tuple[int, ...], dict[int, list[int]]]:
     """Of each context the words that follow it, and at which places each does."""
     found: dict[tuple[int, ...], dict[int, list[int]]] = {}
-    contexts, targets = data.story(name, text).contexts(length)
+    contexts, targets = data.story(name, text, numbering).contexts(length)
     for place, (context, word) in enumerate(zip(contexts.tolist(), targets.tolist(), strict=True)):
         found.setdefault(tuple(context), {}).setdefault(word, []).append(place)
     return found
@@ -111,17 +114,17 @@ def _sorted(after: dict[int, list[int]]) -> tuple[tuple[int, int], ...]:
 
 def of(config: StoryConfig) -> Ceiling:
     """The ceiling of a config's story and context length, every place counted once."""
-    return ceiling(config.story, config.text, config.n_input)
+    return ceiling(config.story, config.text, config.n_input, numbering=config.numbering)
 
 
 def of_training(config: StoryConfig) -> Ceiling:
     """Every place counted as often as training comes there: what accuracy and loss are to be compared with."""
-    return ceiling(config.story, config.text, config.n_input, visited=True)
+    return ceiling(config.story, config.text, config.n_input, visited=True, numbering=config.numbering)
 
 
 def chance(config: StoryConfig) -> float:
     """The loss of giving every word the same probability, in nats."""
-    return math.log(len(data.story(config.story, config.text).words))
+    return math.log(len(config.numbered.words))
 
 
 def floor(config: StoryConfig) -> float:
@@ -139,7 +142,7 @@ def learned_below(config: StoryConfig) -> float:
 
 def explain(config: StoryConfig) -> str:
     """The bounds in Markdown, with the current numbers."""
-    best, trained, story = of(config), of_training(config), data.story(config.story, config.text)
+    best, trained, story = of(config), of_training(config), config.numbered
     places, error = len(story.numbers) - config.n_input, sampling_error(config)
     lines = [
         f"**Chance.** {len(story.words):,} different words, each as likely as any other: a loss of ln {len(story.words):,} = "

@@ -21,7 +21,7 @@ NO_DIARY = "While it learns, it tells the story here from its first words, a doz
 EMPTY_PROMPT = "Words to go on from. Empty takes the story's own first words."
 SUGGESTS = True
 LONGEST_TYPED = 400  # characters
-LONGEST_TEXT = 300  # words that are told
+USUAL_TEXT, LONGEST_TEXT = 32, 300  # words that are told: at first as many as the tutorial tells
 TEMPERATURES = (0.0, 0.5, 1.0)
 OFFERED = 3  # known words beside an unknown one
 HINT = (
@@ -82,15 +82,15 @@ class Corpus(NamedTuple):
     length: int
 
 
-def corpus(name: str, text: str, length: int) -> Corpus:
+def corpus(name: str, text: str, numbering: str, length: int) -> Corpus:
     """A story by its name; `text` is the id of a person's own. Raises lib.texts.TextError."""
-    found = data.story(name, text)
+    found = data.story(name, text, numbering)
     return Corpus(found.words, found.number_of, found, length)
 
 
-def prompt_ids(name: str, text: str, length: int, prompt: str) -> tuple[int, ...]:
+def prompt_ids(name: str, text: str, numbering: str, length: int, prompt: str) -> tuple[int, ...]:
     """A beginning as numbers; nothing typed is the story's own. Raises WordsError where words are unknown, or too few."""
-    story = data.story(name, text)
+    story = data.story(name, text, numbering)
     words = vocabulary.tokens(prompt)
     if not words:
         return tuple(story.numbers[:length].tolist())
@@ -131,15 +131,16 @@ def drawn(
     return reading.tell(reader, context, corpus.length, random, temperatures, top_k)
 
 
-def copied(name: str, text: str, length: int, words: Sequence[int]) -> list[bool]:
+def copied(name: str, text: str, numbering: str, length: int, words: Sequence[int]) -> list[bool]:
     """Which of a text's words stand in runs that the story has too, longer than a context and the word after it."""
-    found: list[bool] = reading.verbatim(words, data.story(name, text).numbers, length + 2).tolist()
+    story = data.story(name, text, numbering)
+    found: list[bool] = reading.verbatim(words, story.numbers, length + 2).tolist()
     return found
 
 
-def original(name: str, text: str, length: int, texts: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+def original(name: str, text: str, numbering: str, length: int, texts: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
     """The story as tokens (see app/chips.py), what one of the texts has of it word for word marked."""
-    story = data.story(name, text)
+    story = data.story(name, text, numbering)
     told = np.any([reading.verbatim(story.numbers, np.array(each), length + 2) for each in texts], axis=0)
     pieces = prose([story.words[number] for number in story.numbers])
     return [
@@ -182,7 +183,7 @@ class Unsure(NamedTuple):
 
 def about_unsure(config: StoryConfig) -> str:
     """What the ceiling is, in Markdown."""
-    best, places = theory.of(config), len(data.story(config.story, config.text).numbers) - config.n_input
+    best, places = theory.of(config), len(config.numbered.numbers) - config.n_input
     seen = "one word" if config.n_input == 1 else f"{config.n_input} words"
     if not best.ambiguous:
         return f"No context of {seen} is followed by different words in this story, so all {places:,} words can be predicted."
@@ -194,7 +195,7 @@ def about_unsure(config: StoryConfig) -> str:
 
 def unsure(config: StoryConfig, model: WordModel | None) -> list[Unsure]:
     """The contexts of the story that are followed by different words."""
-    story, found = data.story(config.story, config.text), theory.of(config).ambiguous
+    story, found = config.numbered, theory.of(config).ambiguous
     if not found:
         return []
     guess = [""] * len(found)
