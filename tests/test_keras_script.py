@@ -66,6 +66,9 @@ CASES = {
         cell="lstm", optimizer="rmsprop", learning_rate=0.01, first_lag=3, second_lag=1,
     ),
     "rule, gru, Adam, a clip norm": rule(cell="gru", optimizer="adam", clip_norm=0.05, hidden_units=3, seeds=2),
+    "echo, lstm, RMSProp, overlapping windows": echo(
+        cell="lstm", optimizer="rmsprop", learning_rate=0.01, initial_weights="glorot", stride=2, seeds=2, epochs=1,
+    ),
     "echo, rnn, Adam, a reservoir": echo(
         optimizer="adam", learning_rate=0.05, clip_norm=0.05, initial_weights="glorot", state_size=12, trained="readout",
     ),
