@@ -14,7 +14,7 @@ from app.frames import plain
 from app.live import live_chart
 from app.service import jobs
 from app.visitor import clock, visitor_id
-from demos.registry import DEMOS, Demo, get
+from demos.registry import DEMOS, Demo, build, get
 from lib import export
 from lib.job import Job
 from lib.records import RunRecord
@@ -301,7 +301,8 @@ def _exports(chosen: list[RunRecord]) -> None:
             "TensorBoard",
             f"events.out.tfevents.{int(record.created)}.{_file(record)}",
             partial(_as_tensorboard, job),
-            "An event file. Put it into a folder of its own, then: pip install tensorboard, tensorboard --logdir FOLDER.",
+            "An event file with the series and, but for a replay, the graph of a training step as TensorFlow computes it. Put it "
+            "into a folder of its own, then: pip install tensorboard, tensorboard --logdir FOLDER.",
         ),
     ]
     if demo.keras_script is not None:
@@ -325,7 +326,9 @@ def _as_json(demo: Demo, job: Job, name: str) -> str:
 
 
 def _as_tensorboard(job: Job) -> bytes:
-    return jobs().compute(export.as_tensorboard, export.series_of(job), job.created)
+    return jobs().compute(
+        export.as_tensorboard, export.series_of(job), job.created, partial(build, job.slug, job.config)
+    )
 
 
 def _as_script(module: ModuleType, job: Job) -> str:

@@ -298,8 +298,9 @@ def unroll(name: str, params: Params, state: Any, inputs: tf.Tensor) -> tuple[An
 def unroll_written_out(name: str, params: Params, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor]:
     """`unroll`, step after step in the graph; TensorFlow finds the way back."""
     cell, outputs = CELLS[name], []
-    for step_inputs in tf.unstack(inputs):
-        state, _ = cell.step(drive(params, step_inputs), *cell.read_by(params), state)
+    for number, step_inputs in enumerate(tf.unstack(inputs)):
+        with tf.name_scope(f"step_{number}"):
+            state, _ = cell.step(drive(params, step_inputs), *cell.read_by(params), state)
         outputs.append(state.hidden_state)
     return state, tf.stack(outputs)
 

@@ -8,6 +8,7 @@ import json
 import math
 import platform
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -80,15 +81,22 @@ def _plain(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def as_tensorboard(series: pd.DataFrame, created: float) -> bytes:
-    """The series of a run that began then as an event file, for `tensorboard --logdir FOLDER`. Loads TensorFlow."""
+def as_tensorboard(series: pd.DataFrame, created: float, build: Callable[[], Any]) -> bytes:
+    """The series of a run that began then as an event file, for `tensorboard --logdir FOLDER`. Loads TensorFlow.
+
+    `build` makes the run's engine. The graph of its training step is in the file too, but for a replay, which trains nothing.
+    """
+    from lib.graph import step_graph
     from lib.tf import tf
 
+    task = build().task
     v1 = tf.compat.v1
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "events")
         with tf.io.TFRecordWriter(path) as file:
             file.write(v1.Event(wall_time=created, file_version="brain.Event:2").SerializeToString())
+            if task is not None:
+                file.write(v1.Event(wall_time=created, graph_def=step_graph(task)).SerializeToString())
             for step, row in series.iterrows():
                 values = [v1.Summary.Value(tag=str(name), simple_value=value) for name, value in row.dropna().items()]
                 event = v1.Event(wall_time=created, step=int(str(step)), summary=v1.Summary(value=values))

@@ -47,6 +47,15 @@ STATES = {
     "lstm_coupled": _TWO_STATES,
     "gru": "[tf.zeros([BATCH_SIZE, {units}])]",
 }
+FORWARD = """\
+            hidden, *state = cell(inputs, initial_state=state)
+            loss = cross_entropy(targets, output(hidden))"""
+# Where the next window begins before this one ends, and only the steps since the last one's end are scored.
+FORWARD_OVERLAPPING = """\
+            before, *state = cell(inputs[:, :STRIDE], initial_state=state)  # the next window begins with this state
+            after, *_ = cell(inputs[:, STRIDE:], initial_state=state)
+            hidden = tf.concat([before, after], axis=1)
+            loss = cross_entropy(targets[:, -STRIDE:], output(hidden[:, -STRIDE:]))"""
 OPTIMIZERS = {
     "sgd": "keras.optimizers.SGD(LEARNING_RATE)",
     "adagrad": "keras.optimizers.Adagrad(LEARNING_RATE, initial_accumulator_value=0.1, epsilon=1e-7)",
@@ -138,7 +147,7 @@ import tensorflow as tf
 
 $settings
 
-WINDOWS = SERIES_LENGTH // BATCH_SIZE // $window  # training steps in one epoch
+WINDOWS = $windows  # training steps in one epoch
 STEPS = $steps
 # What was changed while the run trained: from this step on (counted from 0), these values.
 CHANGES = $changes
@@ -150,7 +159,7 @@ $data
 def epoch_windows(seed, epoch):
     """One epoch's inputs and targets, each [WINDOWS, BATCH_SIZE, $window]."""
     pair = $series
-    return [windows(flat[None], BATCH_SIZE, $window)[:, :, 0].swapaxes(1, 2) for flat in pair]
+    return [windows(flat[None], BATCH_SIZE, $cut)[:, :, 0].swapaxes(1, 2) for flat in pair]
 
 
 def train(seed):
@@ -172,8 +181,7 @@ $starts    live = {"learning_rate": optimizer.learning_rate, "clip_norm": tf.Var
     @tf.function
     def train_step(inputs, targets, state):
         with tf.GradientTape() as tape:
-            hidden, *state = cell(inputs, initial_state=state)
-            loss = cross_entropy(targets, output(hidden))
+$forward
         gradients = tape.gradient(loss, weights)
         norm, longest = tf.linalg.global_norm(gradients), live["clip_norm"]
         scale = tf.where((longest > 0) & (norm > longest), longest / norm, 1.0)  # a clip norm of 0 is off
@@ -224,6 +232,7 @@ def script(
     sources: Iterable[Source],
     weights: str,
     carries: str = "",
+    overlapping: bool = False,
     changes: Iterable[Sequence[Any]] = (),
     step: int | None = None,
 ) -> str:
@@ -232,14 +241,16 @@ def script(
     The config has the settings cell, optimizer, trained, series_length, batch_size, epochs, learning_rate, clip_norm, seeds
     and seed, and maybe bit_input: without it a bit is read as one number. `units` and `window` are the names of those that
     say how many units the cell and how many steps a window have; `carries` is the one, if any, that says whether the state
-    is carried from window to window. `series` is an expression of `seed`, `epoch` and the settings in capitals: an epoch's
-    flat inputs and targets. `sources` are the functions that it calls; they use NumPy alone. `weights` is one of
-    lib.initializers.WEIGHTS. `changes` are (step, setting, value).
+    is carried from window to window, and windows are `overlapping` where `stride`, the steps after which the next one begins,
+    is less than the window. `series` is an expression of `seed`, `epoch` and the settings in capitals: an epoch's flat inputs
+    and targets. `sources` are the functions that it calls; they use NumPy alone. `weights` is one of lib.initializers.WEIGHTS.
+    `changes` are (step, setting, value).
     """
     values: dict[str, Any] = config.model_dump()
     done = min(step or all_steps, all_steps)
     read, inputs = READS[values.get("bit_input", "scalar")]
     changed = _changes(changes, done)
+    name, row = window.upper(), "SERIES_LENGTH // BATCH_SIZE"
     used = [*sources, Source("", "lib/batches.py", "windows"), Source("", "lib/initializers.py", weights)]
     own_cell = [_OWN_CELLS[cell].format(units=units.upper())] if (cell := values["cell"]) in _OWN_CELLS else []
     return _SCRIPT.substitute(
@@ -247,12 +258,15 @@ def script(
         summary=summary,
         packages=" ".join(_pinned(name) for name in PACKAGES),
         about=_differing(config),
-        settings=_constants(config),
+        settings=_constants(config, AS_CODE if overlapping else (*AS_CODE, "stride")),
+        windows=f"({row} - {name}) // STRIDE + 1" if overlapping else f"{row} // {name}",
+        cut=f"{name}, STRIDE" if overlapping else name,
+        forward=FORWARD_OVERLAPPING if overlapping else FORWARD,
         steps="EPOCHS * WINDOWS" if done == all_steps else f"{done:_}  # so many the run did; all are EPOCHS * WINDOWS",
         changes="\n".join(("{", *changed, "}")) if changed else "{}",
         data="\n\n\n".join([*(source.text() for source in used), *own_cell]),
         series=series,
-        window=window.upper(),
+        window=name,
         units=units.upper(),
         read=read,
         inputs=inputs,
@@ -284,11 +298,11 @@ def _differing(config: Config) -> str:
     return "\n".join(("Settings that differ from the demo's defaults:", *lines))
 
 
-def _constants(config: Config) -> str:
+def _constants(config: Config, left_out: Sequence[str]) -> str:
     """The settings as constants under the headings of the demo's page, each with what it means."""
     lines, group = [], ""
     for name, field in settings_of(type(config)).items():
-        if name in AS_CODE:
+        if name in left_out:
             continue
         if field.group != group:
             group = field.group

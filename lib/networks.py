@@ -51,6 +51,8 @@ def logits_of(
     weights = params["cell"]
     if trained == "readout":
         weights = tf.nest.map_structure(tf.stop_gradient, weights)
-    state, hidden_states = unroll(cell, weights, state, inputs)
-    logits = linear(hidden_states, params["output"]["weights"]) + params["output"]["bias"][:, None, :]
+    with tf.name_scope("cell"):
+        state, hidden_states = unroll(cell, weights, state, inputs)
+    with tf.name_scope("output"):
+        logits = linear(hidden_states, params["output"]["weights"]) + params["output"]["bias"][:, None, :]
     return state, hidden_states, logits

@@ -37,7 +37,7 @@ def training(optimizer: str, clip_norm: float) -> tuple[Source, ...]:
     """What the compiled chunk does with the loss."""
     clipping = (Source("Cutting a long gradient", OPTIMIZERS, "clip_by_global_norm"),) if clip_norm else ()
     return (
-        Source("The training step, inside the compiled chunk", TRAINING, "_train"),
+        Source("The training step, inside the compiled chunk", TRAINING, "training_step"),
         *clipping,
         Source("The optimizer", OPTIMIZERS, optimizer),
     )

@@ -61,6 +61,7 @@ class Replay:
     """An engine (see lib.training.Engine) whose `metrics` [n, 1] and `diary` were recorded."""
 
     seeds = 1
+    task = None  # nothing is trained
 
     def __init__(
         self, config: Any, recording: Recording, metrics: Mapping[str, np.ndarray], steps_per_epoch: int

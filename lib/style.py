@@ -235,6 +235,12 @@ def reference_line(value: float, kind: str, label: str, where: str) -> Json:
     return {"type": "line", **ends, "line": line, "label": text}
 
 
+def upright_line(x: float) -> Json:
+    """A dotted line from bottom to top."""
+    line = {"color": GHOST, "width": 1.5, "dash": "dot"}
+    return {"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line}
+
+
 def in_view(lowest: float, highest: float) -> Json:
     """An invisible line between two heights, which an automatic range then always shows.
 
@@ -297,10 +303,11 @@ def marker_size(window: int) -> int:
     return 7 if window <= 20 else 5 if window <= 32 else 4
 
 
-def position_axis(window: int) -> Json:
-    """Positions in a window from 1, each labelled where there is room on a phone."""
+def position_axis(window: int, *, scored_from: int = 1) -> Json:
+    """Positions in a window from 1, each labelled where there is room on a phone, and from which on they are scored."""
     ticks = list(range(1, window + 1)) if window <= 16 else [1, *range(5, window + 1, 5)]
-    return axis("position in the window", range=[0.4, window + 0.6], tickvals=ticks, showgrid=False)
+    scored = f" (scored from {scored_from} on)" if scored_from > 1 else ""
+    return axis(f"position in the window{scored}", range=[0.4, window + 0.6], tickvals=ticks, showgrid=False)
 
 
 def packed(values: np.ndarray) -> Json:

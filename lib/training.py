@@ -38,6 +38,7 @@ class Task(Protocol):
     measure its norm. Both save wide networks a way through memory, and the signature must tell them apart, as it must those
     with another `weight_decay` (see lib.optimizers). Where pictures depend on the state that a window begins with, the task
     has `shows_carried_state` True (see `Engine.observe`); its last block then holds one whole epoch more than is trained on.
+    One whose windows overlap has `cut(data, index)`, which takes a window out of a block that holds their steps once.
     """
 
     config: Any
@@ -143,43 +144,61 @@ def _placeholder(array: np.ndarray) -> tf.Tensor:
     return tf.compat.v1.placeholder(array.dtype, array.shape)
 
 
+def nth(data: dict[str, tf.Tensor], index: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Window `index` of a block [N, ...]."""
+    return {name: tf.gather(array, index) for name, array in data.items()}
+
+
 def _window(task: Task, state: Any, data: dict[str, tf.Tensor], index: tf.Tensor) -> tuple[Any, dict[str, tf.Tensor]]:
     """One window of the block, and the state that it starts from: zero where the window does not carry it on."""
-    window = {name: tf.gather(array, index) for name, array in data.items()}
+    window = getattr(task, "cut", nth)(data, index)
     carried = window.pop("carry")
     return tf.nest.map_structure(lambda leaf: leaf * carried, state), window
 
 
-def _train(task: Task):
-    """The chunk as a function of tensors."""
-    alone, clips = getattr(task, "alone", False), getattr(task, "clips", True)
-    weight_decay = getattr(task, "weight_decay", 0.0)
-
-    def step(tree: Any, data: dict[str, tf.Tensor], window: tf.Tensor, count: tf.Tensor, live: Mapping[str, tf.Tensor]):
-        """One training step: (new tree, each metric [S])."""
-        params, slots, state = tree
+def training_step(
+    task: Task,
+    tree: Any,
+    data: dict[str, tf.Tensor],
+    window: tf.Tensor,
+    count: tf.Tensor,
+    live: Mapping[str, tf.Tensor],
+) -> tuple[Any, dict[str, tf.Tensor]]:
+    """Learn from window `window` of a block: (new parameters, slots and state, each metric [S]). `count` counts from 1."""
+    params, slots, state = tree
+    alone = getattr(task, "alone", False)
+    with tf.name_scope("window"):
         state, batch = _window(task, state, data, window)
         rate = live["learning_rate"] * batch.pop("rate", 1.0)
-        with tf.GradientTape() as tape:
-            tape.watch(params)
-            loss, state, metrics = task.loss(params, state, batch)
-            total = tf.reduce_sum(loss)  # a seed's parameters act on no other seed's loss
+    with tf.GradientTape() as tape, tf.name_scope("forward"):
+        tape.watch(params)
+        loss, state, metrics = task.loss(params, state, batch)
+        total = tf.reduce_sum(loss)  # a seed's parameters act on no other seed's loss
+    with tf.name_scope("gradient"):
         gradients = tape.gradient(total, params, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        own = {"learning_rate": tf.fill([task.seeds], rate)}
-        if clips:
+    own = {"learning_rate": tf.fill([task.seeds], rate)}
+    with tf.name_scope("clipping"):
+        if getattr(task, "clips", True):
             seeded = _each(_with_seeds, gradients) if alone else gradients
             seeded, own["gradient_norm"] = optimizers.clip_by_global_norm(seeded, live["clip_norm"])
             gradients = _each(_without_seeds, seeded) if alone else seeded
         else:
             gradients = optimizers.together(gradients)
+    with tf.name_scope("optimizer"):
+        weight_decay = getattr(task, "weight_decay", 0.0)
         params, slots = optimizers.update(task.optimizer, params, slots, gradients, rate, count, weight_decay)
-        return (params, slots, state), own | metrics
+    return (params, slots, state), own | metrics
+
+
+def _train(task: Task):
+    """The chunk as a function of tensors."""
+    alone = getattr(task, "alone", False)
 
     def chunk(tree: Any, data: dict[str, tf.Tensor], at: Mapping[str, tf.Tensor], live: Mapping[str, tf.Tensor]):
         measured = {name: tf.zeros([task.windows_per_block, task.seeds]) for name in task.metrics}
 
         def body(i: tf.Tensor, tree: Any, measured: dict[str, tf.Tensor]):
-            tree, metrics = step(tree, data, at["window"] + i, at["step"] + i + 1, live)
+            tree, metrics = training_step(task, tree, data, at["window"] + i, at["step"] + i + 1, live)
             noted = {
                 name: tf.tensor_scatter_nd_update(values, [[i]], metrics[name][None])
                 for name, values in measured.items()

@@ -69,17 +69,19 @@ def read(
 ) -> tuple[list[LSTMState], tf.Tensor]:
     """The layers over a window of words [T, B]: (each layer's state after it [1, B, H], the last one's outputs [T, B, H])."""
     look_up = _looked_up if "weights" in params["output"] else _looked_up_densely
-    outputs = look_up(params["embedding"], words)
+    with tf.name_scope("embedding"):
+        outputs = look_up(params["embedding"], words)
     after = []
     for i, state in enumerate(states):
-        layer = dict(params["layers"][f"layer_{i}"])
-        if dropout is not None:
-            outputs = _dropped(outputs, dropout.between, dropout, place=i, over_steps=dropout.locked)
-            layer["recurrent_weights"] = _dropped(
-                layer["recurrent_weights"], dropout.recurrent, dropout, place=100 + i, over_steps=False
-            )
-        state, series = unroll("lstm", layer, state, outputs[:, None])
-        outputs = series[:, 0]
+        with tf.name_scope(f"layer_{i}"):
+            layer = dict(params["layers"][f"layer_{i}"])
+            if dropout is not None:
+                outputs = _dropped(outputs, dropout.between, dropout, place=i, over_steps=dropout.locked)
+                layer["recurrent_weights"] = _dropped(
+                    layer["recurrent_weights"], dropout.recurrent, dropout, place=100 + i, over_steps=False
+                )
+            state, series = unroll("lstm", layer, state, outputs[:, None])
+            outputs = series[:, 0]
         after.append(state)
     if dropout is not None:
         outputs = _dropped(outputs, dropout.between, dropout, place=len(states), over_steps=dropout.locked)
@@ -105,9 +107,10 @@ def _looked_up_densely(embedding: tf.Tensor, words: tf.Tensor) -> tf.Tensor:
 def nats_of(params: Any, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """-log p of each target word [T, B], in nats, from the last layer's outputs [T, B, H]."""
     weights = params["output"].get("weights", params["embedding"])[0]
-    flat = _projected(params, tf.reshape(outputs, [-1, outputs.shape[-1]]))
-    nats = _softmax_nats(flat, weights, params["output"]["bias"][0], tf.reshape(targets, [-1]))
-    return tf.reshape(nats, targets.shape)
+    with tf.name_scope("output"):
+        flat = _projected(params, tf.reshape(outputs, [-1, outputs.shape[-1]]))
+        nats = _softmax_nats(flat, weights, params["output"]["bias"][0], tf.reshape(targets, [-1]))
+        return tf.reshape(nats, targets.shape)
 
 
 def _projected(params: Any, outputs: tf.Tensor) -> tf.Tensor:
@@ -157,9 +160,10 @@ def sampled_nats_of(
     count = sampled_words(weights.shape[0], every, frequent)
     if not count:
         return nats_of(params, outputs, targets)
-    flat = _projected(params, tf.reshape(outputs, [-1, outputs.shape[-1]]))
-    sample = _Sample(count, every, first % every)
-    return tf.reshape(_sampled_nats(flat, weights, bias, tf.reshape(targets, [-1]), sample), targets.shape)
+    with tf.name_scope("output"):
+        flat = _projected(params, tf.reshape(outputs, [-1, outputs.shape[-1]]))
+        sample = _Sample(count, every, first % every)
+        return tf.reshape(_sampled_nats(flat, weights, bias, tf.reshape(targets, [-1]), sample), targets.shape)
 
 
 class _Sample(NamedTuple):

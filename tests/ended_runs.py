@@ -38,7 +38,7 @@ def ended_run(slug: str, visitor: str) -> tuple[RunRecord, dict[str, np.ndarray]
 
 def _picture(engine: Any, carry: Any) -> dict[str, np.ndarray]:
     """What `engine.observe` gives, one operation after the other where TensorFlow computes it."""
-    if not hasattr(engine, "task"):
+    if not hasattr(carry, "params"):
         return dict(engine.observe(carry))
     from lib.training import _observe
 

@@ -1,11 +1,12 @@
 """What pages look at in a run of a real demo is there when another process trains it."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from app.frames import inside_of
-from demos.registry import get
+from demos.registry import build, get
 from lib import export
 from lib.backends import BackendError, open_jobs
 from lib.inside import View
@@ -34,7 +35,7 @@ def test_networks_pictures_and_exports_of_a_run_in_another_process(tmp_path: Pat
     wait(lambda: fork.state is State.PAUSED, seconds=60)
     parts = fork.network()
     assert parts is not None and (parts[1]["cell"]["bias"] == before[1]["cell"]["bias"]).all()
-    assert jobs.compute(export.as_tensorboard, export.series_of(job), job.created)
+    assert jobs.compute(export.as_tensorboard, export.series_of(job), job.created, partial(build, job.slug, job.config))
     jobs.shutdown()
     again = open_jobs("threads", tmp_path, build="demos.registry.build", config_of="demos.registry.config_of")
     found = again.get(job.id)

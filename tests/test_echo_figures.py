@@ -365,13 +365,33 @@ def test_targets_that_cannot_be_known_are_hatched(echo_step: int, step: int, pos
     assert knowable or wrong == {None}, "what cannot be known is never marked wrong"
 
 
-def test_what_cannot_be_known_is_what_the_floor_counts() -> None:
+@pytest.mark.parametrize("stride", [0, 2])
+def test_what_cannot_be_known_is_what_the_floor_counts(stride: int) -> None:
     """The hatch and the theory agree: a floor above 0 is where the hatch is."""
+    config = TINY.model_copy(update={"stride": stride})
     for step in range(4):
-        shot = snapshot(TINY, step=step)
-        unknowable = figures.columns_of(TINY, shot).unknowable[:15]
-        floors = [theory.floor_at(TINY, step * 15 + position) > 0 for position in range(15)]
+        shot = snapshot(config, step=step)
+        unknowable = figures.columns_of(config, shot).unknowable[:15]
+        floors = [theory.floor_at(config, step * (stride or 15) + position) > 0 for position in range(15)]
         assert unknowable.tolist() == floors
+
+
+def test_of_overlapping_windows_the_picture_says_which_steps_are_scored() -> None:
+    config = EchoConfig(stride=5)
+    layout = figures.batch_figure(config, snapshot(config))["layout"]
+    assert [shape["x0"] for shape in layout["shapes"]] == [10.5]
+    assert "scored from 11 on" in layout["xaxis"]["title"]["text"]
+    assert "The last 5 of 15 steps are scored." in layout["meta"]["alt"]
+    plain = figures.batch_figure(EchoConfig(), snapshot(EchoConfig()))["layout"]
+    assert "shapes" not in plain and "scored" not in plain["xaxis"]["title"]["text"] + plain["meta"]["alt"]
+
+
+def test_where_every_scored_echo_is_within_its_window_the_two_bounds_share_a_line() -> None:
+    config = EchoConfig(stride=5)
+    lines = labels(figures.loss_figure(config))
+    assert set(lines) == {"chance: ln 2 = 0.693", "epoch-mean lower bound, and the best without the carried state: 0"}
+    (note,) = [n["text"] for n in figures.loss_figure(config, scale="log")["layout"]["annotations"]]
+    assert note == "epoch-mean lower bound, and the best without the carried state: 0, below any log scale"
 
 
 def test_pointing_at_a_column_tells_all_about_it() -> None:

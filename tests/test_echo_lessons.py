@@ -75,6 +75,12 @@ def test_how_it_works_counts_and_quotes_what_runs(cell: str) -> None:
         assert f"def {source.name.split('.')[-1]}(" in source.text()
 
 
+def test_how_it_works_explains_a_stride_where_there_is_one() -> None:
+    text = lessons.equations(EchoConfig(stride=5))
+    assert "last 5 of 15 steps" in text and "BPTT(15; 5)" in text and r"\frac{1}{5 \cdot 5}" in text
+    assert "stride" not in lessons.equations(EchoConfig()) + lessons.equations(EchoConfig(stride=15))
+
+
 def test_a_source_that_is_not_there_is_an_error() -> None:
     with pytest.raises(LookupError, match="no_such"):
         Source("x", "lib/cells.py", "no_such").text()

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,24 +13,26 @@ from demos.echo.config import EchoConfig
 from demos.echo.data import series
 from lib.batches import windows
 
-# (series_length, batch_size, truncated_backprop_length, echo_step); echoes may be longer than the series.
+# (series_length, batch_size, truncated_backprop_length, echo_step, stride); echoes may be longer than the series.
 SMALL = [
-    (length, rows, window, echo)
+    (length, rows, window, echo, stride)
     for length in range(1, 9)
     for rows in range(1, 5)
     for window in range(1, 6)
     for echo in range(1, length + 3)
+    for stride in range(window)
     if length // rows >= window
 ]
 
 
-def tiny(length: int, rows: int, window: int, echo: int) -> EchoConfig:
+def tiny(length: int, rows: int, window: int, echo: int, stride: int) -> EchoConfig:
     """A config below the sliders' limits, which is what a brute force can afford."""
     return EchoConfig.model_construct(
-        series_length=length, batch_size=rows, truncated_backprop_length=window, echo_step=echo
+        series_length=length, batch_size=rows, truncated_backprop_length=window, echo_step=echo, stride=stride
     )
 
 
+@cache
 def conditional_entropy(length: int, rows: int, echo: int, position: int) -> float:
     """H(target | the row's bits so far) in nats at a position, over all rows of all series."""
     row_length = length // rows
@@ -41,13 +44,13 @@ def conditional_entropy(length: int, rows: int, echo: int, position: int) -> flo
     return entropy_of(counts)
 
 
-def entropy_within_windows(length: int, rows: int, window: int, echo: int, place: int) -> float:
+def entropy_within_windows(length: int, rows: int, window: int, echo: int, stride: int, place: int) -> float:
     """H(target | the window's bits so far) in nats at a place of a window, over all windows of all rows of all series."""
     row_length = length // rows
     counts: Counter[tuple[tuple[int, ...], int]] = Counter()
     for bits in itertools.product((0, 1), repeat=length):
-        for row, index in itertools.product(range(rows), range(row_length // window)):
-            first = row * row_length + index * window
+        for row, start in itertools.product(range(rows), range(0, row_length - window + 1, stride or window)):
+            first = row * row_length + start
             target = bits[first + place - echo] if first + place >= echo else 0
             counts[bits[first : first + place + 1], target] += 1
     return entropy_of(counts)
@@ -65,23 +68,25 @@ def entropy_of(counts: Counter[tuple[tuple[int, ...], int]]) -> float:
 @pytest.mark.parametrize(("length", "rows"), sorted({setting[:2] for setting in SMALL}))
 def test_floor_is_what_a_brute_force_over_all_series_finds(length: int, rows: int) -> None:
     for setting in (setting for setting in SMALL if setting[:2] == (length, rows)):
-        config, window = tiny(*setting), setting[2]
-        used = length // rows // window * window
-        losses = [conditional_entropy(length, rows, setting[3], position) for position in range(used)]
-        assert theory.epoch_floor(config) == pytest.approx(sum(losses) / used, abs=1e-12), setting
-        first = sum(losses[:window]) / window
-        assert theory.floor_of_first_window(config) == pytest.approx(first, abs=1e-12), setting
-        for position, loss in enumerate(losses):
-            assert theory.floor_at(config, position) == pytest.approx(loss, abs=1e-12), (setting, position)
-        alone = [entropy_within_windows(*setting, place) for place in range(window)]
-        assert theory.without_carried_state(config) == pytest.approx(sum(alone) / window, abs=1e-12), setting
+        config, (*_, window, echo, stride) = tiny(*setting), setting
+        starts = range(0, length // rows - window + 1, stride or window)
+        scored = range(window - (stride or window), window)  # the places of a window
+        losses = [[conditional_entropy(length, rows, echo, start + place) for place in scored] for start in starts]
+        assert theory.epoch_floor(config) == pytest.approx(np.mean(losses), abs=1e-12), setting
+        assert theory.floor_of_first_window(config) == pytest.approx(np.mean(losses[0]), abs=1e-12), setting
+        for start, loss in zip(starts, losses, strict=True):
+            bounds = [theory.floor_at(config, start + place) for place in scored]
+            assert bounds == pytest.approx(loss, abs=1e-12), (setting, start)
+        alone = [entropy_within_windows(*setting, place) for place in scored]
+        assert theory.without_carried_state(config) == pytest.approx(np.mean(alone), abs=1e-12), setting
 
 
 def test_brute_force_covers_the_awkward_settings() -> None:
-    assert any(rows == 1 for _, rows, _, _ in SMALL)
-    assert any(echo > length // rows for length, rows, _, echo in SMALL), "an echo longer than a row"
-    assert any(length // rows % window for length, rows, window, _ in SMALL), "a tail that no window uses"
-    assert any(length % rows for length, rows, _, _ in SMALL), "bits that fill no row"
+    assert any(rows == 1 for _, rows, *_ in SMALL)
+    assert any(echo > length // rows for length, rows, _, echo, _ in SMALL), "an echo longer than a row"
+    assert any(length // rows % window for length, rows, window, *_ in SMALL), "a tail that no window uses"
+    assert any(length % rows for length, rows, *_ in SMALL), "bits that fill no row"
+    assert any(0 < stride < window - echo for *_, window, echo, stride in SMALL), "every echo within its window"
 
 
 def test_data_has_the_targets_that_the_floor_counts_on() -> None:
@@ -161,6 +166,21 @@ def test_a_certain_bit_has_no_entropy(probability: float) -> None:
             ["longer than a row of 20 steps", "14 steps", "2 windows of 7", "**0.6286**"],
         ),
         ({"series_length": 100, "truncated_backprop_length": 20}, ["1 window of 20"]),
+        (
+            {"stride": 13},
+            [
+                "0.6730",
+                "first scored step is its step 3",
+                "769 windows",
+                "13 steps after",
+                "its last 13 steps",
+                "**6.732e-05**",
+            ],
+        ),
+        (
+            {"stride": 1},
+            ["do not count", "its last step is scored", "reaches 0 at best", "at least 14 steps of its window"],
+        ),
     ],
 )
 def test_explanation_has_the_current_numbers(settings: dict[str, int], words: list[str]) -> None:

@@ -21,6 +21,7 @@ TRAINING_SIDE = {
     "lib.cells",
     "lib.device",
     "lib.evaluation",
+    "lib.graph",
     "lib.initializers",
     "lib.losses",
     "lib.neighbours",
@@ -39,7 +40,8 @@ TRAINING_SIDE |= {f"{demo.package}.task" for demo in DEMOS}
 WHEN_CALLED = {
     "demos.__main__": {"lib.device"},
     "demos.warm_up": {"lib.tf"},
-    "lib.export": {"lib.tf"},
+    "demos.from_scratch.engine": {"demos.from_scratch.hands"},
+    "lib.export": {"lib.graph", "lib.tf"},
     "lib.recorded": {"lib.evaluation"},
 }
 

@@ -76,6 +76,9 @@ CASES = {
     "rule, gru, RMSProp of TensorFlow 1, a clip norm": rule(
         cell="gru", optimizer="rmsprop_tf1", learning_rate=0.1, clip_norm=0.05, hidden_units=3, seeds=2,
     ),
+    "echo, lstm, RMSProp, overlapping windows": echo(
+        cell="lstm", optimizer="rmsprop", learning_rate=0.01, initial_weights="glorot", stride=2, seeds=2, epochs=1,
+    ),
     "echo, rnn, Adam, a reservoir": echo(
         optimizer="adam", learning_rate=0.05, clip_norm=0.05, initial_weights="glorot", state_size=12, trained="readout",
     ),

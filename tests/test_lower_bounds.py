@@ -32,6 +32,8 @@ ECHOES = {
     "one row": {"batch_size": 1, "series_length": 5_000, "epochs": 20, "optimizer": "momentum", "learning_rate": 0.05},
     "gates": {"cell": "gru", "truncated_backprop_length": 4, "echo_step": 6, "state_size": 32, "initial_weights": "glorot",
               "optimizer": "adam", "learning_rate": 0.003, "epochs": 2},
+    "overlapping windows": {"series_length": 300, "batch_size": 10, "echo_step": 12, "truncated_backprop_length": 10, "stride": 2,
+                            "epochs": 300, "state_size": 16, "initial_weights": "glorot", "seeds": 4},
     "worse than guessing": {"optimizer": "sgd", "learning_rate": 10.0, "epochs": 2, "seeds": 4},
 }  # fmt: skip
 RULES = {
@@ -59,12 +61,12 @@ def test_no_echo_ends_below_its_bound(settings: dict) -> None:
     config = EchoConfig(**settings)
     found, rows, used = results(get("echo"), config), config.batch_size, echo_theory.used_positions(config)
     # Only what lies before a row is a coin (its cost is spread by at most 0.35 nats), everything else is certain.
-    coins = rows * min(config.echo_step, used)
-    spread = 0.35 * math.sqrt(coins) / (rows * used)
+    coins, scored = rows * max(0, min(config.echo_step, used) - config.overlap), used - config.overlap
+    spread = 0.35 * math.sqrt(coins) / (rows * scored)
     assert found.last("epoch_loss") > echo_theory.epoch_floor(config) - 5 * spread
     windows = min(100, config.steps)
     epochs = max(1.0, windows / config.windows_per_epoch)
-    last = 0.35 * math.sqrt(coins * epochs) / (rows * windows * config.truncated_backprop_length)
+    last = 0.35 * math.sqrt(coins * epochs) / (rows * windows * config.advance)
     assert found.finals.min() >= echo_theory.floor(config) - 5 * last
 
 

@@ -72,6 +72,12 @@ def cases() -> Iterator[Any]:
         "learning_rate": 0.1,
     }
     yield pytest.param("echo", reservoir, {"lstm_step", "unroll_in_a_loop"}, id="echo-a-reservoir")
+    overlapping = {
+        "state_size": 16,
+        "truncated_backprop_length": 25,
+        "stride": 20,
+    }  # each part of a window in its own way
+    yield pytest.param("echo", overlapping, {"unroll_in_a_loop", "unroll_written_out"}, id="echo-overlapping")
     for task, loss in {"remember": "GatesTask._of_one", "brackets": "GatesTask._of_each"}.items():
         yield pytest.param("gates", {"task": task, "hidden_units": 4, "batch_size": 2}, {loss}, id=f"gates-{task}")
     tiny = {"hidden_units": 4, "embedding_units": 4, "batch_size": 2}
@@ -100,7 +106,7 @@ def cases() -> Iterator[Any]:
         "numpy": {"learn", "backward", "next_state"},
         "eager": {"StepHand._learn", "gradient"},
         "graph": {"StepHand._learn", "gradient"},
-        "xla": {"ChunkTask.loss", "_train", "sgd"},
+        "xla": {"ChunkTask.loss", "training_step", "sgd"},
     }
     for hands, quoted in (quoted_of | {"race": set().union(*quoted_of.values())}).items():
         sizes = {

@@ -50,6 +50,16 @@ class EchoConfig(Config):
         minimum=1,
         maximum=50,
     )
+    stride: int = setting(
+        0,
+        group="Training",
+        label="Stride",
+        help="Steps from a window's start to the next one's; 0: its length. If fewer, only its last so many steps are scored.",
+        unit="steps",
+        minimum=0,
+        maximum=50,
+        absent=0,
+    )
     batch_size: int = setting(
         5,
         group="Training",
@@ -76,9 +86,25 @@ class EchoConfig(Config):
     seed: int = common_settings.seed()
 
     @property
+    def advance(self) -> int:
+        """Steps from one window's start to the next one's; as many of a window's last steps are scored."""
+        return self.stride or self.truncated_backprop_length
+
+    @property
+    def overlap(self) -> int:
+        """Steps that a window has in common with the one before."""
+        return self.truncated_backprop_length - self.advance
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The steps of a window up to the next one's start and, where there are any, those from there on."""
+        return (self.advance, self.overlap) if self.overlap else (self.advance,)
+
+    @property
     def windows_per_epoch(self) -> int:
         """Training steps in one epoch; what is left of a row after its last whole window is not used."""
-        return self.series_length // self.batch_size // self.truncated_backprop_length
+        row = self.series_length // self.batch_size
+        return max(0, (row - self.overlap) // self.advance)
 
     @property
     def steps(self) -> int:
@@ -88,12 +114,21 @@ class EchoConfig(Config):
     @property
     def shape(self) -> tuple[str | int, ...]:
         """What the compiled code depends on, besides seeds, optimizer and the windows of an epoch."""
-        return self.cell, self.state_size, self.truncated_backprop_length, self.batch_size, self.trained
+        window = self.truncated_backprop_length, self.advance
+        return self.cell, self.state_size, *window, self.batch_size, self.trained
 
     @property
     def products(self) -> int:
         """How many pairs of numbers one step multiplies for one seed, forwards."""
         return self.batch_size * self.truncated_backprop_length * parameter_count(self.cell, self.state_size)
+
+    @model_validator(mode="after")
+    def _no_bit_is_skipped(self) -> Self:
+        if self.stride > self.truncated_backprop_length:
+            problem = f"is more than the window of {self.truncated_backprop_length} steps, so bits would be skipped"
+            remedy = f"choose {self.truncated_backprop_length} or less, or a longer window (truncated_backprop_length)"
+            raise SettingError("stride", self.stride, problem, remedy)
+        return self
 
     @model_validator(mode="after")
     def _one_window_at_least(self) -> Self:
@@ -107,14 +142,18 @@ class EchoConfig(Config):
 
     @classmethod
     def repair(cls, values: dict[str, Value]) -> tuple[dict[str, Value], list[str]]:
-        """The series is lengthened to one whole window, which is at most 64 rows of 50 steps."""
-        names = ("batch_size", "truncated_backprop_length", "series_length")
-        rows, window, length = (int(values[name]) for name in names)
-        need = rows * window
-        if length >= need:
-            return values, []
-        problem = f"is less than one window of {window} steps for {rows} rows"
-        return values | {"series_length": need}, [f"series_length = {length} {problem}, so {need} is used."]
+        """The stride is shortened to the window, and the series lengthened to one whole window: at most 64 rows of 50 steps."""
+        names = ("batch_size", "truncated_backprop_length", "series_length", "stride")
+        rows, window, length, stride = (int(values[name]) for name in names)
+        repaired, notes, need = dict(values), [], rows * window
+        if stride > window:
+            repaired["stride"] = window
+            notes.append(f"stride = {stride} is more than the window of {window} steps, so {window} is used.")
+        if length < need:
+            repaired["series_length"] = need
+            problem = f"is less than one window of {window} steps for {rows} rows"
+            notes.append(f"series_length = {length} {problem}, so {need} is used.")
+        return repaired, notes
 
 
 CONFIG = EchoConfig

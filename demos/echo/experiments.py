@@ -21,6 +21,7 @@ TOLD, GONE = (
     0.6,
 )  # of answers right: from here on a probe tells a bit, and up to there it does no better than guessing
 FURTHEST = 8  # steps back that probes look
+LEARNED = 0.05  # nats: below it, a network has learned the echo
 
 
 def _recalled_by_best(results: Results, back: int = FURTHEST) -> list[float]:
@@ -36,6 +37,10 @@ def _due_by_network(results: Results) -> list[float]:
 
 def _told(results: Results) -> float:
     return sum(share >= TOLD for share in _recalled_by_best(results))
+
+
+def _learners(results: Results) -> float:
+    return float((results.finals < LEARNED).sum())
 
 
 def _percent(shares: list[float]) -> str:
@@ -83,6 +88,20 @@ def _still_falling(results: Results) -> Finding:
     return Finding(f"{first:.4f} nats in the first epoch, {last:.4f} in the last.", last < first)
 
 
+HOW_MANY = (
+    Choice("none", 0, 0.5),
+    Choice("some, but fewer than half", 0.5, 7.5),
+    Choice("half of them or more", 7.5, float("inf")),
+)
+_OF_16 = Measure("The number of networks that learn it", "of 16", _learners)
+
+_ONE_IN_FIVE: dict[str, Any] = {
+    "echo_step": 4,
+    "truncated_backprop_length": 5,
+    "state_size": 5,
+    "seeds": 16,
+    "epochs": 1,
+}
 _PAST: dict[str, Any] = {"truncated_backprop_length": 3, "initial_weights": "glorot", "optimizer": "adam"}
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -190,6 +209,33 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         (below("One joined pair in each window is enough for most networks.", 0.05, 10),),
         "The weights are the same at every step, so what is learned from the window's last step works at all of them, also "
         "where the bit was read in the window before: the state is carried.",
+    ),
+    Experiment(
+        "one-place-in-five",
+        "One place in five",
+        "An echo after 4 steps, a window of 5, five units, and one series of bits. Again only the last step of a window sees a "
+        "bit and its echo: four targets of five are not joined to their bits. How many of 16 networks will end below 0.05 nats?",
+        EchoConfig(**_ONE_IN_FIVE),
+        HOW_MANY,
+        1,
+        (below("Some learn it.", LEARNED, 1), above("Most do not, with so many bits.", LEARNED, 9)),
+        "50,000 bits in 5 rows are 2,000 windows, and in each of them one step of five teaches the network to keep a bit.",
+        _OF_16,
+    ),
+    Experiment(
+        "stride-of-one",
+        "Let the windows overlap",
+        "The same bits, with a stride of 1: each window begins one step after the one before, and only its last step is scored. "
+        "So each target is scored once, as before, but now in a window that holds its bit. How many of the 16 networks will "
+        "end below 0.05 nats?",
+        EchoConfig(**_ONE_IN_FIVE, stride=1),
+        HOW_MANY,
+        2,
+        (below("More than half of them learn it from the same bits.", LEARNED, 9),),
+        "Every scored target now teaches the network to keep its bit. This is BPTT(h; h') of Williams & Peng (1990), with h = 5 "
+        "and h' = 1. It has a price: 9,996 training steps in place of 2,000. Do the steps alone help? Without overlap, 5 epochs "
+        "have as many, on five times the bits.",
+        _OF_16,
     ),
     Experiment(
         "past-the-cut",

@@ -23,6 +23,7 @@ A_SPIKE = (
     "the network never sees: the loss spikes."
 )
 
+ALONE = "best without the carried state"
 LINES_APART = 0.06  # nats, that two lines need for a label each
 ROWS = 5  # of the batch that are drawn
 ROW_PITCH = 1.95  # a row of bars is 1 high; above it are its crosses, its title and a gap
@@ -47,20 +48,21 @@ def loss_figure(
     Raises ValueError on an unknown `smooth` (off, 30, 300) or `scale` (linear, log).
     """
     chance, floor, taught = theory.chance(config), theory.epoch_floor(config), theory.without_carried_state(config)
-    apart, notes = taught < chance - LINES_APART, []
-    also = "" if apart else ", and the best without the carried state"
+    apart, notes = 0 < taught < chance - LINES_APART, []
+    also = f", and the {ALONE}" if taught >= chance - LINES_APART else ""
+    bound = f"epoch-mean lower bound{'' if taught else f', and the {ALONE}'}"
     lines = [Line(chance, "chance", f"chance{also}: ln 2 = {chance:.3f}", "top right")]
     if apart:
-        lines.append(Line(taught, "taught", f"best without the carried state: {taught:.3f}", "bottom right"))
+        lines.append(Line(taught, "taught", f"{ALONE}: {taught:.3f}", "bottom right"))
     in_view = (-0.17, 0.8)
     if scale == "log":
         in_view = (min(floor / 10, 0.01) if floor > 0 else 1e-4, 3)
     if floor > 0 or scale == "linear":
         # On a log scale single windows fall below it, which is of a mean, but not at the left end.
         where = "bottom right" if scale == "linear" else "bottom left"
-        lines.append(Line(floor, "floor", f"epoch-mean lower bound: {floor:.3g}", where))
+        lines.append(Line(floor, "floor", f"{bound}: {floor:.3g}", where))
     else:
-        notes.append(style.bottom_note("epoch-mean lower bound: 0, below any log scale"))
+        notes.append(style.bottom_note(f"{bound}: 0, below any log scale"))
     spikes = theory.floor_of_first_window(config) > floor
     return metric_figure(
         "loss",
@@ -123,7 +125,7 @@ def columns_of(config: EchoConfig, snapshot: Snapshot) -> Columns:
     window_of_epoch = int(
         snapshot.get("window", int(snapshot["step"]) % config.windows_per_epoch)
     )  # older ones lack it
-    begins = window_of_epoch * config.truncated_backprop_length
+    begins = window_of_epoch * config.advance
     predictions = probabilities > 0.5
     right = (predictions == targets) & np.isfinite(probabilities)
     base, unknowable = ROW_PITCH * (rows - row), begins + x - 1 < config.echo_step
@@ -143,7 +145,7 @@ def batch_figure(config: EchoConfig, snapshot: Snapshot) -> Json:
         *_column_markers(columns),
         _bars(columns, columns.row > 0, "", style.TRANSPARENT, COLUMN_TOP, 1, **_hover(columns)),
     ]
-    return {"data": data, "layout": _batch_layout(int(snapshot["step"]), columns)}
+    return {"data": data, "layout": _batch_layout(config, int(snapshot["step"]), columns)}
 
 
 def _bars(columns: Columns, where: np.ndarray, name: str, color: str, height: float, width: float, **look: Any) -> Json:
@@ -198,7 +200,7 @@ def _hover(columns: Columns) -> Json:
     }
 
 
-def _batch_layout(step: int, columns: Columns) -> Json:
+def _batch_layout(config: EchoConfig, step: int, columns: Columns) -> Json:
     window, rows = int(columns.x[-1]), int(columns.row[-1])
     bases, titles = columns.base[::window].tolist(), _row_titles(columns)
     place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
@@ -208,11 +210,15 @@ def _batch_layout(step: int, columns: Columns) -> Json:
         "ticktext": ["0", "", "1"] * rows,
     }
     axes = {
-        "xaxis": style.position_axis(window),
+        "xaxis": style.position_axis(window, scored_from=config.overlap + 1),
         "yaxis": style.axis("probability of a 1", range=[-0.06, ROW_PITCH * rows - 0.1], fixedrange=True, **ticks),
     }
-    alt = _batch_alt(step, columns)
-    return style.layout(alt=alt, height=90 + 96 * rows, revision="batch", barmode="overlay", annotations=notes, **axes)
+    alt, scored = _batch_alt(step, columns), {}
+    if config.overlap:
+        alt += f" The last {config.advance} of {window} steps are scored."
+        scored = {"shapes": [style.upright_line(config.overlap + 0.5)]}
+    look = {"height": 90 + 96 * rows, "barmode": "overlay", "annotations": notes}
+    return style.layout(alt=alt, revision="batch", **look, **scored, **axes)
 
 
 def _row_titles(columns: Columns) -> list[str]:

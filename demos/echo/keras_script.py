@@ -22,6 +22,7 @@ def script(config: EchoConfig, changes: Iterable[Sequence[Any]] = (), step: int 
         all_steps=config.steps,
         units="state_size",
         window="truncated_backprop_length",
+        overlapping=config.overlap > 0,
         series="series(SERIES_LENGTH, ECHO_STEP, seed, epoch)",
         sources=[Source("", "demos/echo/data.py", "series")],
         weights=config.initial_weights,

@@ -1,6 +1,7 @@
 """What the echo page teaches: the coach, the guided experiments, and how it works."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from demos.echo import theory
@@ -147,7 +148,8 @@ def _too_few_units(config: EchoConfig, loss: float) -> Advice:
 
 def equations(config: EchoConfig) -> str:
     """The network's equations with the current shapes, in Markdown with LaTeX."""
-    h, rows = config.state_size, config.batch_size
+    h, rows, window, advance = config.state_size, config.batch_size, config.truncated_backprop_length, config.advance
+    steps = f"the window's last {advance} of {window}" if config.overlap else f"the window's {window}"
     return "\n\n".join(
         [
             *cell_equations(config.cell, h, rows),
@@ -155,21 +157,32 @@ def equations(config: EchoConfig) -> str:
             r"$$p_t = \mathrm{softmax}(h_t V + c)$$",
             f"$V$ is [{h} × 2] and $c$ is [2]: one number for 0 and one for 1.",
             "**The loss**",
-            rf"$$L = -\frac{{1}}{{{config.truncated_backprop_length} \cdot {rows}}} \sum_t \sum_r \ln p_{{t,r}}"
-            r"[\text{target}_{t,r}]$$",
-            f"The mean over the window's {config.truncated_backprop_length} steps and the {rows} rows. Its gradient goes back to "
-            "the window's start and no further; the state itself is carried on to the next window, and set to zero at each "
-            "new epoch.",
+            rf"$$L = -\frac{{1}}{{{advance} \cdot {rows}}} \sum_t \sum_r \ln p_{{t,r}}[\text{{target}}_{{t,r}}]$$",
+            f"The mean over {steps} steps and the {rows} rows. Its gradient goes back to the window's start and no further; the "
+            "state itself is carried on to the next window, and set to zero at each new epoch.",
+            *([_overlapping(config)] if config.overlap else []),
             f"In all, {parameter_count(config.cell, h):,} weights are learned.",
         ]
     )
 
 
+def _overlapping(config: EchoConfig) -> str:
+    """What a stride shorter than the window does."""
+    ahead, overlap = (f"{count} step{'s' * (count > 1)}" for count in (config.advance, config.overlap))
+    return (
+        f"**The stride**\n\nThe next window begins {ahead} after this one, with the state that this one had there, so the state "
+        f"has read each bit once. The {overlap} that the two have in common are read again, with new weights, and not scored: "
+        f"they lead up to those that are, so each error goes back at least {overlap}. Williams & Peng (1990) call this "
+        f"BPTT(h; h'), here BPTT({config.truncated_backprop_length}; {config.advance})."
+    )
+
+
 def sources(config: EchoConfig) -> tuple[Source, ...]:
     """The code of the step that this config runs, in the order in which it is worth reading."""
+    read_by = (quotes.cell(config.cell, steps, config.state_size, config.trained) for steps in config.parts)
     return (
         Source("The data", "demos/echo/data.py", "series"),
-        *quotes.cell(config.cell, config.truncated_backprop_length, config.state_size, config.trained),
+        *dict.fromkeys(chain.from_iterable(read_by)),
         Source("The loss", "demos/echo/task.py", "EchoTask.loss"),
         quotes.cross_entropy(),
         *quotes.training(config.optimizer, config.clip_norm),

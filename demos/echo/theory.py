@@ -2,12 +2,13 @@
 
 The series has N fair bits in a row, and target i is bit i - echo_step, or 0 where there is no such bit.
 Series and targets are reshaped to B = batch_size rows of L = N // B steps, of which whole windows of T =
-truncated_backprop_length steps are used.
+truncated_backprop_length steps are used. Each begins A = advance steps after the one before, and its last A steps are scored:
+with A = T all, otherwise all but the first T - A of a row. Either way each scored target counts once.
 
 The network reads one row from its start, with a state of zero, which is carried from window to window. So it can know its
 position p in the row and the row's bits, however short the window is, but neither the other rows nor which row it reads. A
 window decides only what the gradient teaches directly: a bit and its echo that lie in the same one. Losses are in nats,
-averaged over rows and over the used positions of a row.
+averaged over rows and over the scored positions of a row.
 """
 
 import math
@@ -34,25 +35,26 @@ def floor(config: EchoConfig) -> float:
 
 def epoch_floor(config: EchoConfig) -> float:
     """The lowest expected mean loss of an epoch."""
-    return _mean_loss(config, used_positions(config))
+    return _mean_loss(config, range(config.overlap, used_positions(config)))
 
 
 def floor_of_first_window(config: EchoConfig) -> float:
     """The lowest expected loss of an epoch's first window, where the loss spikes."""
-    return _mean_loss(config, config.truncated_backprop_length)
+    return _window_bound(config, 0)
 
 
 def without_carried_state(config: EchoConfig) -> float:
     """The lowest expected mean loss of an epoch for whoever knows the current window's bits alone: what a window teaches."""
-    window, windows = config.truncated_backprop_length, config.windows_per_epoch
+    windows, stride = config.windows_per_epoch, config.advance
 
     def ones(place: int) -> float:
         """How often the target is 1 at a place of a window, over all windows: half, but for a row's first positions."""
-        before_row = range(place, min(config.echo_step, windows * window), window)
+        before_row = range(place, min(config.echo_step, place + windows * stride), stride)
         unlike = sum(_share_of_ones(config, position) - 0.5 for position in before_row)
         return 0.5 + unlike / windows
 
-    return math.fsum(entropy(ones(place)) for place in range(min(config.echo_step, window))) / window
+    unseen = range(config.overlap, min(config.echo_step, config.truncated_backprop_length))
+    return math.fsum(entropy(ones(place)) for place in unseen) / stride
 
 
 def memory_bits(config: EchoConfig) -> int:
@@ -66,7 +68,7 @@ def memory_bits(config: EchoConfig) -> int:
 
 
 def taught(config: EchoConfig) -> bool:
-    """Whether any window holds a bit together with its echo, so that a gradient joins the two."""
+    """Whether any window holds a bit together with its echo at a scored step, so that a gradient joins the two."""
     return config.echo_step < config.truncated_backprop_length
 
 
@@ -106,8 +108,8 @@ BOUNDARIES = (
 
 
 def used_positions(config: EchoConfig) -> int:
-    """The steps of a row that are trained on in an epoch: what is left after the last whole window is not."""
-    return config.windows_per_epoch * config.truncated_backprop_length
+    """The steps of a row that are read in an epoch: what is left after the last whole window is not."""
+    return config.overlap + config.windows_per_epoch * config.advance
 
 
 def floor_at(config: EchoConfig, position: int) -> float:
@@ -133,23 +135,21 @@ def _share_of_ones(config: EchoConfig, position: int) -> float:
     return (rows - rows_of_zeros) / (2 * rows)
 
 
-def _mean_loss(config: EchoConfig, positions: int) -> float:
-    """The mean of `floor_at` over the first positions of a row. From echo_step on it is 0."""
-    unseen = min(config.echo_step, positions)
-    return math.fsum(floor_at(config, position) for position in range(unseen)) / positions
+def _mean_loss(config: EchoConfig, positions: range) -> float:
+    """The mean of `floor_at` over positions of a row. From echo_step on it is 0."""
+    unseen = range(positions.start, min(positions.stop, config.echo_step))
+    return math.fsum(floor_at(config, position) for position in unseen) / len(positions)
 
 
 def _window_bound(config: EchoConfig, index: int) -> float:
     """The lowest expected loss of an epoch's window, from 0."""
-    first, window = index * config.truncated_backprop_length, config.truncated_backprop_length
-    unseen = range(first, min(first + window, config.echo_step))
-    return math.fsum(floor_at(config, position) for position in unseen) / window
+    first = config.overlap + index * config.advance
+    return _mean_loss(config, range(first, first + config.advance))
 
 
 def explain(config: EchoConfig) -> str:
     """The derivation of both lines in Markdown, with the current numbers."""
-    used = used_positions(config)
-    unseen = min(config.echo_step, used)
+    used, unseen = used_positions(config), len(_before_the_row(config))
     first = "step" if unseen == 1 else _steps(unseen)
     parts = [
         f"**Chance.** The bits are fair coins: saying 50 % everywhere costs ln 2 = {LN_2:.4f} nats a step.",
@@ -163,13 +163,25 @@ def explain(config: EchoConfig) -> str:
     return "\n\n".join([*parts, f"**Together.** {_together(config)}", f"**What a window teaches.** {_taught(config)}"])
 
 
+def _before_the_row(config: EchoConfig) -> range:
+    """The positions of a row whose targets belong to the row before."""
+    return range(min(config.echo_step, used_positions(config)))
+
+
 def _together(config: EchoConfig) -> str:
-    windows, window = config.windows_per_epoch, config.truncated_backprop_length
+    windows, window, read = config.windows_per_epoch, config.truncated_backprop_length, used_positions(config)
     counted = "1 window" if windows == 1 else f"{windows:,} windows"
     least, first = epoch_floor(config), floor_of_first_window(config)
-    text = (
-        f"An epoch uses {_steps(used_positions(config))} of each row, in {counted} of {window}. The mean loss over them is at "
-        f"least **{least:.4g}**: the epoch-mean lower bound. On average no network beats it, whatever its size and its window."
+    text = f"An epoch uses {_steps(read)} of each row, in {counted} of {window}. "
+    if config.overlap:
+        scored = "step is" if config.advance == 1 else f"{config.advance} steps are"
+        text += (
+            f"Each begins {_steps(config.advance)} after the one before, and only its last {scored} scored: all but the row's "
+            f"first {config.overlap}, once each. "
+        )
+    text += (
+        f"The mean loss over them is at least **{least:.4g}**: the epoch-mean lower bound. On average no network beats it, "
+        "whatever its size and its window."
     )
     if first > least:
         text += f" In an epoch's first window it is at least {first:.4g}: that is why the loss spikes there."
@@ -177,13 +189,18 @@ def _together(config: EchoConfig) -> str:
 
 
 def _taught(config: EchoConfig) -> str:
-    window, echo = config.truncated_backprop_length, config.echo_step
+    window, echo, overlap = config.truncated_backprop_length, config.echo_step, config.overlap
     alone = without_carried_state(config)
     start = f"Whoever knows the bits of the current window alone reaches {alone:.4g} at best, on average: "
     if config.trained == "readout":
         return (
             f"{start}the dashed line. But here only the output is trained: no window teaches the recurrent weights to keep a "
             "bit, and the output reads what random ones happen to keep (an echo-state network, Jaeger 2001)."
+        )
+    if echo <= overlap:
+        return (
+            f"{start}every scored step has at least {_steps(overlap)} of its window before it, the bit that it repeats among "
+            f"them. So each target teaches the network to keep a bit for {_steps(echo)}."
         )
     if taught(config):
         return (
@@ -204,23 +221,26 @@ def _steps(count: int) -> str:
 
 
 def _before_row(config: EchoConfig) -> str:
-    rows = config.batch_size
+    rows, unscored = config.batch_size, config.overlap
+    if unscored >= len(_before_the_row(config)):
+        return f"The targets belong to the row before, which the network never sees. They do not count: {_unscored(config)}."
     if rows == 1:
         return "There is no row before, so the target is always 0 and the loss is 0."
     if config.echo_step > config.series_length // rows:
         return (
             f"Echo_step is longer than a row of {_steps(config.series_length // rows)}: the targets belong "
             "to earlier rows, which the network never sees, or are 0. On average this costs "
-            f"{_mean_loss_before(config):.4g}."
+            f"{_mean_loss(config, _before_the_row(config)[unscored:]):.4g}."
         )
     ones = _share_of_ones(config, 0)
-    return (
+    text = (
         "The targets belong to the row before, which the network never sees. In the first of the "
         f"{rows} rows they are 0, in the others fair coins, and the network does not know which row it "
         f"reads. So 1 has probability {rows - 1}/{2 * rows} = {ones:.4g}, which costs its entropy: "
         f"{entropy(ones):.4f} a step."
     )
+    return f"{text} But {_unscored(config)}." if unscored else text
 
 
-def _mean_loss_before(config: EchoConfig) -> float:
-    return _mean_loss(config, min(config.echo_step, used_positions(config)))
+def _unscored(config: EchoConfig) -> str:
+    return f"a row's first scored step is its step {config.overlap + 1}"

@@ -112,6 +112,13 @@ class ScratchEngine:
         self._pairs = config.words.pairs
         self._lengths = np.array([len(x) for x, _ in self._pairs])
 
+    @property
+    def task(self) -> Any:
+        """The step as TensorFlow takes it (see lib.training.Task), whoever computes here. Loads TensorFlow."""
+        from demos.from_scratch.hands import ChunkTask
+
+        return ChunkTask(self._pairs, self.config.truncate, initial(self.config))
+
     def prepare(self, *, keep: bool = False) -> None:
         """Compile what there is to compile."""
         self._hand.prepare()
@@ -193,6 +200,11 @@ class RaceEngine:
         self._engines = [ScratchEngine(endless, hand) for hand in hands.values()]
         self.device = "CPU, NumPy and TensorFlow"
         self.steps = self.steps_per_epoch = config.steps
+
+    @property
+    def task(self) -> Any:
+        """The step that all of them compute (see ScratchEngine.task)."""
+        return self._engines[0].task
 
     def prepare(self, *, keep: bool = False) -> None:
         """Compile all, and train a sentence with each: the first is slower than all that follow."""

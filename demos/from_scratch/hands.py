@@ -52,9 +52,13 @@ def truncated_states(p: Parameters, x: tf.Tensor, truncate: int) -> tf.Tensor:
 
 def sentence_loss(p: Parameters, x: tf.Tensor, y: tf.Tensor, scored: tf.Tensor, truncate: int) -> tf.Tensor:
     """The summed cross-entropy of a sentence, in nats. `scored` [T] is 1 at real words, 0 at padded ones."""
-    scores = tf.matmul(truncated_states(p, x, truncate), p.V, transpose_b=True)
-    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(y, scores)
-    return tf.reduce_sum(nats * scored)
+    with tf.name_scope("cell"):
+        states = truncated_states(p, x, truncate)
+    with tf.name_scope("output"):
+        scores = tf.matmul(states, p.V, transpose_b=True)
+    with tf.name_scope("loss"):
+        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(y, scores)
+        return tf.reduce_sum(nats * scored)
 
 
 def gradient(p: Parameters, x: Any, y: Any, truncate: int) -> tuple[Parameters, tf.Tensor]:

@@ -96,8 +96,10 @@ class StoryTask:
         learned = c.word_input == "embedding"
         outputs = tf.gather(params["embedding"], words) if learned else tf.cast(words, tf.float32)[..., None]
         for i in range(c.layers):
-            outputs = short_lstm.read(params["layers"][f"layer_{i}"], outputs)
-        return tf.matmul(outputs[-1], params["output"]["weights"], transpose_b=True) + params["output"]["bias"]
+            with tf.name_scope(f"layer_{i}"):
+                outputs = short_lstm.read(params["layers"][f"layer_{i}"], outputs)
+        with tf.name_scope("output"):
+            return tf.matmul(outputs[-1], params["output"]["weights"], transpose_b=True) + params["output"]["bias"]
 
     def _examples(self, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The contexts that begin at places [B], [B, n_input], and the word after each, [B]."""
