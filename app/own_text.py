@@ -61,9 +61,9 @@ def _label(demo: Demo, text_id: str) -> str:
         corpora = demo.words or demo.workshop
         return str(corpora.NO_TEXT) if corpora else "Text: our forty fables"
     try:
-        text = texts.load(text_id)
+        start, length = texts.opening(text_id)
     except texts.TextError:
         return "Text: not on this server"
-    start = " ".join(text[:60].split())
+    start = " ".join(start.split())
     safe = "".join(letter if letter.isalnum() or letter in " .,;!?'" else " " for letter in start)
-    return f"Text: {safe[:24]}… ({len(text):,} characters)"
+    return f"Text: {safe[:24]}… ({length:,} characters)"

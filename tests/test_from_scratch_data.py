@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demos.from_scratch import data
+from demos.from_scratch import cutting, data
 from demos.from_scratch.data import END, START, UNKNOWN
 from lib import texts
 from lib.texts import TextError
@@ -19,8 +19,7 @@ STORY = (
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNROLLED_HOME", str(tmp_path))
-    data.cut.cache_clear()
-    data.corpus.cache_clear()
+    data._cutting.cache_clear()
 
 
 def kept(text: str) -> str:
@@ -28,13 +27,13 @@ def kept(text: str) -> str:
 
 
 def test_sentences_are_split_by_a_model_of_the_text_itself() -> None:
-    found = data.sentences_of([STORY])
+    found = cutting.sentences_of(STORY, cutting.splitter([STORY]))
     assert found[:3] == ["Dr. Bell met Dr. Fox at noon.", "They didn't talk.", "Dr. Bell went home!"]
     assert len(found) == 18
 
 
 def test_words_are_in_lower_case_and_marks_are_words() -> None:
-    assert data.words_of("They didn't talk, he said.") == ["they", "did", "n't", "talk", ",", "he", "said", "."]
+    assert cutting.words_of("They didn't talk, he said.") == ["they", "did", "n't", "talk", ",", "he", "said", "."]
 
 
 def test_a_sentence_from_text_to_shifted_numbers() -> None:
@@ -95,8 +94,9 @@ def test_what_is_missing_is_said() -> None:
 
 def test_padding_keeps_every_word() -> None:
     pairs = data.corpus("fables", "", 50, 500).pairs
-    block = data.padded(pairs)
+    block = data.padded(pairs, 60, 61)
     for row, (x, y) in enumerate(pairs):
         real = block["scored"][row] == 1
         np.testing.assert_array_equal(block["x"][row][real], x)
         np.testing.assert_array_equal(block["y"][row][real], y)
+    assert not block["scored"][len(pairs) :].any()

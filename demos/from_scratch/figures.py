@@ -109,7 +109,7 @@ CURVES = (
         "Learning rate",
         "",
         rate_figure,
-        "It is halved after every epoch whose loss is higher than that of the epoch before.",
+        "It is halved where the loss of an epoch is higher than that of the epoch checked before.",
     ),
 )
 SHOWN_LIVE = ("learning_rate",)  # live settings that the charts show
