@@ -18,7 +18,9 @@ from lib import texts
 
 START, END = "SENTENCE_START", "SENTENCE_END"
 LONGEST = 60  # words; longer sentences are left out, because each costs as much as the longest where all are padded
-TRAINED_ON = 1_000_000  # characters of a text that the splitter is trained on: 2 s and 20 MB, of ten million 23 s and 500 MB
+TRAINED_ON = (
+    1_000_000  # characters of a text that the splitter is trained on: 2 s and 20 MB, of ten million 23 s and 500 MB
+)
 AT_LEAST = 1_000  # sentences that are cut where more are needed
 IN_MEMORY = 4  # texts; one of 80,000 sentences has about 50 MB
 VERSION = "cut 1"

@@ -124,12 +124,13 @@ def live_figures(config: FromScratchConfig, snapshot: Mapping[str, np.ndarray]) 
 
 
 def race_figure(snapshot: Mapping[str, np.ndarray]) -> Json:
-    """The bars of sentences per second, with the loss that each hand has reached."""
+    """The bars of sentences per second, with the time per step and the loss that each hand has reached."""
     speeds, losses = np.asarray(snapshot["speeds"]), np.asarray(snapshot["losses"])
     learned = np.asarray(snapshot["sentences"]).tolist()
     names = [HANDS[name] for name in RUNNERS]
     texts = [
-        f"{speed:,.0f} a second · {count:,} learned" + (f" · loss {loss:.2f}" if np.isfinite(loss) else "")
+        f"{speed:,.0f} a second · {_per_step(speed)} · {count:,} learned"
+        + (f" · loss {loss:.2f}" if np.isfinite(loss) else "")
         for speed, count, loss in zip(speeds, learned, losses, strict=True)
     ]
     bars = {
@@ -151,6 +152,11 @@ def race_figure(snapshot: Mapping[str, np.ndarray]) -> Json:
         "yaxis": style.axis("", autorange="reversed", fixedrange=True),
     }
     return {"data": [bars], "layout": style.layout(alt=alt, height=280, revision="race", showlegend=False, **axes)}
+
+
+def _per_step(speed: float) -> str:
+    """How long one SGD step takes, that is one sentence: three digits of milliseconds."""
+    return f"{float(f'{1e3 / speed:.3g}'):g} ms per step" if speed else "no step yet"
 
 
 def sentence_figure(corpus: Corpus, snapshot: Mapping[str, np.ndarray]) -> Json:

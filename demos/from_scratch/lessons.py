@@ -17,7 +17,11 @@ INTRODUCTION = (
     "A language model of a hundred lines, without any library for learning: sentences become numbers, numbers become guesses, "
     "and guesses become better. **The code that you read here is the code that runs**, and you can check, break and race it."
 )
-LABELS = {"pace": "Sentences per second", "step_time": "Time per SGD step", "loss": "Loss (nats per word)"}  # of the status strip
+LABELS = {
+    "pace": "Sentences per second",
+    "step_time": "Time per SGD step",
+    "loss": "Loss (nats per word)",
+}  # of the status strip
 PICTURES = ()  # app/scratch_panel.py takes the model apart
 BY_HEART, PATIENCE = 1.0, 300
 CLEARLY = 0.95  # of the unigram model: on a hundred sentences alone it varies by 3 %
@@ -76,8 +80,7 @@ def equations(config: FromScratchConfig) -> str:
             "Summed over a sentence where it is differentiated; the charts show the mean of its words.",
             "**Learning**",
             r"$$\theta \leftarrow \theta - \eta \frac{\partial L}{\partial \theta}$$",
-            f"after each sentence, with $\\eta$ = {config.learning_rate:g}"
-            + _halved(config),
+            f"after each sentence, with $\\eta$ = {config.learning_rate:g}" + _halved(config),
         ]
     )
 

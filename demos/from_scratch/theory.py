@@ -101,7 +101,11 @@ def conditional_entropy(pairs: Sequence[tuple[np.ndarray, np.ndarray]], weights:
     nats = total = 0.0
     for t in range(max(len(x) for x, _ in pairs)):
         going = np.array([len(x) > t for x, _ in left])
-        left, weight, prefixes = [pair for pair, on in zip(left, going, strict=True) if on], weight[going], prefixes[going]
+        left, weight, prefixes = (
+            [pair for pair, on in zip(left, going, strict=True) if on],
+            weight[going],
+            prefixes[going],
+        )
         prefixes = _numbered(prefixes, np.array([x[t] for x, _ in left]))
         longer = _numbered(prefixes, np.array([y[t] for _, y in left]))
         of_both = np.bincount(longer, weight)
