@@ -55,7 +55,7 @@ def _check(rows: list[checking.Row], case: Any, truncate: int) -> None:
     st.caption(
         f"On a small network ({words} words, {units} units, float64) and the sentence “{escaped(' '.join(case.words))}”. Each of "
         f"its {sum(row.size for row in rows)} weights θ is moved by ±h and the loss measured: the centred difference n, beside "
-        "our gradient a. The lengths |·| are over all weights of a parameter. The tutorial checks each weight by itself, with "
+        "our gradient a. The lengths ‖·‖ are over all weights of a parameter. The tutorial checks each weight by itself, with "
         "h = 0.001 and a limit of 0.01."
     )
     table = [

@@ -1,5 +1,6 @@
 """From text to numbers by NLTK, without a download."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from demos.from_scratch import cutting, data
 from demos.from_scratch.data import END, START, UNKNOWN
+from demos.ptb import grammar
 from lib import texts
 from lib.texts import TextError
 
@@ -20,10 +22,15 @@ STORY = (
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNROLLED_HOME", str(tmp_path))
     data._cutting.cache_clear()
+    data._remembered.clear()
 
 
 def kept(text: str) -> str:
     return texts.keep(texts.cleaned(text))
+
+
+def kept_csv(text: str) -> str:
+    return texts.keep(texts.cleaned(text, longest=data.longest("csv")))
 
 
 def test_sentences_are_split_by_a_model_of_the_text_itself() -> None:
@@ -78,6 +85,40 @@ def test_comments_are_the_first_column_after_the_head_line() -> None:
     lines = ["body,score", *(f'"{line.replace(chr(34), chr(34) * 2)}",1' for line in data.paragraphs_of("fables", ""))]
     corpus = data.corpus("csv", kept("\n".join(lines)), 100, 50)
     assert corpus.written == data.corpus("fables", "", 100, 50).written
+
+
+def test_a_large_file_is_cut_as_far_as_it_is_needed_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "TRAINED_ON", 10_000)
+    monkeypatch.setattr(cutting, "AT_LEAST", 20)
+    sentences = [" ".join(words).capitalize() + "!" for words in grammar.sentences(200, 5)]
+    comments = [" ".join(sentences[i % 190 : i % 190 + 9]) for i in range(2_800)]
+    text = kept_csv("body\n" + "\n".join(f'"{comment}"' for comment in comments))
+    assert texts.opening(text)[1] > texts.LONGEST
+    assert data.missing("csv", text) is None
+    few = data.corpus("csv", text, 100, 50)
+    assert few.written == [sentence.strip() for comment in comments for sentence in re.findall("[^!]+!", comment)][:100]
+    assert 100 <= len((texts.beside(text, "csv.cut") or "").splitlines()) < 200
+    more = data.corpus("csv", text, 300, 50)
+    assert (more.written[:100], more.sentences[:100]) == (few.written, few.sentences)
+    data._cutting.cache_clear()  # as in another process, which finds what was cut
+    data._remembered.clear()
+    monkeypatch.setattr(cutting, "splitter", None)
+    again = data.corpus("csv", text, 300, 50)
+    assert (again.written, again.sentences, again.words) == (more.written, more.sentences, more.words)
+    reason = (data.missing("text", text) or ("", ""))[1]  # elsewhere a text may have a million
+    assert "may have 1,000,000" in reason and "bring a part of it" in reason
+    with pytest.raises(TextError, match="may have 1,000,000"):
+        texts.load(text)
+
+
+def test_corpora_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "REMEMBERED", 250)
+    first = data.corpus("fables", "", 100, 50)
+    assert data.corpus("fables", "", 100, 60) is not first
+    assert data.corpus("fables", "", 100, 50) is first
+    data.corpus("fables", "", 100, 70)  # one too many: what was used longest ago goes
+    assert data.corpus("fables", "", 100, 50) is first
+    assert [key[3] for key in data._remembered] == [70, 50]
 
 
 @pytest.mark.parametrize("text", ["", "body\n", 'a"b,"c'])

@@ -129,7 +129,7 @@ def race_figure(snapshot: Mapping[str, np.ndarray]) -> Json:
     learned = np.asarray(snapshot["sentences"]).tolist()
     names = [HANDS[name] for name in RUNNERS]
     texts = [
-        f"{speed:,.0f} a second · {_per_step(speed)} · {count:,} learned"
+        f"{speed:,.0f} a second · {_per_step(speed)}<br>{count:,} learned"
         + (f" · loss {loss:.2f}" if np.isfinite(loss) else "")
         for speed, count, loss in zip(speeds, learned, losses, strict=True)
     ]
@@ -144,9 +144,8 @@ def race_figure(snapshot: Mapping[str, np.ndarray]) -> Json:
         "hovertemplate": "%{y}<br>%{text}<extra></extra>",
         "cliponaxis": False,
     }
-    alt = (
-        "Sentences per second of each hand: " + "; ".join(f"{n}: {t}" for n, t in zip(names, texts, strict=True)) + "."
-    )
+    each = (f"{name}: {text.replace('<br>', ', ')}" for name, text in zip(names, texts, strict=True))
+    alt = f"Sentences per second of each hand: {'; '.join(each)}."
     axes = {
         "xaxis": style.axis("sentences per second", rangemode="tozero", tickformat=","),
         "yaxis": style.axis("", autorange="reversed", fixedrange=True),

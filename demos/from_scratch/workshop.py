@@ -101,10 +101,10 @@ def predicted(corpus: data.Corpus, p: Parameters, number: int) -> list[dict[str,
         {
             "given": given,
             "target": target,
-            "p(target)": f"{of_target:.3f}",
             "it predicts": word,
-            "p(predicted)": f"{of_word:.3f}",
             "": "✓" if word == target else "",
+            "p(target)": f"{of_target:.3f}",
+            "p(predicted)": f"{of_word:.3f}",
         }
         for given, target, of_target, word, of_word in rows
     ]
@@ -113,9 +113,11 @@ def predicted(corpus: data.Corpus, p: Parameters, number: int) -> list[dict[str,
 def check_equations() -> str:
     """What the gradient check computes, with its step and its limit: `n` is measured, `a` is what `model.backward` says."""
     step, limit = (f"10^{{{round(math.log10(value))}}}" for value in (checking.STEP, checking.TOLERANCE))
-    return (
-        r"$$n = \frac{L(\theta + h) - L(\theta - h)}{2h}, \qquad \frac{\lVert a - n \rVert}{\lVert a \rVert + \lVert n \rVert}"
-        f" < {limit}, \\qquad h = {step}$$"
+    return "\n\n".join(
+        [
+            r"$$n = \dfrac{L(\theta + h) - L(\theta - h)}{2h}, \qquad " + f"h = {step}$$",
+            r"$$\dfrac{\lVert a - n \rVert}{\lVert a \rVert + \lVert n \rVert}" + f" < {limit}$$",
+        ]
     )
 
 
