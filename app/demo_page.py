@@ -38,7 +38,7 @@ IN_A_SWEEP = (
 )
 SILENT = "Here the coach says what it sees in the run: stuck, too fast, learned, and what would change it."
 TABS = ["Try this", "How it works", "Sweep", "Your runs"]
-CUTTING = "Cutting the text into sentences and words. This is done once for each text."
+SPLITTING = "Splitting the text into sentences and words. This is done once for each text."
 SCALES = {"linear": "Linear", "log": "Logarithmic"}
 
 
@@ -57,7 +57,7 @@ def show(slug: str) -> None:
         controls.write_address(demo, config)
     _follow_live_settings(job, config, visitor)
     if demo.workshop and config is not None:
-        with st.spinner(CUTTING):
+        with st.spinner(SPLITTING):
             demo.workshop.prepare(config)
 
     watching = job is not None and not run_bar.may_steer(job, visitor)

@@ -70,3 +70,4 @@ def test_a_network_that_never_ends_a_sentence_writes_none_and_comes_to_an_end() 
     p.V[0], p.U[:], p.W[:] = 1e4, 1.0, 0.0  # "the", for ever
     found = writing.write(p, WORDS, 1, 1, 1.0, 0)
     assert (found.sentences, found.endless) == ([], writing.MOST_DRAWN)
+    assert writing.write(p, WORDS, 100, 1, 1.0, 0).endless == -(-writing.MOST_WORDS // writing.LONGEST)

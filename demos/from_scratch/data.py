@@ -6,6 +6,7 @@ import re
 import threading
 from collections import Counter, OrderedDict
 from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def _cutting(name: str, text: str) -> Cutting:
 def cut(name: str, text: str, count: int) -> Cut:
     """The first `count` sentences of a corpus, or all, from START to END each. Raises TextError where there are few."""
     if name == "grammar":
-        tokens = grammar.split("train")[:count]
+        tokens = list(islice((words for words in grammar.split("train") if len(words) <= LONGEST), count))
         return Cut([" ".join(words) for words in tokens], [[START, *words, END] for words in tokens])
     with _opening:  # or else two who ask at once would both cut it
         cutting_of_it = _cutting(name, text)

@@ -129,7 +129,7 @@ def race_figure(snapshot: Mapping[str, np.ndarray]) -> Json:
     learned = np.asarray(snapshot["sentences"]).tolist()
     names = [HANDS[name] for name in RUNNERS]
     texts = [
-        f"{speed:,.0f} a second · {_per_step(speed)}<br>{count:,} learned"
+        f"{speed:,.0f} a second<br>{_per_step(speed)}<br>{count:,} learned"
         + (f" · loss {loss:.2f}" if np.isfinite(loss) else "")
         for speed, count, loss in zip(speeds, learned, losses, strict=True)
     ]
@@ -150,7 +150,7 @@ def race_figure(snapshot: Mapping[str, np.ndarray]) -> Json:
         "xaxis": style.axis("sentences per second", rangemode="tozero", tickformat=","),
         "yaxis": style.axis("", autorange="reversed", fixedrange=True),
     }
-    return {"data": [bars], "layout": style.layout(alt=alt, height=280, revision="race", showlegend=False, **axes)}
+    return {"data": [bars], "layout": style.layout(alt=alt, height=340, revision="race", showlegend=False, **axes)}
 
 
 def _per_step(speed: float) -> str:

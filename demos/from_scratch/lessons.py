@@ -51,11 +51,12 @@ def advise(config: FromScratchConfig, step: int, metrics: Mapping[str, Any]) -> 
         return Advice(
             "context", "success", text, "Twice the sentences", {"sentences": min(MOST_SENTENCES, 2 * config.sentences)}
         )
+    more = max(2_000, min(MOST_SENTENCES, 2 * config.sentences))
     text = (
         f"The loss is {loss:.2f}; the lower bound for these sentences, known by heart, is {theory.floor(config):.2f}. On "
         "others it may be far worse: see the experiment “Learned by heart”."
     )
-    return Advice("by-heart", "success", text, "More to learn: 2,000 sentences", {"sentences": 2_000})
+    return Advice("by-heart", "success", text, f"More to learn: {more:,} sentences", {"sentences": more})
 
 
 def _overshoots(config: FromScratchConfig, loss: float, chance: float) -> Advice:

@@ -6,9 +6,11 @@ import numpy as np
 
 from demos.from_scratch.data import END, START, UNKNOWN, Corpus
 from demos.from_scratch.model import Parameters, log_softmax, next_state
+from lib.blas import one_thread
 
 LONGEST = 60  # words: a network that has not learned how sentences end may never end one
 MOST_DRAWN = 40  # sentences for each one that is wanted
+MOST_WORDS = 4_000  # and words for all: with 8,000 to choose from that takes a second
 
 
 class Written(NamedTuple):
@@ -87,15 +89,17 @@ def write(
     """
     random = np.random.default_rng(seed)
     kept: list[list[str]] = []
-    too_short = endless = 0
+    too_short = endless = drawn = 0
     for _ in range(MOST_DRAWN * count):
-        sentence = write_sentence(p, words, temperature, random, unknown)
+        with one_thread():
+            sentence = write_sentence(p, words, temperature, random, unknown)
         if sentence is None:
             endless += 1
         elif len(sentence) < shortest:
             too_short += 1
         else:
             kept.append(sentence)
-        if len(kept) == count:
+        drawn += LONGEST if sentence is None else len(sentence)
+        if len(kept) == count or drawn >= MOST_WORDS:
             break
     return Written(kept, too_short, endless)
