@@ -38,6 +38,7 @@ IN_A_SWEEP = (
 )
 SILENT = "Here the coach says what it sees in the run: stuck, too fast, learned, and what would change it."
 TABS = ["Try this", "How it works", "Sweep", "Your runs"]
+SPLITTING = "Splitting the text into sentences and words. This is done once for each text."
 SCALES = {"linear": "Linear", "log": "Logarithmic"}
 
 
@@ -55,6 +56,9 @@ def show(slug: str) -> None:
     if config is not None:
         controls.write_address(demo, config)
     _follow_live_settings(job, config, visitor)
+    if demo.workshop and config is not None:
+        with st.spinner(SPLITTING):
+            demo.workshop.prepare(config)
 
     watching = job is not None and not run_bar.may_steer(job, visitor)
     event = frames.event_of(job, demo)
@@ -63,7 +67,7 @@ def show(slug: str) -> None:
         status = frames.status(job, demo) if job else None
         labels = dict(getattr(demo.lessons, "LABELS", {}))
         if _is_replay(job) or _is_race(job):
-            labels["pace"] = None
+            labels |= {"pace": None, "step_time": None}
         page_status(job.id if job else None, event, status, key=f"{slug}/status", labels=labels)
     if refusal := rooms().refusal(visitor, slug):
         st.warning(refusal, icon=":material/lock:")

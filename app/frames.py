@@ -128,6 +128,7 @@ def status(job: Job, demo: Demo) -> Json:
         "epochs": job.epochs,
         "steps_per_epoch": job.steps_per_epoch,
         "steps_per_second": finite(job.steps_per_second),
+        "step_seconds": finite(job.seconds / job.step) if job.step else None,  # of computing, without waits and pauses
         "words_per_step": getattr(job.config, "words_per_step", None),
         "time_left": finite(job.time_left),
         "device": job.device,

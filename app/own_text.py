@@ -1,6 +1,7 @@
 """A control for a text of the person's own, pasted or from a file. What cannot be used is explained, and stays as typed."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -25,9 +26,10 @@ def control(
         back, back_to = corpora.BACK, corpora.BACK_TO
 
     shortest = getattr(demo.words, "SHORTEST", SHORTEST)
+    longest = demo.workshop.longest(now) if demo.workshop else texts.LONGEST
 
-    def use(text: str) -> None:
-        kept = texts.keep(texts.cleaned(text, shortest))
+    def use(text: str, longest: int = texts.LONGEST) -> None:
+        kept = texts.keep(texts.cleaned(text, shortest, longest))
         apply(demo, corpora.with_text(kept, now) if corpora else {field.name: kept})
 
     key = f"{demo.slug}/{field.name}"
@@ -36,9 +38,15 @@ def control(
         st.button(
             "Use the pasted text", key=f"{key}/use", type="primary", on_click=_try, args=(key, use, f"{key}/pasted")
         )
-        file = st.file_uploader("Or a file", type=["txt", "md", "csv"], key=f"{key}/file", max_upload_size=5)
+        megabytes = max(5, longest // 800_000)  # a longest text has no more in most scripts
+        file = st.file_uploader("Or a file", type=["txt", "md", "csv"], key=f"{key}/file", max_upload_size=megabytes)
+        use_file = partial(use, longest=longest)
         st.button(
-            "Use the file", key=f"{key}/use_file", on_click=_try, args=(key, use, f"{key}/file"), disabled=file is None
+            "Use the file",
+            key=f"{key}/use_file",
+            on_click=_try,
+            args=(key, use_file, f"{key}/file"),
+            disabled=file is None,
         )
         if text_id:
             st.button(back, key=f"{key}/ours", icon=":material/undo:", on_click=apply, args=(demo, back_to))
@@ -61,9 +69,9 @@ def _label(demo: Demo, text_id: str) -> str:
         corpora = demo.words or demo.workshop
         return str(corpora.NO_TEXT) if corpora else "Text: our forty fables"
     try:
-        text = texts.load(text_id)
+        start, length = texts.opening(text_id)
     except texts.TextError:
         return "Text: not on this server"
-    start = " ".join(text[:60].split())
+    start = " ".join(start.split())
     safe = "".join(letter if letter.isalnum() or letter in " .,;!?'" else " " for letter in start)
-    return f"Text: {safe[:24]}… ({len(text):,} characters)"
+    return f"Text: {safe[:24]}… ({length:,} characters)"

@@ -38,6 +38,8 @@ def backward(demo: Demo, job: Any, config: Any) -> None:
         if bug:
             st.warning(_told(bug), icon=":material/bug_report:")
         st.code(checking.source(bug), language="python", wrap_lines=True, line_numbers=True)
+    st.subheader("The gradient check", anchor=False)
+    st.markdown(workshop.check_equations())
     _check(workshop.checked(config, config.seed, int(truncate), bug), case, int(truncate))
 
 
@@ -49,12 +51,12 @@ def _told(bug: str) -> str:
 
 
 def _check(rows: list[checking.Row], case: Any, truncate: int) -> None:
-    st.subheader("The gradient check", anchor=False)
     units, words = case.p.U.shape
     st.caption(
         f"On a small network ({words} words, {units} units, float64) and the sentence “{escaped(' '.join(case.words))}”. Each of "
-        f"its {sum(row.size for row in rows)} weights is moved by ±{checking.STEP:g} and the loss measured: the centred "
-        f"difference. Passed is what agrees to {checking.TOLERANCE:g}, over all weights of a parameter."
+        f"its {sum(row.size for row in rows)} weights θ is moved by ±h and the loss measured: the centred difference n, beside "
+        "our gradient a. The lengths ‖·‖ are over all weights of a parameter. The tutorial checks each weight by itself, with "
+        "h = 0.001 and a limit of 0.01."
     )
     table = [
         {

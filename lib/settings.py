@@ -11,7 +11,7 @@ what it changed.
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeVar
@@ -56,7 +56,7 @@ class Setting:
     options: Mapping[str, str] | None = None  # value -> what a person reads
     text: bool = False  # the id of a stored text (see lib.texts), or "" for the demo's own
     absent: Value | None = None  # what runs had that were recorded before there was this setting; None: there were none
-    only: tuple[str, tuple[str, ...]] | None = None  # it matters only where another setting has one of these values
+    only: tuple[str, tuple[Value, ...]] | None = None  # it matters only where another setting has one of these values
     sets: Mapping[str, Mapping[str, Value]] | None = (
         None  # option -> what the other settings are beside it, unless given
     )
@@ -140,7 +140,7 @@ def setting(
     options: Mapping[str, str] | None = None,
     text: bool = False,
     absent: Value | None = None,
-    only: tuple[str, tuple[str, ...]] | None = None,
+    only: tuple[str, tuple[Value, ...]] | None = None,
     sets: Mapping[str, Mapping[str, Value]] | None = None,
 ) -> Any:
     """A pydantic field that carries what its control needs. `options` maps each allowed text to its label."""
@@ -333,9 +333,11 @@ def _unknown_only(field: Setting, table: Mapping[str, Setting]) -> str | None:
     if field.only is None:
         return None
     name, wanted = field.only
-    known = table[name].options if name in table else None
-    if not known or not set(wanted) <= set(known):
-        return f"is only for {name} = {alternatives(wanted)}: name a setting with these options"
+    known: Container[Value] = (table[name].options or ()) if name in table else ()
+    if name in table and table[name].type is bool:
+        known = (True, False)
+    if not all(value in known for value in wanted):
+        return f"is only for {name} = {alternatives(map(str, wanted))}: name a setting with these options"
     return None
 
 

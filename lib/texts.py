@@ -8,8 +8,9 @@ import hashlib
 import logging
 import re
 import secrets
+import sys
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from lib.faults import FAULTS, in_one_line
@@ -19,6 +20,8 @@ from lib.stores import place_name, store_place
 
 LOG = logging.getLogger(__name__)
 LONGEST = 1_000_000  # characters
+OPENING = 60  # characters that tell one text from another
+PIECE = 1_000_000  # characters that are looked at in one go: other threads get the interpreter in between
 
 
 class TextError(ValueError):
@@ -35,22 +38,27 @@ def decoded(content: bytes) -> str:
         raise TextError(f"The file is not UTF-8 text ({where}): save it as UTF-8 plain text and try again.") from None
 
 
-def cleaned(text: str, shortest: int = 1) -> str:
+def cleaned(text: str, shortest: int = 1, longest: int = LONGEST) -> str:
     """The text with Unix line ends, composed letters and no control characters. Raises TextError."""
     text = re.sub(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]", "\n", text.removeprefix("\ufeff"))
     if "\0" in text:
         raise TextError(
             "The text has zero bytes in it, so it is not plain text: save it as UTF-8 plain text and try again."
         )
-    kept = "".join(
-        letter for letter in text if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cs", "Cn")
-    )
-    kept = unicodedata.normalize("NFC", kept.replace("\t", " ")).strip()
+    letters = set().union(*(text[start : start + PIECE] for start in range(0, len(text), PIECE))) - {"\n", "\t"}
+    bare = {letter for letter in letters if unicodedata.category(letter) in ("Cc", "Cs", "Cn")}
+    if bare:
+        text = text.translate(dict.fromkeys(map(ord, bare)))
+    kept = unicodedata.normalize("NFC", text.replace("\t", " ")).strip()
     if len(kept) < shortest:
         raise TextError(f"The text has {len(kept):,} characters, and needs {shortest:,} or more: bring a longer one.")
-    if len(kept) > LONGEST:
-        raise TextError(f"The text has {len(kept):,} characters, and may have {LONGEST:,}: bring a part of it.")
+    _check_length(len(kept), longest)
     return kept
+
+
+def _check_length(length: int, longest: int) -> None:
+    if length > longest:
+        raise TextError(f"The text has {length:,} characters, and may have {longest:,}: bring a part of it.")
 
 
 def keep(text: str) -> str:
@@ -58,13 +66,25 @@ def keep(text: str) -> str:
     content = text.encode()
     text_id = hashlib.sha256(content).hexdigest()[:16]
     if not _path(text_id).exists():
-        _write(text_id, content)
+        _write(_path(text_id), content)
         _share(text_id, content)
     return text_id
 
 
-def _write(text_id: str, content: bytes) -> None:
-    path = _path(text_id)
+def keep_beside(text_id: str, kind: str, made: str) -> None:
+    """Keep what was `made` of a text, which took long, on this machine."""
+    _write(_path(text_id).with_suffix(f".{kind}"), made.encode())
+
+
+def beside(text_id: str, kind: str) -> str | None:
+    """What `keep_beside` kept; None where there is nothing."""
+    try:
+        return _path(text_id).with_suffix(f".{kind}").read_bytes().decode()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(f".{secrets.token_hex(4)}.new")
     fresh.write_bytes(content)
@@ -76,16 +96,25 @@ def is_kept(text_id: str) -> bool:
     return _path(text_id).exists() or _shared(text_id) is not None
 
 
-def load(text_id: str) -> str:
-    """The text with this id. Raises TextError."""
+def load(text_id: str, longest: int = LONGEST) -> str:
+    """The text with this id. Raises TextError, also where it is longer than whoever asks can use."""
     try:
-        return _path(text_id).read_bytes().decode()
+        content = _path(text_id).read_bytes()
     except FileNotFoundError:
-        content = _shared(text_id)
-    if content is None:
-        raise TextError(f"The text {text_id} is not on this server: bring it again.")
-    _write(text_id, content)
-    return content.decode()
+        shared = _shared(text_id)
+        if shared is None:
+            raise TextError(f"The text {text_id} is not on this server: bring it again.") from None
+        _write(_path(text_id), content := shared)
+    text = content.decode()
+    _check_length(len(text), longest)
+    return text
+
+
+@lru_cache(maxsize=1024)
+def opening(text_id: str) -> tuple[str, int]:
+    """The first characters of a kept text of any length, and how many it has. Raises TextError."""
+    text = load(text_id, sys.maxsize)
+    return text[:OPENING], len(text)
 
 
 def _share(text_id: str, content: bytes) -> None:

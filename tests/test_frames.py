@@ -170,9 +170,11 @@ def test_the_status_says_what_the_strip_shows() -> None:
     job.message, job.device = "hello", "CPU"
     assert frames.status(job, DEMO) == {
         "run": job.id, "state": "running", "message": "hello", "step": 0, "steps": 66_600, "epoch": 1, "epochs": 100,
-        "steps_per_epoch": 666, "steps_per_second": None, "time_left": None, "device": "CPU", "speed": None, "metrics": {},
-        "event": "running:running:0:", "words_per_step": None, "place": 0,
+        "steps_per_epoch": 666, "steps_per_second": None, "step_seconds": None, "time_left": None, "device": "CPU",
+        "speed": None, "metrics": {}, "event": "running:running:0:", "words_per_step": None, "place": 0,
         "people": 0, "turn_seconds": None,
     }  # fmt: skip
     train(job, [0.5, 0.25])
     assert frames.status(job, DEMO)["metrics"] == {"loss": 0.25}
+    job.step, job.seconds = 20, 5.0
+    assert frames.status(job, DEMO)["step_seconds"] == 0.25

@@ -1,12 +1,14 @@
 """From text to numbers by NLTK, without a download."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from demos.from_scratch import data
+from demos.from_scratch import cutting, data
 from demos.from_scratch.data import END, START, UNKNOWN
+from demos.ptb import grammar
 from lib import texts
 from lib.texts import TextError
 
@@ -19,22 +21,26 @@ STORY = (
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNROLLED_HOME", str(tmp_path))
-    data.cut.cache_clear()
-    data.corpus.cache_clear()
+    data._cutting.cache_clear()
+    data._remembered.clear()
 
 
 def kept(text: str) -> str:
     return texts.keep(texts.cleaned(text))
 
 
+def kept_csv(text: str) -> str:
+    return texts.keep(texts.cleaned(text, longest=data.longest("csv")))
+
+
 def test_sentences_are_split_by_a_model_of_the_text_itself() -> None:
-    found = data.sentences_of([STORY])
+    found = cutting.sentences_of(STORY, cutting.splitter([STORY]))
     assert found[:3] == ["Dr. Bell met Dr. Fox at noon.", "They didn't talk.", "Dr. Bell went home!"]
     assert len(found) == 18
 
 
 def test_words_are_in_lower_case_and_marks_are_words() -> None:
-    assert data.words_of("They didn't talk, he said.") == ["they", "did", "n't", "talk", ",", "he", "said", "."]
+    assert cutting.words_of("They didn't talk, he said.") == ["they", "did", "n't", "talk", ",", "he", "said", "."]
 
 
 def test_a_sentence_from_text_to_shifted_numbers() -> None:
@@ -81,6 +87,40 @@ def test_comments_are_the_first_column_after_the_head_line() -> None:
     assert corpus.written == data.corpus("fables", "", 100, 50).written
 
 
+def test_a_large_file_is_cut_as_far_as_it_is_needed_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "TRAINED_ON", 10_000)
+    monkeypatch.setattr(cutting, "AT_LEAST", 20)
+    sentences = [" ".join(words).capitalize() + "!" for words in grammar.sentences(200, 5)]
+    comments = [" ".join(sentences[i % 190 : i % 190 + 9]) for i in range(2_800)]
+    text = kept_csv("body\n" + "\n".join(f'"{comment}"' for comment in comments))
+    assert texts.opening(text)[1] > texts.LONGEST
+    assert data.missing("csv", text) is None
+    few = data.corpus("csv", text, 100, 50)
+    assert few.written == [sentence.strip() for comment in comments for sentence in re.findall("[^!]+!", comment)][:100]
+    assert 100 <= len((texts.beside(text, "csv.cut") or "").splitlines()) < 200
+    more = data.corpus("csv", text, 300, 50)
+    assert (more.written[:100], more.sentences[:100]) == (few.written, few.sentences)
+    data._cutting.cache_clear()  # as in another process, which finds what was cut
+    data._remembered.clear()
+    monkeypatch.setattr(cutting, "splitter", None)
+    again = data.corpus("csv", text, 300, 50)
+    assert (again.written, again.sentences, again.words) == (more.written, more.sentences, more.words)
+    reason = (data.missing("text", text) or ("", ""))[1]  # elsewhere a text may have a million
+    assert "may have 1,000,000" in reason and "bring a part of it" in reason
+    with pytest.raises(TextError, match="may have 1,000,000"):
+        texts.load(text)
+
+
+def test_corpora_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "REMEMBERED", 250)
+    first = data.corpus("fables", "", 100, 50)
+    assert data.corpus("fables", "", 100, 60) is not first
+    assert data.corpus("fables", "", 100, 50) is first
+    data.corpus("fables", "", 100, 70)  # one too many: what was used longest ago goes
+    assert data.corpus("fables", "", 100, 50) is first
+    assert [key[3] for key in data._remembered] == [70, 50]
+
+
 @pytest.mark.parametrize("text", ["", "body\n", 'a"b,"c'])
 def test_a_file_without_comments_is_explained(text: str) -> None:
     with pytest.raises(TextError, match="CSV"):
@@ -95,8 +135,9 @@ def test_what_is_missing_is_said() -> None:
 
 def test_padding_keeps_every_word() -> None:
     pairs = data.corpus("fables", "", 50, 500).pairs
-    block = data.padded(pairs)
+    block = data.padded(pairs, 60, 61)
     for row, (x, y) in enumerate(pairs):
         real = block["scored"][row] == 1
         np.testing.assert_array_equal(block["x"][row][real], x)
         np.testing.assert_array_equal(block["y"][row][real], y)
+    assert not block["scored"][len(pairs) :].any()

@@ -1,5 +1,6 @@
 """The NumPy engine, and the same model in TensorFlow's hands."""
 
+import math
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -81,6 +82,30 @@ def test_the_rate_is_halved_after_an_epoch_whose_loss_rose_and_only_then() -> No
     assert set(metrics["learning_rate"]) == {1.0}
 
 
+@pytest.mark.parametrize("name", RUNNERS)
+def test_the_loss_is_checked_every_few_epochs(name: str) -> None:
+    changes = {"hands": name, "sentences": 10, "truncate": 1, "learning_rate": 1.0, "epochs": 10, "check_every": 3}
+    _, metrics = whole(scratch(**changes), 20)
+    ends, rates = metrics["epoch_loss"][9::10], metrics["learning_rate"][::10]
+    assert (np.diff(ends) > 0).any()
+    expected, before, rate = [], math.inf, 1.0
+    for epoch, loss in enumerate(ends, start=1):
+        expected.append(rate)
+        if epoch in (3, 6, 9):
+            rate, before = rate / 2 if loss > before else rate, loss
+    np.testing.assert_allclose(rates, expected)
+
+
+def test_a_race_checks_the_loss_as_a_run_does() -> None:
+    config = SMALL.model_copy(update={"hands": "race", "sentences": 10, "learning_rate": 1.0, "check_every": 2})
+    race = RaceEngine(config, {"numpy": task.hand(config, "numpy")})
+    carry = race.initial()
+    while carry.carries[0].step < 90:
+        carry, _ = race.run(carry, 1)
+    alone, _ = whole(scratch(sentences=10, learning_rate=1.0, check_every=2, epochs=carry.carries[0].step // 10))
+    assert 0 < alone.share < 1 and carry.carries[0].share == alone.share
+
+
 def test_a_live_rate_counts_at_once() -> None:
     built = scratch()
     _, metrics = built.run(built.initial(), 2, {"learning_rate": 0.5})
@@ -93,7 +118,10 @@ def test_a_checkpoint_goes_on_where_it_was() -> None:
     carry, _ = built.run(carry, 7)
     again = built.carry_from(carry.to_arrays())
     np.testing.assert_array_equal(built.run(again, 5)[1]["loss"], built.run(carry, 5)[1]["loss"])
-    assert again[2:] == carry[2:]
+    assert again[2:] == carry[2:] and built.carry_from(built.initial().to_arrays())[2:] == built.initial()[2:]
+    old = carry.to_arrays()
+    del old["checked"]  # as it was written when the loss was checked at every epoch
+    assert built.carry_from(old)[2:] == carry[2:]
     with pytest.raises(ValueError, match="another network"):
         scratch(hidden_units=4).carry_from(carry.to_arrays())
 
@@ -152,6 +180,19 @@ def test_all_hands_learn_the_same(name: str, truncate: int) -> None:
     np.testing.assert_allclose(losses[name], losses["numpy"], rtol=1e-5)
     for mine, wanted in zip(found[name], found["numpy"], strict=True):
         assert_close(mine, wanted)
+
+
+def test_a_chunk_goes_on_from_block_to_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    from demos.from_scratch import hands
+
+    monkeypatch.setattr(hands, "BLOCK", 7)
+    start = engine.initial(SMALL)
+    hand = task.hand(SMALL, "xla")
+    hand.prepare()
+    found, losses = hand.learn(start, 3, 16, 0.05)
+    wanted, theirs = task.hand(SMALL, "numpy").learn(start, 3, 16, 0.05)
+    np.testing.assert_allclose(losses, theirs, rtol=1e-5)
+    assert_close(found.V, wanted.V)
 
 
 def test_a_run_in_other_hands_ends_at_the_same_loss() -> None:

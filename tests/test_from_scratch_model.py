@@ -43,6 +43,16 @@ def loops(p: Parameters, x: np.ndarray, y: np.ndarray, truncate: int) -> Paramet
     return Parameters(d_U, d_V, d_W)
 
 
+def test_the_likeliest_word_at_each_place_is_that_of_the_definition() -> None:
+    p, (x, _) = network(), sentence(length=9)
+    state, wanted = np.zeros(5), []
+    for word in x:
+        state = np.tanh(p.U @ np.eye(12)[word] + p.W @ state)
+        shares = [math.exp(float(row @ state)) for row in p.V]
+        wanted.append(max(range(12), key=shares.__getitem__))
+    assert model.predict(p, x).tolist() == wanted and len(set(wanted)) > 2
+
+
 @pytest.mark.parametrize("length", [1, 2, 7])
 @pytest.mark.parametrize("truncate", [0, 1, 4, 50])
 def test_the_gradient_is_that_of_the_definition_at_every_truncation(length: int, truncate: int) -> None:

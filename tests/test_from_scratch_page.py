@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,36 @@ def test_the_check_on_the_page_passes_and_catches_every_bug() -> None:
         assert not all(row.passed for row in workshop.checked(config, 0, whole - 1, None))
         for bug in checking.BUGS:
             assert not all(row.passed for row in workshop.checked(config, 0, whole, bug)), bug
+
+
+def test_the_formula_on_the_page_is_the_one_that_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    step, limit = (10.0 ** int(power) for power in re.findall(r"10\^\{(-?\d+)\}", workshop.check_equations()))
+    ones, moved = model.Parameters(*np.ones((3, 1, 1))), []
+    monkeypatch.setattr(model, "loss", lambda p, x, y: moved.append(float(p.U[0, 0])) or float(p.U[0, 0] ** 3))
+    slope = checking.numerical(ones, np.zeros(0), np.zeros(0)).U[0, 0]
+    assert moved[:2] == [1 + step, 1 - step]
+    assert slope == ((1 + step) ** 3 - (1 - step) ** 3) / (2 * step)
+    for error, passes in ((0.9 * limit, True), (1.1 * limit, False)):
+        other = ones._replace(U=ones.U * (1 + error) / (1 - error))
+        row = checking.compared(other, ones)[0]
+        assert row.relative_error == pytest.approx(error, rel=1e-6) and row.passed == passes
+
+
+def test_what_is_predicted_is_shown_beside_the_target() -> None:
+    corpus, p = SMALL.words, initial(SMALL)
+    rows, (x, y) = workshop.predicted(corpus, p, 3), corpus.pairs[3]
+    assert [row["given"] for row in rows] == corpus.text_of(x) and [row["target"] for row in rows] == corpus.text_of(y)
+    for row, log_probabilities in zip(rows, model.forward(p, x)[1], strict=True):
+        assert row["it predicts"] == corpus.words[int(np.argmax(log_probabilities))]
+        assert row["p(predicted)"] == f"{math.exp(log_probabilities.max()):.3f}"
+        assert (row[""] == "✓") == (row["it predicts"] == row["target"])
+
+
+def test_a_race_tells_the_time_of_a_step() -> None:
+    seen = {"speeds": np.array([114.5, 0.0, 2500.0, 2.8]), "sentences": np.arange(4), "losses": np.full(4, np.nan)}
+    texts = figures.race_figure(seen)["data"][0]["text"]
+    shares = ("8.73 ms per step", "no step yet", "0.4 ms per step", "357 ms per step")
+    assert all(share in text for share, text in zip(shares, texts, strict=True))
 
 
 def test_the_numbers_in_the_texts_are_right() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from demos.from_scratch import model, writing
-from demos.from_scratch.data import END, START, UNKNOWN
+from demos.from_scratch.data import END, START, UNKNOWN, Corpus
 from demos.from_scratch.model import Parameters
 
 WORDS = ("the", START, END, "fox", "sat", UNKNOWN)
@@ -33,6 +33,31 @@ def test_leaving_the_unknown_word_out_is_drawing_it_again() -> None:
     np.testing.assert_allclose(drawn, again / again.sum(), atol=0.015)
 
 
+def softmax(scores: np.ndarray) -> np.ndarray:
+    return np.exp(scores) / np.exp(scores).sum()
+
+
+def test_unknown_is_replaced_by_a_word_that_it_stands_for_and_read_on_from() -> None:
+    corpus = Corpus([""] * 4, [["the"] * 9, ["owl"] * 3 + ["elk"], [START] * 8, [END] * 8], 4)
+    assert corpus.words == ("the", START, END, UNKNOWN) and corpus.outside == [("owl", 3), ("elk", 1)]
+    p = model.initial_parameters(4, 3, np.random.default_rng(18))
+    p = Parameters(*(3 * weights for weights in p))
+    random, replacing = np.random.default_rng(0), writing.replacing(corpus)
+    drawn = [writing.write_sentence(p, corpus.words, 1.0, random, replacing) for _ in range(2_000)]
+    firsts = [(sentence or ["", ""])[:2] if sentence != [] else [END] for sentence in drawn]
+    start = np.tanh(p.U[:, 1])
+    unknown = [first for first in firsts if first[0] in ("owl", "elk")]
+    assert len(unknown) / len(firsts) == pytest.approx(softmax(p.V @ start)[3], abs=0.03)
+    assert sum(first[0] == "owl" for first in unknown) / len(unknown) == pytest.approx(0.75, abs=0.04)
+    after = softmax(p.V @ np.tanh(p.U[:, 3] + p.W @ start))  # from UNKNOWN, whatever word stands there
+    assert sum(first[1:] == ["the"] for first in unknown) / len(unknown) == pytest.approx(after[0], abs=0.05)
+    assert all(UNKNOWN not in sentence for sentence in drawn if sentence)
+
+
+def test_where_all_words_are_known_there_is_nothing_to_replace_unknown_by() -> None:
+    assert writing.replacing(Corpus([""], [[START, "the", END]], 100)) is None
+
+
 @pytest.mark.parametrize("temperature", [0.05, 0.1])
 def test_a_low_temperature_takes_the_likeliest(temperature: float) -> None:
     drawn = {writing.draw_word(np.array([0.0, 2.0, 5.0]), temperature, 2, np.random.default_rng(i)) for i in range(50)}
@@ -45,3 +70,4 @@ def test_a_network_that_never_ends_a_sentence_writes_none_and_comes_to_an_end() 
     p.V[0], p.U[:], p.W[:] = 1e4, 1.0, 0.0  # "the", for ever
     found = writing.write(p, WORDS, 1, 1, 1.0, 0)
     assert (found.sentences, found.endless) == ([], writing.MOST_DRAWN)
+    assert writing.write(p, WORDS, 100, 1, 1.0, 0).endless == -(-writing.MOST_WORDS // writing.LONGEST)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from demos.gates.config import GatesConfig
 from lib import texts
-from lib.settings import TEXT_ID, SettingError, clamp, settings_of
+from lib.settings import TEXT_ID, SettingError, clamp, parse, settings_of
 from lib.texts import LONGEST, TextError, cleaned, decoded, keep, load
 
 STORY = "Der Fuchs – ein Märchen.\nÀ bientôt! 猫は寝た。 🦊 مرحبا"
@@ -149,6 +149,17 @@ def test_line_ends_and_all_characters_survive(home: Path) -> None:
 def test_a_text_that_is_not_there_is_named(home: Path) -> None:
     with pytest.raises(TextError, match="The text 0123456789abcdef is not on this server: bring it again"):
         load("0123456789abcdef")
+
+
+def test_a_long_text_of_one_demo_is_refused_by_the_others(home: Path) -> None:
+    text_id = keep("word " * 200_001)
+    assert load(text_id, 2 * LONGEST) and texts.opening(text_id) == (("word " * 12), 1_000_005)
+    with pytest.raises(SettingError, match="1,000,005 characters, and may have 1,000,000: bring a part of it"):
+        parse(GatesConfig, {"text": text_id})
+    config, notes = clamp(GatesConfig, {"text": text_id})
+    assert config.text == "" and "is too long" in notes[0]
+    with pytest.raises(TextError, match="may have 1,000,000: bring a part of it"):
+        load(text_id)
 
 
 # Ids from an address

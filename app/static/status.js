@@ -3,7 +3,7 @@
 
 import { Events } from "./events.js"
 import { follow, unfollow } from "./stream.js"
-import { duration, moment, ordinal, pace, significant, whole } from "./words.js"
+import { duration, milliseconds, moment, ordinal, pace, significant, whole } from "./words.js"
 
 const STATES = {
   queued: ["Queued", "gray", "It is compiled as soon as it is its turn."],
@@ -83,6 +83,7 @@ export class Status {
     this.write("step", frame && `${whole(frame.step)} of ${whole(frame.steps)}`)
     this.write("loss", frame?.metrics?.loss == null ? null : significant(frame.metrics.loss))
     this.write("pace", frame?.steps_per_second == null ? null : pace(frame.steps_per_second * (frame.words_per_step ?? 1)))
+    this.write("step_time", frame?.step_seconds == null ? null : milliseconds(frame.step_seconds))
     this.write("left", frame?.time_left == null ? null : duration(frame.time_left))
     this.write("device", frame?.device)
     this.notify()

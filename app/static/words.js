@@ -11,6 +11,9 @@ export function significant(value) {
 /** Steps per second with three digits, so that the last ones do not flicker. */
 export const pace = value => (value < 10 ? String(Number(value.toPrecision(2))) : whole(Number(value.toPrecision(3))))
 
+/** A short time with three digits, such as "0.83 ms" or "350 ms". */
+export const milliseconds = seconds => `${pace(1000 * seconds)} ms`
+
 /** Such as "1st", "12th" or "23rd". */
 export function ordinal(value) {
   const ending = { one: "st", two: "nd", few: "rd" }[new Intl.PluralRules("en", { type: "ordinal" }).select(value)]

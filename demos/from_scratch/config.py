@@ -58,7 +58,7 @@ class FromScratchConfig(Config):
         help="How many sentences are learned, from the text's start.",
         unit="sentences",
         minimum=10,
-        maximum=5_000,
+        maximum=data.MOST_SENTENCES,
         step=10,
     )
     hidden_units: int = common_settings.units(100, minimum=2, maximum=256)
@@ -76,7 +76,18 @@ class FromScratchConfig(Config):
         True,
         group="Training",
         label="Halve the rate",
-        help="The learning rate is halved after an epoch whose loss is higher than that of the one before.",
+        help="The learning rate is halved where an epoch's loss is higher than that of the epoch checked before.",
+    )
+    check_every: int = setting(
+        1,
+        group="Training",
+        label="Check the loss every",
+        help="How often the loss is compared with that of the check before, to halve the rate; the tutorial checks every 5.",
+        unit="epochs",
+        minimum=1,
+        maximum=10,
+        absent=1,
+        only=("halving", (True,)),
     )
     epochs: int = setting(
         20,

@@ -57,7 +57,7 @@ class Carry(NamedTuple):
     """All that training goes on from (see lib.training.Carry).
 
     `share` is the learning rate after all halvings, as a share of the setting; `nats` and `words` are those of the epoch so
-    far; `before` is the loss of the epoch before, None in the first.
+    far; `before` is the loss of the epoch before, `checked` of the last epoch that the halving rule looked at; None if none.
     """
 
     step: int
@@ -66,12 +66,14 @@ class Carry(NamedTuple):
     nats: float = 0.0
     words: int = 0
     before: float | None = None
+    checked: float | None = None
 
     def to_arrays(self) -> Arrays:
         """The same as arrays, for a checkpoint."""
         numbers = {"share": self.share, "nats": self.nats, "words": self.words}
-        before = {} if self.before is None else {"before": self.before}
-        return self.weights() | {name: np.array(value) for name, value in (numbers | before).items()}
+        losses = {"before": self.before, "checked": self.checked}
+        known = numbers | {name: np.nan if value is None else value for name, value in losses.items()}
+        return self.weights() | {name: np.array(value) for name, value in known.items()}
 
     def weights(self) -> Arrays:
         """The step and the parameters alone."""
@@ -79,10 +81,11 @@ class Carry(NamedTuple):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Carry":
-        """What `to_arrays` wrote."""
-        before = float(arrays["before"]) if "before" in arrays else None
+        """What `to_arrays` wrote, also before the loss could be checked more seldom: then it was at every epoch."""
+        before = float(arrays.get("before", np.nan))
+        losses = [None if np.isnan(value) else value for value in (before, float(arrays.get("checked", before)))]
         counts = float(arrays["share"]), float(arrays["nats"]), int(arrays["words"])
-        return cls(int(arrays["step"]), parameters_in(arrays), *counts, before)
+        return cls(int(arrays["step"]), parameters_in(arrays), *counts, *losses)
 
 
 def parameters_in(arrays: Mapping[str, np.ndarray]) -> Parameters:
@@ -100,8 +103,8 @@ def initial(config: FromScratchConfig) -> Parameters:
 class ScratchEngine:
     """Trains one network sentence by sentence, as lib.jobs asks for it (see lib.training.Engine).
 
-    The halving rule looks at the mean loss of the epoch's words, each sentence's before it was learned. (The tutorial measures
-    all sentences anew for it, every few epochs: that takes longer and tells the same.)
+    The halving rule looks at the mean loss of the words of every `check_every`-th epoch, each sentence's before it was learned.
+    (The tutorial measures all sentences anew for it, which takes a pass of its own.)
     """
 
     seeds = 1
@@ -159,8 +162,11 @@ class ScratchEngine:
 
     def _next_epoch(self, carry: Carry) -> Carry:
         now = carry.nats / carry.words
-        share = model.halved(carry.share, now, carry.before) if self.config.halving else carry.share
-        return carry._replace(share=share, nats=0.0, words=0, before=now)
+        carry = carry._replace(nats=0.0, words=0, before=now)
+        epoch = carry.step // self.steps_per_epoch
+        if not self.config.halving or epoch % self.config.check_every:
+            return carry
+        return carry._replace(share=model.halved(carry.share, now, carry.checked), checked=now)
 
     def observe(self, carry: Carry) -> Arrays:
         """The sentence that comes next, and how many nats each of its words costs: `x`, `y`, `nats` [T]; and the `step`."""

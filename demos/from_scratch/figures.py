@@ -109,7 +109,7 @@ CURVES = (
         "Learning rate",
         "",
         rate_figure,
-        "It is halved after every epoch whose loss is higher than that of the epoch before.",
+        "It is halved where the loss of an epoch is higher than that of the epoch checked before.",
     ),
 )
 SHOWN_LIVE = ("learning_rate",)  # live settings that the charts show
@@ -124,12 +124,13 @@ def live_figures(config: FromScratchConfig, snapshot: Mapping[str, np.ndarray]) 
 
 
 def race_figure(snapshot: Mapping[str, np.ndarray]) -> Json:
-    """The bars of sentences per second, with the loss that each hand has reached."""
+    """The bars of sentences per second, with the time per step and the loss that each hand has reached."""
     speeds, losses = np.asarray(snapshot["speeds"]), np.asarray(snapshot["losses"])
     learned = np.asarray(snapshot["sentences"]).tolist()
     names = [HANDS[name] for name in RUNNERS]
     texts = [
-        f"{speed:,.0f} a second · {count:,} learned" + (f" · loss {loss:.2f}" if np.isfinite(loss) else "")
+        f"{speed:,.0f} a second<br>{_per_step(speed)}<br>{count:,} learned"
+        + (f" · loss {loss:.2f}" if np.isfinite(loss) else "")
         for speed, count, loss in zip(speeds, learned, losses, strict=True)
     ]
     bars = {
@@ -143,14 +144,18 @@ def race_figure(snapshot: Mapping[str, np.ndarray]) -> Json:
         "hovertemplate": "%{y}<br>%{text}<extra></extra>",
         "cliponaxis": False,
     }
-    alt = (
-        "Sentences per second of each hand: " + "; ".join(f"{n}: {t}" for n, t in zip(names, texts, strict=True)) + "."
-    )
+    each = (f"{name}: {text.replace('<br>', ', ')}" for name, text in zip(names, texts, strict=True))
+    alt = f"Sentences per second of each hand: {'; '.join(each)}."
     axes = {
         "xaxis": style.axis("sentences per second", rangemode="tozero", tickformat=","),
         "yaxis": style.axis("", autorange="reversed", fixedrange=True),
     }
-    return {"data": [bars], "layout": style.layout(alt=alt, height=280, revision="race", showlegend=False, **axes)}
+    return {"data": [bars], "layout": style.layout(alt=alt, height=340, revision="race", showlegend=False, **axes)}
+
+
+def _per_step(speed: float) -> str:
+    """How long one SGD step takes, that is one sentence: three digits of milliseconds."""
+    return f"{float(f'{1e3 / speed:.3g}'):g} ms per step" if speed else "no step yet"
 
 
 def sentence_figure(corpus: Corpus, snapshot: Mapping[str, np.ndarray]) -> Json:

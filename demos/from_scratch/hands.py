@@ -16,8 +16,11 @@ from demos.from_scratch.data import padded
 from demos.from_scratch.engine import Pairs
 from demos.from_scratch.model import Parameters
 from lib.device import choose
+from lib.prepared import aligned
 from lib.tf import tf
 from lib.training import CHUNKS, Arrays, Carry
+
+BLOCK = 512  # sentences
 
 
 def states_of(p: Parameters, drives: tf.Tensor) -> tf.Tensor:
@@ -73,7 +76,7 @@ class StepHand:
     """One call for each sentence: step by step from Python, or as a `graph` that was traced once for sentences of any length."""
 
     def __init__(self, pairs: Pairs, truncate: int, like: Parameters, *, graph: bool) -> None:
-        self._pairs = [(tf.constant(x), tf.constant(y)) for x, y in pairs]
+        self._pairs, self._like = pairs, like
         self._truncate = min(truncate, max(len(x) for x, _ in pairs) - 1)
         self._step = self._learn
         if graph:
@@ -84,7 +87,8 @@ class StepHand:
         self.device = f"{choose(None).label}, TensorFlow {'graph' if graph else 'eager'}"
 
     def prepare(self) -> None:
-        """A graph is traced at its first sentence."""
+        """Read a sentence: then a graph is traced."""
+        self.learn(self._like, 0, 1, 0.0)
 
     def _learn(self, p: Parameters, x: tf.Tensor, y: tf.Tensor, rate: tf.Tensor) -> tuple[Parameters, tf.Tensor]:
         slopes, loss = gradient(p, x, y, self._truncate)
@@ -95,7 +99,7 @@ class StepHand:
         tensors: Any = Parameters(*map(tf.constant, p))
         step_size, losses = tf.constant(rate, tf.float32), []
         for x, y in self._pairs[first : first + count]:
-            tensors, loss = self._step(tensors, x, y, step_size)
+            tensors, loss = self._step(tensors, tf.constant(x), tf.constant(y), step_size)
             losses.append(loss)
         return Parameters(*(weights.numpy() for weights in tensors)), np.array([float(loss) for loss in losses])
 
@@ -107,21 +111,26 @@ class NoState(NamedTuple):
 
 
 class ChunkTask:
-    """The sentences as lib.training takes them: a window is a sentence, padded to the longest (see lib.training.Task)."""
+    """The sentences as lib.training takes them: a window is a sentence, padded to the longest (see lib.training.Task).
+
+    A block has BLOCK of them at most, however many there are: it is handed over whole at each call.
+    """
 
     metrics: tuple[str, ...] = ("loss",)
     optimizer, seeds = "sgd", 1
 
     def __init__(self, pairs: Pairs, truncate: int, like: Parameters) -> None:
         self.config = None
-        self._like, self._data = like, padded(pairs)
-        self._truncate = min(truncate, self._data["x"].shape[1] - 1)
-        self.steps = self.steps_per_epoch = self.windows_per_block = len(pairs)
+        self._pairs, self._like = pairs, like
+        self._length = max(len(x) for x, _ in pairs)
+        self._truncate = min(truncate, self._length - 1)
+        self.steps = self.steps_per_epoch = len(pairs)
+        self.windows_per_block = min(BLOCK, len(pairs))
 
     @property
     def signature(self) -> Hashable:
         """What the compiled code depends on, besides the count of sentences."""
-        return ("from-scratch", self._data["x"].shape, self._truncate, *(weights.shape for weights in self._like))
+        return ("from-scratch", self._length, self._truncate, *(weights.shape for weights in self._like))
 
     def initial_params(self) -> dict[str, np.ndarray]:
         """The parameters with a seed axis of one."""
@@ -132,8 +141,10 @@ class ChunkTask:
         return NoState(np.zeros(1, np.float32))
 
     def block(self, index: int) -> Arrays:
-        """All sentences."""
-        return self._data | {"carry": np.zeros(len(self._data["x"]), np.float32)}
+        """So many sentences."""
+        count = self.windows_per_block
+        found = padded(self._pairs[index * count : (index + 1) * count], count, self._length)
+        return found | {"carry": np.zeros(count, np.float32)}
 
     def loss(
         self, params: Any, state: Any, window: dict[str, tf.Tensor]
@@ -153,6 +164,7 @@ class ChunkHand:
 
     def __init__(self, pairs: Pairs, truncate: int, like: Parameters) -> None:
         self._task, self._device = ChunkTask(pairs, truncate, like), choose(None)
+        self._block: tuple[int, Arrays] | None = None
         self.device = f"{self._device.label}, TensorFlow XLA"
 
     def prepare(self) -> None:
@@ -162,7 +174,16 @@ class ChunkHand:
     def learn(self, p: Parameters, first: int, count: int, rate: float) -> tuple[Parameters, np.ndarray]:
         """See `demos.from_scratch.engine.Hand`."""
         tree = {name: weights[None] for name, weights in p._asdict().items()}
-        carry = Carry(0, tree, {}, self._task.initial_state())
-        live = {"learning_rate": rate, "clip_norm": 0.0}
-        carry, metrics = self._chunk.train(carry, self._task.block(0), first, count, live)
-        return Parameters(*(carry.params[name][0] for name in Parameters._fields)), metrics["loss"][:, 0]
+        carry, losses = Carry(0, tree, {}, self._task.initial_state()), np.zeros(0, np.float32)
+        live, size = {"learning_rate": rate, "clip_norm": 0.0}, self._task.windows_per_block
+        while len(losses) < count:
+            index, place = divmod(first + len(losses), size)
+            some = min(count - len(losses), size - place)
+            carry, metrics = self._chunk.train(carry, self._block_at(index), place, some, live)
+            losses = np.concatenate([losses, metrics["loss"][:, 0]])
+        return Parameters(*(carry.params[name][0] for name in Parameters._fields)), losses
+
+    def _block_at(self, index: int) -> Arrays:
+        if self._block is None or self._block[0] != index:
+            self._block = index, {name: aligned(array) for name, array in self._task.block(index).items()}
+        return self._block[1]

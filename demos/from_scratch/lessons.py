@@ -6,6 +6,7 @@ from typing import Any
 
 from demos.from_scratch import theory
 from demos.from_scratch.config import RUNNERS, FromScratchConfig
+from demos.from_scratch.data import MOST_SENTENCES
 from demos.from_scratch.experiments import EXPERIMENTS
 from lib import quotes
 from lib.lessons import Advice, Source
@@ -16,7 +17,11 @@ INTRODUCTION = (
     "A language model of a hundred lines, without any library for learning: sentences become numbers, numbers become guesses, "
     "and guesses become better. **The code that you read here is the code that runs**, and you can check, break and race it."
 )
-LABELS = {"pace": "Sentences per second", "loss": "Loss (nats per word)"}  # of the status strip
+LABELS = {
+    "pace": "Sentences per second",
+    "step_time": "Time per SGD step",
+    "loss": "Loss (nats per word)",
+}  # of the status strip
 PICTURES = ()  # app/scratch_panel.py takes the model apart
 BY_HEART, PATIENCE = 1.0, 300
 CLEARLY = 0.95  # of the unigram model: on a hundred sentences alone it varies by 3 %
@@ -44,13 +49,14 @@ def advise(config: FromScratchConfig, step: int, metrics: Mapping[str, Any]) -> 
     if loss > BY_HEART:
         text = f"The loss is {loss:.2f}, below {frequent:.2f} of the unigram model: it uses what it reads. Let it write, below."
         return Advice(
-            "context", "success", text, "Twice the sentences", {"sentences": min(5_000, 2 * config.sentences)}
+            "context", "success", text, "Twice the sentences", {"sentences": min(MOST_SENTENCES, 2 * config.sentences)}
         )
+    more = max(2_000, min(MOST_SENTENCES, 2 * config.sentences))
     text = (
         f"The loss is {loss:.2f}; the lower bound for these sentences, known by heart, is {theory.floor(config):.2f}. On "
         "others it may be far worse: see the experiment “Learned by heart”."
     )
-    return Advice("by-heart", "success", text, "More to learn: 2,000 sentences", {"sentences": 2_000})
+    return Advice("by-heart", "success", text, f"More to learn: {more:,} sentences", {"sentences": more})
 
 
 def _overshoots(config: FromScratchConfig, loss: float, chance: float) -> Advice:
@@ -75,10 +81,17 @@ def equations(config: FromScratchConfig) -> str:
             "Summed over a sentence where it is differentiated; the charts show the mean of its words.",
             "**Learning**",
             r"$$\theta \leftarrow \theta - \eta \frac{\partial L}{\partial \theta}$$",
-            f"after each sentence, with $\\eta$ = {config.learning_rate:g}"
-            + (", halved after every epoch whose loss rose." if config.halving else "."),
+            f"after each sentence, with $\\eta$ = {config.learning_rate:g}" + _halved(config),
         ]
     )
+
+
+def _halved(config: FromScratchConfig) -> str:
+    if not config.halving:
+        return "."
+    if config.check_every == 1:
+        return ", halved after every epoch whose loss rose."
+    return f", halved where the loss rose; it is checked every {config.check_every} epochs."
 
 
 def sources(config: FromScratchConfig) -> tuple[Source, ...]:
@@ -107,5 +120,5 @@ def sources(config: FromScratchConfig) -> tuple[Source, ...]:
     if "xla" in runners:
         found += [Source("One sentence of a chunk", path, "ChunkTask.loss"), *quotes.training("sgd", 0.0)]
     if config.halving:
-        found.append(Source("The halving rule, after each epoch", model, "halved"))
+        found.append(Source("The halving rule, after each check of the loss", model, "halved"))
     return tuple(found)

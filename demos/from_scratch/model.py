@@ -57,6 +57,12 @@ def loss(p: Parameters, x: np.ndarray, y: np.ndarray) -> float:
     return float(-log_probabilities[np.arange(len(y)), y].sum())
 
 
+def predict(p: Parameters, x: np.ndarray) -> np.ndarray:
+    """The likeliest next word at each place of the words x [T]: argmax of o_t, [T]."""
+    _, log_probabilities = forward(p, x)
+    return log_probabilities.argmax(axis=-1)
+
+
 def backward(p: Parameters, x: np.ndarray, y: np.ndarray, truncate: int) -> tuple[Parameters, float]:
     """The gradient of the loss, and the loss: backpropagation through time.
 
@@ -87,5 +93,5 @@ def learn(p: Parameters, x: np.ndarray, y: np.ndarray, truncate: int, rate: floa
 
 
 def halved(rate: float, loss_now: float, loss_before: float | None) -> float:
-    """The learning rate after an epoch: half of it where the loss has risen."""
+    """The learning rate after a check of the loss: half of it where the loss has risen since the check before."""
     return rate / 2 if loss_before is not None and loss_now > loss_before else rate

@@ -8,8 +8,7 @@ for a mean over training where sentences come in no such order.)
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -27,12 +26,22 @@ def chance(config: FromScratchConfig) -> float:
     """ln C: the loss of giving each of the C words the same probability, in nats per word, and nearly that of an untrained
     network.
     """
-    return math.log(len(config.words.words))
+    return _chance(_text(config))
+
+
+@lru_cache(maxsize=256)  # the coach asks ten times a second, and a text of 80,000 sentences may have left memory
+def _chance(text: tuple[str, str, int, int]) -> float:
+    return math.log(len(data.corpus(*text).words))
 
 
 def frequencies(config: FromScratchConfig) -> float:
     """The loss of the unigram model, in nats per word: the entropy of how often each word comes."""
-    counts = np.bincount(np.concatenate([y for _, y in config.words.pairs]))
+    return _frequencies(_text(config))
+
+
+@lru_cache(maxsize=256)
+def _frequencies(text: tuple[str, str, int, int]) -> float:
+    counts = np.bincount(np.concatenate([y for _, y in data.corpus(*text).pairs]))
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log(shares)).sum())
 
@@ -57,12 +66,12 @@ def floor(config: FromScratchConfig) -> float:
         return 0.0
     count = len(config.words.pairs)
     last = min(REPORTED, config.steps)
-    return _bound(_text(config), tuple((config.steps - 1 - back) % count for back in range(last)), True)
+    return _last_bound(_text(config), tuple((config.steps - 1 - back) % count for back in range(last)))
 
 
 def epoch_floor(config: FromScratchConfig) -> float:
     """The lower bound of the mean over an epoch, in nats per word: of all sentences, each word counted alike."""
-    return _bound(_text(config), tuple(range(len(config.words.pairs))), False)
+    return _epoch_bound(_text(config))
 
 
 def _text(config: FromScratchConfig) -> tuple[str, str, int, int]:
@@ -70,27 +79,47 @@ def _text(config: FromScratchConfig) -> tuple[str, str, int, int]:
 
 
 @lru_cache(maxsize=256)
-def _bound(text: tuple[str, str, int, int], chosen: tuple[int, ...], by_sentence: bool) -> float:
+def _epoch_bound(text: tuple[str, str, int, int]) -> float:
+    pairs = data.corpus(*text).pairs
+    return conditional_entropy(pairs, [1.0] * len(pairs))
+
+
+@lru_cache(maxsize=256)
+def _last_bound(text: tuple[str, str, int, int], chosen: tuple[int, ...]) -> float:
     pairs = [data.corpus(*text).pairs[number] for number in chosen]
-    return conditional_entropy(pairs, [1 / len(x) if by_sentence else 1.0 for x, _ in pairs])
+    return conditional_entropy(pairs, [1 / len(x) for x, _ in pairs])
 
 
-def conditional_entropy(pairs: Iterable[tuple[np.ndarray, np.ndarray]], weights: Iterable[float]) -> float:
+def conditional_entropy(pairs: Sequence[tuple[np.ndarray, np.ndarray]], weights: Sequence[float]) -> float:
     """H(next word | the words of the sentence so far) of sentences x, y whose every word has a weight, in nats per weight.
 
     The best probabilities are the shares n(prefix, word) / n(prefix), and the mean loss with them is
     Σ n(prefix, word) ln(n(prefix) / n(prefix, word)) / Σ n(prefix, word).
     """
-    after: dict[tuple[int, int], int] = {}  # from a prefix and a word to the longer prefix
-    counts: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
-    for (x, y), weight in zip(pairs, weights, strict=True):
-        prefix = 0
-        for word, following in zip(x.tolist(), y.tolist(), strict=True):
-            prefix = after.setdefault((prefix, word), len(after) + 1)
-            counts[prefix][following] += weight
-    totals = [np.array(list(each.values())) for each in counts.values()]
-    nats = sum(float((each * np.log(each.sum() / each)).sum()) for each in totals)
-    return nats / sum(float(each.sum()) for each in totals)
+    left, weight = list(pairs), np.asarray(weights, np.float64)
+    prefixes = np.zeros(len(left), np.int64)  # of each sentence, a number for the words before place t
+    nats = total = 0.0
+    for t in range(max(len(x) for x, _ in pairs)):
+        going = np.array([len(x) > t for x, _ in left])
+        left, weight, prefixes = (
+            [pair for pair, on in zip(left, going, strict=True) if on],
+            weight[going],
+            prefixes[going],
+        )
+        prefixes = _numbered(prefixes, np.array([x[t] for x, _ in left]))
+        longer = _numbered(prefixes, np.array([y[t] for _, y in left]))
+        of_both = np.bincount(longer, weight)
+        first = np.zeros(len(of_both), np.int64)
+        first[longer] = prefixes  # the prefix of each pair of a prefix and its next word
+        of_prefix = np.bincount(prefixes, weight)[first]
+        nats, total = nats + float((of_both * np.log(of_prefix / of_both)).sum()), total + float(of_both.sum())
+    return nats / total
+
+
+def _numbered(prefixes: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """A number from 0 on for each different pair of a prefix and a word."""
+    _, found = np.unique(prefixes * (words.max() + 1) + words, return_inverse=True)
+    return found
 
 
 def learned_below(config: FromScratchConfig) -> float:

@@ -1,9 +1,11 @@
 """What the page takes apart: each piece of code beside its equation and its shapes, and the small numbers to look at.
 
-`NO_TEXT`, `BACK`, `BACK_TO` and `with_text` are for the control of one's own text (app/own_text.py).
+`NO_TEXT`, `BACK`, `BACK_TO`, `longest` and `with_text` are for the control of one's own text (app/own_text.py), `prepare` for
+the page.
 """
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -26,6 +28,16 @@ MEASURED_SENTENCES = 50
 def with_text(text: str, now: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that learn a kept text: as a CSV file where one was asked for."""
     return {"text": text, "corpus": now["corpus"] if now["corpus"] in ("text", "csv") else "text"}
+
+
+def longest(now: Mapping[str, Any]) -> int:
+    """The most characters of a file that is brought."""
+    return data.longest(now["corpus"])
+
+
+def prepare(config: FromScratchConfig) -> None:
+    """Cut the text as far as these settings need it: of a long one that takes seconds, once."""
+    _ = config.words.pairs
 
 
 class Piece(NamedTuple):
@@ -65,6 +77,47 @@ def forward_pieces(config: FromScratchConfig) -> tuple[Piece, ...]:
             "A sentence", r"o_t = \mathrm{softmax}(V s_t)", f"$s$ is [T × {h}], $\\ln o$ is [T × {c:,}]", model.forward
         ),
         Piece("The loss", r"L = -\sum_t \ln o_t[y_t]", "one number, in nats", model.loss),
+    )
+
+
+def prediction(config: FromScratchConfig) -> Piece:
+    """From a sentence to the likeliest word at each place."""
+    c = len(config.words.words)
+    return Piece(
+        "The likeliest word", r"\hat y_t = \mathrm{argmax}_i\; o_{t,i}", f"T numbers from 0 to {c - 1:,}", model.predict
+    )
+
+
+def predicted(corpus: data.Corpus, p: Parameters, number: int) -> list[dict[str, Any]]:
+    """What a network predicts at each place of a sentence, beside what is right there, and how probable it takes both to be."""
+    x, y = corpus.pairs[number]
+    likeliest, (_, log_probabilities) = model.predict(p, x), model.forward(p, x)
+    places = np.arange(len(x))
+    rows = zip(
+        corpus.text_of(x), corpus.text_of(y), np.exp(log_probabilities[places, y]).tolist(),
+        corpus.text_of(likeliest), np.exp(log_probabilities[places, likeliest]).tolist(), strict=True,
+    )  # fmt: skip
+    return [
+        {
+            "given": given,
+            "target": target,
+            "it predicts": word,
+            "": "✓" if word == target else "",
+            "p(target)": f"{of_target:.3f}",
+            "p(predicted)": f"{of_word:.3f}",
+        }
+        for given, target, of_target, word, of_word in rows
+    ]
+
+
+def check_equations() -> str:
+    """What the gradient check computes, with its step and its limit: `n` is measured, `a` is what `model.backward` says."""
+    step, limit = (f"10^{{{round(math.log10(value))}}}" for value in (checking.STEP, checking.TOLERANCE))
+    return "\n\n".join(
+        [
+            r"$$n = \dfrac{L(\theta + h) - L(\theta - h)}{2h}, \qquad " + f"h = {step}$$",
+            r"$$\dfrac{\lVert a - n \rVert}{\lVert a \rVert + \lVert n \rVert}" + f" < {limit}$$",
+        ]
     )
 
 
@@ -162,4 +215,4 @@ def reaches(units: int, steps: int, scale: float, keep_bias: float, seed: int) -
 
 def writing_pieces() -> tuple[Callable[..., Any], ...]:
     """The functions that draw sentences."""
-    return writing.draw_word, writing.write_sentence
+    return writing.draw_word, writing.write_sentence, writing.Replacing.draw

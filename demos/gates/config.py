@@ -173,12 +173,16 @@ class GatesConfig(Config):
     def _text_is_here(self) -> Self:
         if self.text and not texts.is_kept(self.text):
             raise SettingError("text", self.text, "is not on this server", "bring the text again, or take our fables")
+        if self.text and (length := texts.opening(self.text)[1]) > texts.LONGEST:
+            problem = f"is a text of {length:,} characters, and may have {texts.LONGEST:,}"
+            raise SettingError("text", self.text, problem, "bring a part of it, or take our fables")
         return self
 
     @classmethod
     def repair(cls, values: dict[str, Value]) -> tuple[dict[str, Value], list[str]]:
-        """A text that is not here is replaced by our fables."""
-        return values | {"text": ""}, [f"text = {values['text']} is not on this server, so our fables are used."]
+        """A text that is not here, or too long, is replaced by our fables."""
+        why = "is too long" if texts.is_kept(str(values["text"])) else "is not on this server"
+        return values | {"text": ""}, [f"text = {values['text']} {why}, so our fables are used."]
 
     @property
     def steps(self) -> int:
