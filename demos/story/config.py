@@ -132,6 +132,11 @@ class StoryConfig(Config):
         return values | known, ["story = own has no text on this server, so our fable is used."]
 
     @property
+    def learns_from(self) -> str:
+        story = data.story(self.story, self.text)
+        return f"{data.STORIES[self.story]}, {len(story.numbers):,} words, vocabulary {len(story.words):,}"
+
+    @property
     def reads(self) -> tuple[str, str, int]:
         """The story and how many words are read at a time, as demos.story.words takes them."""
         return self.story, self.text, self.n_input
