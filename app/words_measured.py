@@ -19,10 +19,10 @@ from lib.vocabulary import EOS, UNK, Corpus
 
 NOT_ENDED = "When the run has ended, you can measure its perplexity here in several ways, and see which number comes out of each."
 WHY = (
-    "**Why two perplexities cannot be compared.** A perplexity is e to the power of the mean surprise, in nats, at some places of a text. "
-    "The switches change which places count, what the network knows there, and how many words it chooses among; the network "
-    "stays as it is. So a perplexity is comparable only with one that was measured the same way, on the same text, cut into the "
-    "same words, with the same vocabulary."
+    "**Why two perplexities cannot be compared.** A perplexity is e to the power of the mean surprise, in nats, at some places "
+    "of a text. The switches change which places count, what the network knows there, and how many words it chooses among; the "
+    "network stays as it is. So a perplexity is comparable only with one that was measured the same way, on the same text, cut "
+    "into the same words, with the same vocabulary."
 )
 WINDOW_IDLE = "While the state is carried on, the window makes no difference: what came before one is known in it."
 NO_UNKNOWN = "No word of this text is unknown to the network; with a smaller vocabulary, some are."
