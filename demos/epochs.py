@@ -5,6 +5,13 @@ from typing import Any
 
 from lib.job import Job
 
+# What a note of the diary has of an epoch, and how it is written.
+TOLD = {
+    "learning_rate": ("Learning rate", ".4g"),
+    "perplexity": ("Train perplexity", ".2f"),
+    "valid_perplexity": ("Valid perplexity", ".2f"),
+}
+
 
 class EpochLines:
     """Writes the corpus first, then a line for each whole epoch, and the test perplexity after the last.
@@ -18,6 +25,7 @@ class EpochLines:
         self._notes: int | None = None  # that were there, or have been told
         self._at = (0, 0.0)  # the step and the seconds of the last look
         self._steps, self._seconds = 0, 0.0  # of training since the last line
+        self._speed = 0.0  # steps per second before that
 
     def look(self, job: Job) -> None:
         """Tell what has come since the last look."""
@@ -31,18 +39,20 @@ class EpochLines:
             self._seconds += seconds - self._at[1]
         self._at = step, seconds
         diary = job.diary
-        for note in diary[self._notes :]:
-            if note["step"] % max(1, job.steps_per_epoch) == 0 and "learning_rate" in note:
-                self._tell(job, note)
-                self._steps, self._seconds = 0, 0.0
-        self._notes = len(diary)
+        notes, self._notes = diary[self._notes :], len(diary)
+        ended = [note for note in notes if note["step"] % job.steps_per_epoch == 0 and TOLD.keys() <= note.keys()]
+        if ended and self._seconds > 0:
+            self._speed = self._steps / self._seconds
+            self._steps, self._seconds = 0, 0.0
+        for note in ended:
+            self._tell(job, note)
 
     def _tell(self, job: Job, note: Mapping[str, Any]) -> None:
-        config: Any = job.config  # of a language model: only such notes have a learning rate
-        line = f"Epoch: {note['step'] // job.steps_per_epoch}  Learning rate: {note['learning_rate']:.4g}"
-        line += f"  Train perplexity: {note['perplexity']:.2f}  Valid perplexity: {note['valid_perplexity']:.2f}"
-        if self._seconds > 0 and not config.recorded:
-            line += f"  {self._steps * config.words_per_step / self._seconds:,.0f} words/s"
+        config: Any = job.config  # of a language model: no other demo has such notes
+        line = f"Epoch: {note['step'] // job.steps_per_epoch}"
+        line += "".join(f"  {what}: {note[name]:{form}}" for name, (what, form) in TOLD.items())
+        if self._speed and not config.recorded:
+            line += f"  {self._speed * config.words_per_step:,.0f} words/s"
         self._write(line)
         if "test_perplexity" in note:
             self._write(f"Test perplexity: {note['test_perplexity']:.2f}")

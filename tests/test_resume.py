@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from demos import __main__ as cli
+from demos.epochs import EpochLines
 from demos.kept import COMMAND_LINE
 from demos.registry import get
 from lib import texts
@@ -296,6 +297,29 @@ def test_each_epoch_is_told_on_standard_error(
     assert f"\ncorpus: {report['corpus']}\n" in cli.summary(report)
 
 
+def test_only_new_epochs_are_told_and_a_replay_has_no_speed(home: Path, settings: dict[str, str]) -> None:
+    config = parse(get("ptb").config, settings)
+    for run in (config, parse(get("ptb").config, {"model": "small-recorded"})):
+        job, told = Job("ptb", run, "me"), list[str]()
+        per_epoch = job.steps_per_epoch
+        speed = "" if run.recorded else f"  {per_epoch * run.words_per_step / 2:,.0f} words/s"
+        note = {"perplexity": 30.0, "learning_rate": 0.5, "valid_perplexity": 40.0}
+        job.step, job.seconds, job.diary = per_epoch, 9.0, [{"step": per_epoch, **note}]
+        lines = EpochLines(told.append)
+        lines.look(job)
+        job.step, job.seconds = 2 * per_epoch, 11.0
+        lines.look(job)
+        job.seconds, early = 14.0, {"step": 2 * per_epoch - 1, **note}  # it measured: no step was trained
+        job.diary = [*job.diary, early, {"step": 2 * per_epoch, **note, "test_perplexity": 35.0}]
+        lines.look(job)
+        lines.look(job)
+        assert told == [
+            f"Corpus: {run.learns_from}",
+            f"Epoch: 2  Learning rate: 0.5  Train perplexity: 30.00  Valid perplexity: 40.00{speed}",
+            "Test perplexity: 35.00",
+        ]
+
+
 def test_a_folder_with_the_treebank_means_that_it_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
     monkeypatch.setattr("lib.corpora.take_folder", taken.append)
@@ -314,7 +338,7 @@ def test_a_run_goes_on_after_its_corpus_was_brought(
     monkeypatch.setattr("lib.corpora.take_folder", lambda folder: None)
     monkeypatch.setattr("demos.ptb.data.missing", lambda name, text: None)
     assert cli.main(["run", "ptb", "--resume", "nobody", "--data_path", "here"]) == 2
-    assert "There is no run" in refusal(capsys)
+    assert "The run nobody is not in" in refusal(capsys)
 
 
 # Several processes' jobs on one folder, in this process and with the NumPy engine

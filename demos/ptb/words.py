@@ -306,4 +306,4 @@ def _beside_published(name: str | None, test: float) -> Result:
         else "the same"
     )
     meaning = f"These are exactly the settings of **{name}**, and the result is {than}."
-    return Result(test, ((f"{name.capitalize()}, published", published),), meaning, note)
+    return Result(test, ((f"{name.capitalize()}, published", published),), meaning, f"{theory.CLIPPING} {note}")
