@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import words_samples, words_sentence, words_unsure
+from app import words_measured, words_samples, words_sentence, words_unsure
 from app.markdown import escaped
 from app.service import jobs
 from app.words_networks import Which, is_held, latest
@@ -25,7 +25,12 @@ FIRST_EPOCHS = 12  # of the diary, unless all are wanted
 
 
 # Besides the diary, the sections that there are; a demo has some of them.
-DRAWN = {"sentence": words_sentence.draw, "samples": words_samples.draw, "unsure": words_unsure.draw}
+DRAWN = {
+    "sentence": words_sentence.draw,
+    "samples": words_samples.draw,
+    "unsure": words_unsure.draw,
+    "measured": words_measured.draw,
+}
 
 
 @st.fragment

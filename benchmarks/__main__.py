@@ -8,6 +8,7 @@ BENCHMARKS = {
     "width": "where the two ways to multiply in lib.cells.linear cross",
     "unroll": "where the two ways to unroll a window in lib.cells cross",
     "words": "words per second of training the Penn Treebank's small model, PyTorch's and ours, against the arithmetic",
+    "clipping": "the norm that TensorFlow 1 clips the Penn Treebank's small model by, and ours, in the first 250 steps",
     "story": "iterations per second of the story generator: the tutorial's way and ours, and what its presets reach",
     "rule": "the loss of the binary rule in the tutorial's setting: an independent implementation in NumPy and ours",
     "story_tutorial": "accuracy of the story generator: the tutorial's description written independently, and ours",

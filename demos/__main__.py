@@ -18,137 +18,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from tqdm import tqdm
 
+from demos.arguments import BAD_ARGUMENT, parser
+from demos.epochs import EpochLines
 from demos.registry import DEMOS, Demo, UnknownDemoError, get
 from lib.settings import Config, SettingError, parse, replace
 from lib.sweep import Plan, SweepError, plan
-from lib.values import as_text, shown
+from lib.values import as_text
 
 if TYPE_CHECKING:
     from demos.headless import Run, SweepRun
     from lib.job import Job
 
-DONE, BROKEN, BAD_ARGUMENT, INTERRUPTED = 0, 1, 2, 130
-
-LIST_HELP = "list the demos"
-RUN_HELP = "train a demo"
-RUN_TEXT = """Train a demo to its end and report what it reached. Progress goes to standard error.
-Status is "finished", "stopped" (by --steps or Ctrl-C, before the end), "diverged" or "failed"."""
-SWEEP_HELP = "train a demo at every combination of one or two settings"
-SWEEP_TEXT = """Train a demo at every combination of the axes' values, several seeds at each, and report the median final loss
-(the mean of the last 100 steps). Values are written as 1:12, 1:12:2 or 2,4,8,16; of a setting with a logarithmic slider,
-0.001:1 goes by factors of 10. What is not set is as the demo's page suggests for sweeps, not as its defaults are."""
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser that refuses in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        line = " ".join(message.split())
-        self.exit(BAD_ARGUMENT, f"{self.prog}: {line[:300]} (see {self.prog} --help)\n")
-
-
-def assignment(text: str) -> tuple[str, str]:
-    """ "name=value" as (name, value)."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{shown(text)} has no name and value: write it as name=value")
-    return name.strip(), value
-
-
-def seed_assignment(text: str) -> tuple[str, str]:
-    """--seed N is --set seed=N."""
-    return "seed", text
-
-
-def seeds_assignment(text: str) -> tuple[str, str]:
-    """--seeds N is --set seeds=N."""
-    return "seeds", text
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{shown(text)} is not a number of steps: choose a whole number of at least 1")
-    return number
-
-
-def trained_by(text: str) -> str:
-    """A backend that is not of this machine's server."""
-    from lib.backends import BackendError, check
-
-    try:
-        if not text.startswith("ray"):
-            raise BackendError(f"{shown(text)} is not one for the command line: choose ray or ray:ADDRESS.")
-        return check(text)
-    except BackendError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def parser() -> argparse.ArgumentParser:
-    """The arguments that the command takes."""
-    top = OneLineParser(prog="python -m demos", description="Unrolled's demos, without a page.", allow_abbrev=False)
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("list", help=LIST_HELP, description=LIST_HELP, allow_abbrev=False)
-    run = commands.add_parser("run", help=RUN_HELP, description=RUN_TEXT, allow_abbrev=False)
-    run.add_argument("slug", metavar="SLUG", help="the demo, as `python -m demos list` names it")
-    settings: dict[str, Any] = {"dest": "settings", "action": "append", "default": []}
-    run.add_argument(
-        "--set",
-        type=assignment,
-        metavar="NAME=VALUE",
-        help="a setting; may be repeated, the last wins",
-        **settings,
-    )
-    run.add_argument("--seed", type=seed_assignment, metavar="N", help="the same as --set seed=N", **settings)
-    run.add_argument(
-        "--steps",
-        type=positive,
-        metavar="N",
-        help="stop after N training steps, if the run is longer than that",
-    )
-    run.add_argument("--json", action="store_true", help="print one JSON object instead of a summary")
-    run.add_argument(
-        "--resume",
-        metavar="RUN",
-        help="go on with a run that was stopped or crashed, as if it never had been (demos whose runs are kept: "
-        f"{', '.join(demo.slug for demo in DEMOS if demo.kept)})",
-    )
-    run.add_argument(
-        "--points",
-        type=positive,
-        metavar="N",
-        default=4096,
-        help="how many points each curve of a kept run has at most",
-    )
-    run.add_argument(
-        "--backend",
-        metavar="BACKEND",
-        type=trained_by,
-        help="train it on a Ray cluster, as the dashboard does with the same setting: `ray` starts one on this machine, "
-        "`ray:ADDRESS` uses one that is there; without it this process trains",
-    )
-    sweep = commands.add_parser("sweep", help=SWEEP_HELP, description=SWEEP_TEXT, allow_abbrev=False)
-    sweep.add_argument("slug", metavar="SLUG", help="the demo, as `python -m demos list` names it")
-    sweep.add_argument(
-        "--axis", type=assignment, metavar="NAME=VALUES", action="append", required=True, help="an axis; one or two",
-        dest="axes",
-    )  # fmt: skip
-    sweep.add_argument(
-        "--set", type=assignment, metavar="NAME=VALUE", help="a setting of all cells; may be repeated", **settings
-    )
-    sweep.add_argument(
-        "--seeds",
-        type=seeds_assignment,
-        metavar="N",
-        help="how many networks each cell trains: --set seeds=N",
-        **settings,
-    )
-    sweep.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    return top
+DONE, BROKEN, INTERRUPTED = 0, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -161,18 +42,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         demo = get(options.slug)
         if options.command == "sweep":
-            base = replace(demo.sweep_base, **dict(options.settings))
+            base = replace(demo.sweep_base, **demo.brought(dict(options.settings)))
             return sweep(demo, plan(base, options.axes), options.json)
-        settings = demo.brought(dict(options.settings))
-        config = parse(demo.config, settings)
-        if options.resume and not ((demo.kept or options.backend) and not settings):
-            why = "goes on with its own settings" if settings else "is not kept by this demo"
-            raise SettingError("--resume", options.resume, why, "leave out --set" if settings else "start a new run")
+        config = parse(demo.config, demo.brought(dict(options.settings)))
+        if options.resume:
+            check_resumable(demo, options)
     except (UnknownDemoError, SettingError, SweepError) as error:
         return refuse(error)
     if demo.kept or options.backend:
         return run_kept(demo, config, options)
     return run(demo, config, options.steps, options.json)
+
+
+def check_resumable(demo: Demo, options: argparse.Namespace) -> None:
+    """Raises SettingError where a run cannot be gone on with, or would have to be with other settings."""
+    given = [name for name, _ in options.settings if name != "data_dir"]  # that only brings a corpus
+    if given:
+        raise SettingError("--resume", options.resume, "goes on with its own settings", f"leave out {given[0]}")
+    if not (demo.kept or options.backend):
+        raise SettingError("--resume", options.resume, "is not kept by this demo", "start a new run")
 
 
 def table() -> str:
@@ -222,7 +110,10 @@ def run_kept(demo: Demo, config: Config, options: argparse.Namespace) -> int:
             if not options.backend:
                 from lib.device import choose  # this one loads TensorFlow
 
+        epochs = EpochLines(partial(bar.write, file=sys.stderr))
+
         def progress(job: "Job") -> None:
+            epochs.look(job)
             if bar.total is None and job.steps:
                 bar.set_description(f"{demo.slug}, run {job.id}", refresh=False)
                 bar.reset(min(options.steps or job.steps, job.steps))
@@ -355,6 +246,8 @@ def summary(report: Mapping[str, Any]) -> str:
     """The report for a person: what ran, how fast, and what it reached."""
     speed = f"{report['steps_per_second']:,.0f} steps/s" if report["steps_per_second"] else "no step trained"
     lines = [f"{report['demo']}, seed {report['seed']}: {report['message']}"]
+    if report["corpus"]:
+        lines.append(f"corpus: {report['corpus']}")
     lines.append(f"{report['seconds']:.2f} s of training on {report['device'] or 'no device'}, {speed}")
     for name, reached in report["metrics"].items():
         lines.append(

@@ -41,6 +41,7 @@ class Run:
         report = {
             "demo": self.demo.slug,
             "config": self.config.model_dump(),
+            "corpus": self.config.learns_from or None,
             "seed": getattr(self.config, "seed", None),
             "status": self.status,
             "message": self.message,

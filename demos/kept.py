@@ -93,6 +93,7 @@ def _report(demo: Demo, job: Job) -> dict[str, Any]:
         "demo": demo.slug,
         "run": job.id,
         "config": job.config.model_dump(),
+        "corpus": job.config.learns_from or None,
         "seed": getattr(job.config, "seed", None),
         "status": status,
         "message": job.message or f"{status} at step {job.step}",

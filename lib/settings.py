@@ -33,7 +33,7 @@ class SettingError(ValueError):
         self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
 
     def __str__(self) -> str:
-        end = "" if self.remedy.endswith("?") else "."
+        end = "" if self.remedy.endswith(("?", ".")) else "."
         return f"{shown(self.field)} = {shown(self.value)} {self.problem}: {self.remedy}{end}"
 
 
@@ -160,6 +160,11 @@ class Config(BaseModel):
 
     fed: ClassVar[tuple[str, ...]] = FED
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+    @property
+    def learns_from(self) -> str:
+        """The text that a run learns from and its size, in words; "" where its data is drawn at random."""
+        return ""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

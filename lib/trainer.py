@@ -23,6 +23,7 @@ DRAW_EVERY, SAVE_EVERY, PUBLISH_EVERY = 0.1, 10.0, 1.0  # seconds
 DRAWN_TOGETHER, PUBLISHED_TOGETHER = 50.0, 10.0  # pictures and curves a second of all jobs
 MOST_SAVING = 0.02  # of a run's time may pass with writing it
 MOST_DRAWING = 0.1  # and so much with looking at what a wide network does
+NOTED = ("perplexity", "learning_rate")  # of training itself, where it has them: noted with what is measured then
 MEASURING = "Measuring on text that it does not learn from."
 
 
@@ -144,7 +145,9 @@ class Trainer:
                 job.message = ""
             job.carry = carry
             job.stream.append(carry.step, {name: np.array([value]) for name, value in found.items()})
-            job.diary = [*job.diary, {"step": carry.step, **found, **kept.note}]
+            reached = job.stream.summary()
+            trained = {name: reached[name]["last"] for name in NOTED if name in reached}
+            job.diary = [*job.diary, {"step": carry.step, **found, **kept.note, **trained}]
             if carry.step >= job.steps:
                 job.ending = (State.FINISHED, "")
         if not job.ending:  # or else it is written soon, as one that has ended

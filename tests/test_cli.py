@@ -19,7 +19,7 @@ import pytest
 
 from demos import __main__ as cli
 from demos.headless import next_size
-from demos.registry import DEMOS
+from demos.registry import DEMOS, get
 from lib.settings import Config, parse, setting
 
 ROOT = Path(__file__).parent.parent
@@ -95,6 +95,17 @@ BAD = [
     (["run", "echo", "--steps", "1.5"], "choose a whole number of at least 1"),
     (["run", "echo", "--sed", "1"], "unrecognized arguments: --sed 1"),
     (["run", "echo", "two\nlines"], "unrecognized arguments: two lines"),
+    (["run", "echo", "--model", "small"], "model = small is not a setting of this demo"),
+    (["run", "echo", "--data_path", "here"], "data_dir = here is not a setting of this demo"),
+    (["run", "ptb", "--model", "huge"], "model = huge is not one of the options: choose tiny, small"),
+    (["run", "ptb", "--save_path=runs"], "--save_path: runs of ptb are saved by themselves"),
+    (["run", "ptb", "--use_fp16"], "--use_fp16: networks are trained in float32"),
+    (["run", "ptb", "--num_gpus", "2"], "--num_gpus: a run trains on one device"),
+    (["run", "ptb", "--rnn_mode", "BLOCK"], "--rnn_mode: there is one way to compute the LSTM"),
+    (
+        ["sweep", "ptb", "--axis", "epochs=1", "--set", "data_dir=here", "--set", "corpus=grammar"],
+        "data_dir = here has the Penn Treebank, and corpus = grammar is another text",
+    ),
 ]
 
 
@@ -136,6 +147,28 @@ def test_the_last_of_repeated_settings_wins() -> None:
         ["run", "echo", "--set", "seed=1", "--seed", "2", "--set", "echo_step=4", "--set", "echo_step=5"]
     )
     assert dict(options.settings) == {"seed": "2", "echo_step": "5"}
+
+
+def test_the_tutorials_own_arguments_are_settings() -> None:
+    arguments = ["run", "ptb", "--data_path=simple-examples/data", "--model", "small"]
+    options = cli.parser().parse_args(arguments)
+    assert dict(options.settings) == {"data_dir": "simple-examples/data", "model": "small"}
+
+
+@pytest.mark.parametrize(
+    ("slug", "settings", "said"),
+    [
+        ("ptb", {}, "Our grammar, 462,623 words to learn from, vocabulary 1,001"),
+        ("story", {"story": "bell"}, "Belling the cat, "),
+        ("from-scratch", {}, "Our fables, 400 sentences, vocabulary 500"),
+        ("gates", {"task": "text"}, "Our forty fables"),
+        ("gates", {}, ""),
+        ("echo", {}, ""),
+    ],
+)
+def test_a_run_says_which_text_it_learns_from(slug: str, settings: dict[str, str], said: str) -> None:
+    about = parse(get(slug).config, settings).learns_from
+    assert about.startswith(said) and bool(about) == bool(said)
 
 
 # --- real runs ---

@@ -96,3 +96,11 @@ def test_a_gradient_of_some_rows_does_what_the_whole_one_does(name: str, clip_no
         found.append((update(name, params, slots, clipped, 0.1, 1, weight_decay), norm))
     for ours, want in zip(tf.nest.flatten(found[0]), tf.nest.flatten(found[1]), strict=True):
         np.testing.assert_allclose(ours, want, rtol=1e-5, atol=1e-6)
+
+
+def test_tensorflow_takes_the_norm_of_the_rows_where_ours_is_of_their_sum() -> None:
+    """What demos.ptb.theory.CLIPPING says: a word that is read twice has two rows in the gradient of the embedding."""
+    rows, twice = np.array([[3.0, 0.0], [0.0, 4.0], [3.0, 0.0]], np.float32), np.array([1, 2, 1], np.int32)
+    gradient = tf.IndexedSlices(tf.constant(rows), tf.constant(twice), tf.constant([5, 2]))
+    assert float(tf.linalg.global_norm([gradient])) == pytest.approx((9 + 16 + 9) ** 0.5)
+    assert float(clip_by_global_norm([gradient], tf.constant(0.0))[1][0]) == pytest.approx((36 + 16) ** 0.5)

@@ -185,6 +185,8 @@ def test_a_result_on_the_treebank_is_beside_the_publications(monkeypatch: pytest
     result = words.result(small, 114.75)
     assert result.others == (("Small, published", 115.91),)
     assert "exactly the settings of **small**" in result.meaning and "1.0 % below" in result.meaning
+    monkeypatch.setattr(theory, "counting", lambda name, text: theory.Counting(700.0, 150.0))
+    assert theory.CLIPPING in result.note and theory.CLIPPING in theory.explain(small)
     assert "not the same settings" in words.result(small, 114.75, changed=True).meaning
     other = words.result(parse(PTBConfig, {"corpus": "ptb", "model": "small", "epochs": "12"}), 120.0)
     assert [value for _, value in other.others] == [115.91, 82.07, 78.29]

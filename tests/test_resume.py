@@ -20,12 +20,13 @@ import numpy as np
 import pytest
 
 from demos import __main__ as cli
+from demos.epochs import EpochLines
 from demos.kept import COMMAND_LINE
 from demos.registry import get
 from lib import texts
 from lib.job import Job, State
 from lib.jobs import Jobs
-from lib.settings import parse
+from lib.settings import SettingError, parse
 from lib.store import Store
 from tests.quadratic import Engine, QuadraticConfig
 from tests.test_jobs import assert_undisturbed, wait
@@ -222,11 +223,13 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
     ("arguments", "message"),
     [
         (["--resume", "nobody"], "The run nobody is not in"),
-        (["--resume", "nobody", "--set", "epochs=3"], "leave out --set"),
-        (["--resume", "nobody", "--seed", "3"], "leave out --set"),
+        (["--resume", "nobody", "--set", "epochs=3"], "leave out epochs"),
+        (["--resume", "nobody", "--seed", "3"], "leave out seed"),
         (["--set", "corpus=text"], "has no text"),
         (["--set", "corpus=ptb"], "is not on this server"),
         (["--set", "data_dir=/nowhere", "--set", "corpus=ptb"], "has no ptb.train.txt"),
+        (["--model", "small", "--data_path", "/nowhere"], "has no ptb.train.txt"),
+        (["--data_path", "/nowhere", "--set", "corpus=grammar"], "and corpus = grammar is another text: leave it out"),
     ],
 )
 def test_what_cannot_be_run_is_one_line_and_exit_2(
@@ -266,6 +269,76 @@ def test_a_kept_run_ends_exactly_at_the_step_that_was_asked_for(
     assert cli.main(["run", "ptb", *arguments, "--steps", "77", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["status"], report["steps"]) == ("stopped", 77)
+
+
+def test_each_epoch_is_told_on_standard_error(
+    home: Path, settings: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [part for name, value in (settings | {"epochs": "2"}).items() for part in ("--set", f"{name}={value}")]
+    assert cli.main(["run", "ptb", *arguments, "--json"]) == 0
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    epochs = re.findall(
+        r"Epoch: (\d)  Learning rate: (\S+)  Train perplexity: (\S+)  Valid perplexity: (\S+)  ([\d,]+) words/s\n",
+        said.err,
+    )
+    kept = Store(home).arrays(report["run"])
+    loss, rate, valid = (kept[f"stream:{name}/value"] for name in ("loss", "learning_rate", "valid_perplexity"))
+    each = len(loss) // 2
+    assert [epoch for epoch, *_ in epochs] == ["1", "2"]
+    for epoch, (_, learning_rate, train, measured, speed) in enumerate(epochs):
+        mean = loss[epoch * each : (epoch + 1) * each].mean(dtype=np.float64)
+        assert float(learning_rate) == pytest.approx(rate[(epoch + 1) * each - 1], rel=1e-3)
+        assert float(train) == pytest.approx(np.exp(mean), abs=0.01)
+        assert float(measured) == pytest.approx(valid[epoch - 2], abs=0.01)
+        assert float(speed.replace(",", "")) > 0
+    assert f"Test perplexity: {report['metrics']['test_perplexity']['last']:.2f}\n" in said.err
+    assert said.err.index("Corpus: Your own text, ") < said.err.index("Epoch: 1")
+    assert f"\ncorpus: {report['corpus']}\n" in cli.summary(report)
+
+
+def test_only_new_epochs_are_told_and_a_replay_has_no_speed(home: Path, settings: dict[str, str]) -> None:
+    config = parse(get("ptb").config, settings)
+    for run in (config, parse(get("ptb").config, {"model": "small-recorded"})):
+        job, told = Job("ptb", run, "me"), list[str]()
+        per_epoch = job.steps_per_epoch
+        speed = "" if run.recorded else f"  {per_epoch * run.words_per_step / 2:,.0f} words/s"
+        note = {"perplexity": 30.0, "learning_rate": 0.5, "valid_perplexity": 40.0}
+        job.step, job.seconds, job.diary = per_epoch, 9.0, [{"step": per_epoch, **note}]
+        lines = EpochLines(told.append)
+        lines.look(job)
+        job.step, job.seconds = 2 * per_epoch, 11.0
+        lines.look(job)
+        job.seconds, early = 14.0, {"step": 2 * per_epoch - 1, **note}  # it measured: no step was trained
+        job.diary = [*job.diary, early, {"step": 2 * per_epoch, **note, "test_perplexity": 35.0}]
+        lines.look(job)
+        lines.look(job)
+        assert told == [
+            f"Corpus: {run.learns_from}",
+            f"Epoch: 2  Learning rate: 0.5  Train perplexity: 30.00  Valid perplexity: 40.00{speed}",
+            "Test perplexity: 35.00",
+        ]
+
+
+def test_a_folder_with_the_treebank_means_that_it_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr("lib.corpora.take_folder", taken.append)
+    brought = get("ptb").brought
+    assert brought({"data_dir": "here", "model": "small"}) == {"model": "small", "corpus": "ptb"}
+    assert brought({"data_dir": "here", "corpus": "PTB"}) == {"corpus": "PTB"}
+    assert brought({"model": "small"}) == {"model": "small"}
+    with pytest.raises(SettingError, match="corpus = grammar is another text"):
+        brought({"data_dir": "there", "corpus": "grammar"})
+    assert taken == ["here", "here"]
+
+
+def test_a_run_goes_on_after_its_corpus_was_brought(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lib.corpora.take_folder", lambda folder: None)
+    monkeypatch.setattr("demos.ptb.data.missing", lambda name, text: None)
+    assert cli.main(["run", "ptb", "--resume", "nobody", "--data_path", "here"]) == 2
+    assert "The run nobody is not in" in refusal(capsys)
 
 
 # Several processes' jobs on one folder, in this process and with the NumPy engine

@@ -120,6 +120,11 @@ class FromScratchConfig(Config):
         return values | {"corpus": "fables", "text": ""}, [f"{name} is not on this server, so our fables are used."]
 
     @property
+    def learns_from(self) -> str:
+        words = self.words
+        return f"{CORPORA[self.corpus]}, {len(words.sentences):,} sentences, vocabulary {len(words.words):,}"
+
+    @property
     def words(self) -> data.Corpus:
         """The corpus, in the words that the network knows."""
         return data.corpus(self.corpus, self.text, self.sentences, self.vocabulary_size)

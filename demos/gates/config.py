@@ -185,6 +185,12 @@ class GatesConfig(Config):
         return values | {"text": ""}, [f"text = {values['text']} {why}, so our fables are used."]
 
     @property
+    def learns_from(self) -> str:
+        if self.task != "text":
+            return ""
+        return "Your own text" if self.text else "Our forty fables"
+
+    @property
     def steps(self) -> int:
         """Training steps of the whole run."""
         return self.training_steps

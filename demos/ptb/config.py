@@ -8,7 +8,7 @@ from demos.ptb import data
 from demos.ptb.models import MODELS, REPLAYED, SETS
 from lib import common_settings, corpora
 from lib.settings import Config, SettingError, as_text, parse, setting, settings_of
-from lib.values import Value
+from lib.values import Value, read_option, shown
 
 CORPORA = {"grammar": "Our grammar", "ptb": "Penn Treebank", "text": "Your own text"}
 SCHEDULES = {"steps": "Flat, then falling by epochs", "one_cycle": "Rising, then falling to nothing"}
@@ -23,7 +23,8 @@ class PTBConfig(Config):
         "tiny",
         group="Model",
         label="Model",
-        help="Sets everything below; small, medium and large are those of Zaremba, Sutskever and Vinyals (2014).",
+        help="Sets everything below; small, medium and large are those of Zaremba, Sutskever and Vinyals (2014), but for the norm that "
+        "clipping takes.",
         options=MODELS,
         sets=SETS,
     )
@@ -229,6 +230,11 @@ class PTBConfig(Config):
         return values | {"corpus": "grammar", "text": ""}, [f"{name} is not on this server, so our grammar is used."]
 
     @property
+    def learns_from(self) -> str:
+        words, size = (of(self.corpus, self.text) for of in (data.words_of_training, data.vocabulary_size))
+        return f"{CORPORA[self.corpus]}, {words:,} words to learn from, vocabulary {size:,}"
+
+    @property
     def reads(self) -> tuple[str, str]:
         """The corpus, as demos.ptb.words takes it."""
         return self.corpus, self.text
@@ -313,15 +319,21 @@ def _recorded(model: str) -> dict[str, Value]:
 def bring(settings: dict[str, str]) -> dict[str, str]:
     """The settings without `data_dir`, a folder with the Penn Treebank's files, which are taken to this machine's data folder.
 
-    Only a command line has it: a server does not read the folders that a visitor names. Raises SettingError.
+    Whoever names it means corpus=ptb. Only a command line has it: a server does not read the folders that a visitor names.
+    Raises SettingError.
     """
-    folder = settings.pop("data_dir", None)
-    if folder is not None:
-        try:
-            corpora.take_folder(folder)
-        except corpora.CorpusError as error:
-            raise SettingError("data_dir", folder, "has no Penn Treebank that can be used", str(error)) from None
-    return settings
+    folder = settings.get("data_dir")
+    if folder is None:
+        return settings
+    known = {name: value for name, value in settings.items() if name != "data_dir"}
+    if read_option(known.setdefault("corpus", "ptb"), CORPORA) != "ptb":
+        problem = f"has the Penn Treebank, and corpus = {shown(known['corpus'])} is another text"
+        raise SettingError("data_dir", folder, problem, "leave it out, or choose corpus=ptb")
+    try:
+        corpora.take_folder(folder)
+    except corpora.CorpusError as error:
+        raise SettingError("data_dir", folder, "has no Penn Treebank that can be used", str(error)) from None
+    return known
 
 
 # What the page offers to sweep over, and what its sweeps start from.

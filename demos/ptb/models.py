@@ -29,7 +29,8 @@ _PUBLISHED: dict[str, Any] = {
     "learning_rate": 1.0,
     "schedule": "steps",
 }
-# Zaremba, Sutskever & Vinyals (2014), section 4.1, and TensorFlow's ptb_word_lm for what the paper leaves open.
+# Zaremba, Sutskever & Vinyals (2014), section 4.1, and TensorFlow's ptb_word_lm for what the paper leaves open. The norm that
+# gradients are clipped by is another (see demos.ptb.theory.CLIPPING).
 SETS: dict[str, dict[str, Any]] = {
     "tiny": {
         "layers": 1,

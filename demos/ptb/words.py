@@ -20,7 +20,7 @@ from lib.word_model import WordModel, unflat
 from lib.word_sampling import Sample, samples
 from lib.words_figure import perplexity_text
 
-SECTIONS = {"sentence": "Word by word", "samples": "What it writes", "diary": "Its diary"}
+SECTIONS = {"sentence": "Word by word", "samples": "What it writes", "diary": "Its diary", "measured": "Measured how?"}
 NOTHING_YET = "Press **Start** above. Then you can read sentences with the network, and let it write, while it learns."
 NO_DIARY = (
     "After every epoch, the network goes on here from the same beginnings with the same random numbers, so that you can watch "
@@ -306,4 +306,4 @@ def _beside_published(name: str | None, test: float) -> Result:
         else "the same"
     )
     meaning = f"These are exactly the settings of **{name}**, and the result is {than}."
-    return Result(test, ((f"{name.capitalize()}, published", published),), meaning, note)
+    return Result(test, ((f"{name.capitalize()}, published", published),), meaning, f"{theory.CLIPPING} {note}")

@@ -143,6 +143,11 @@ class StoryConfig(Config):
         return values | known, ["story = own has no text on this server, so our fable is used."]
 
     @property
+    def learns_from(self) -> str:
+        story = self.numbered
+        return f"{data.STORIES[self.story]}, {len(story.numbers):,} words, vocabulary {len(story.words):,}"
+
+    @property
     def reads(self) -> tuple[str, str, str, int]:
         """The story, its numbering and how many words are read at a time, as demos.story.words takes them."""
         return self.story, self.text, self.numbering, self.n_input
