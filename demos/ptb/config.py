@@ -23,8 +23,8 @@ class PTBConfig(Config):
         "tiny",
         group="Model",
         label="Model",
-        help="Sets everything below; small, medium and large are those of Zaremba, Sutskever and Vinyals (2014), but for the norm that "
-        "clipping takes.",
+        help="Sets everything below; small, medium and large are those of Zaremba, Sutskever and Vinyals (2014), but for the "
+        "norm that clipping takes.",
         options=MODELS,
         sets=SETS,
     )

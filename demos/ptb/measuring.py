@@ -130,7 +130,8 @@ def _nats(
         here = slice(first, first + PLACES_AT_ONCE)
         logs = log_softmax(model.logits(hidden[here]))
         own.append(-np.take_along_axis(logs, targets[here, None], axis=-1)[:, 0].astype(np.float64))
-        rare.append(-np.log((np.exp(logs) @ masks).T.astype(np.float64)))
+        with np.errstate(divide="ignore"):
+            rare.append(-np.log((np.exp(logs) @ masks).T.astype(np.float64)))
     return np.concatenate(own), np.concatenate(rare, axis=-1)
 
 
@@ -151,7 +152,8 @@ def counted(corpus: Corpus, found: Surprises, how: How) -> np.ndarray:
     rare = _is_rare(corpus, how.words)[found.words]
     nats = found.nats
     if how.words:
-        nats = np.where(rare, found.rare_nats[vocabularies(corpus).index(how.words)], nats)
+        together = found.rare_nats[vocabularies(corpus).index(how.words)]
+        nats = np.where(rare, np.minimum(together, nats), nats)  # a sum of tiny probabilities may round to nothing
     return nats[(how.ends | (found.words != corpus.numbers[EOS])) & (how.unknown | ~rare)]
 
 
