@@ -52,7 +52,7 @@ def random_network(cell: str, inputs: int, units: int, outputs: int, seed: int =
 def looked_into(config: Any, view: View | None = None, seed: int = 0, demo: Any = gates) -> Inside:
     """A random network of this config's shapes, looked into."""
     language = demo.language(config)
-    inputs = language.inputs if demo is gates else 1
+    inputs = 1 if demo is echo else language.inputs
     units = getattr(config, "hidden_units", None) or config.state_size
     network = random_network(config.cell, inputs, units, len(language.answers), seed)
     return Inside(demo, config, network, 500, view or View())

@@ -37,7 +37,7 @@ ECHOES = {
     "worse than guessing": {"optimizer": "sgd", "learning_rate": 10.0, "epochs": 2, "seeds": 4},
 }  # fmt: skip
 RULES = {
-    "the tutorial": {**BinaryRuleConfig().model_dump(), "seeds": 4},
+    "the tutorial, longer": {**BinaryRuleConfig().model_dump(), "epochs": 2, "seeds": 4},
     "the rule": {"epochs": 6, "seeds": 2},
     "past the window, large": {"first_lag": 5, "second_lag": 6, "hidden_units": 64, "batch_size": 200,
                                "learning_rate": 0.0005, "epochs": 2, "seeds": 2},

@@ -57,7 +57,7 @@ class BinaryRuleConfig(Config):
         250,
         group="Training",
         label="Batch size",
-        help="How many rows of the series are read side by side. The tutorial calls the length of a row, 2,000 bits, batch_size.",
+        help="How many rows are read side by side; what the tutorial calls batch_size, 2,000 bits, is the length of a row.",
         unit="rows",
         minimum=10,
         maximum=5_000,
