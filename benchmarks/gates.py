@@ -10,7 +10,7 @@ from demos.gates.task import build
 from lib.common_settings import CELLS
 from lib.history import network_of
 from lib.inside import Inside, View
-from lib.trace import Clamp, Surgery
+from lib.trace import GATES, Clamp, Surgery
 
 SEEDS = 10
 FORGET = View(surgery=Surgery(clamps=(Clamp("f", 0.0),)))
@@ -40,7 +40,7 @@ def main() -> None:
         if config.task == "brackets":
             depths = [float(np.abs(look.correlations["depth"]).max()) for look in looks]
             print(f"  the best unit's correlation with the depth: {', '.join(f'{r:.3f}' for r in depths)}")
-        if config.cell == "lstm":
+        if "f" in GATES[config.cell]:
             without = [
                 Inside(inside, c, network, carry.step, FORGET) for c, network in zip(alone, networks, strict=True)
             ]

