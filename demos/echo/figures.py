@@ -209,15 +209,15 @@ def _batch_layout(config: EchoConfig, step: int, columns: Columns) -> Json:
         "tickvals": [base + at for base in bases for at in (0, 0.5, 1)],
         "ticktext": ["0", "", "1"] * rows,
     }
-    axes = {
+    axes: Json = {
         "xaxis": style.position_axis(window, scored_from=config.overlap + 1),
         "yaxis": style.axis("probability of a 1", range=[-0.06, ROW_PITCH * rows - 0.1], fixedrange=True, **ticks),
     }
-    alt, scored = _batch_alt(step, columns), {}
+    alt, scored = _batch_alt(step, columns), Json()
     if config.overlap:
         alt += f" The last {config.advance} of {window} steps are scored."
         scored = {"shapes": [style.upright_line(config.overlap + 0.5)]}
-    look = {"height": 90 + 96 * rows, "barmode": "overlay", "annotations": notes}
+    look: Json = {"height": 90 + 96 * rows, "barmode": "overlay", "annotations": notes}
     return style.layout(alt=alt, revision="batch", **look, **scored, **axes)
 
 

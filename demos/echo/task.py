@@ -55,7 +55,7 @@ class EchoTask:
         """
         c, used = self.config, used_positions(self.config)
         shape = (self._epochs_per_block * used, c.seeds, c.batch_size)
-        block = {name: np.zeros(shape, np.uint8) for name in ("inputs", "targets")}
+        block: Arrays = {name: np.zeros(shape, np.uint8) for name in ("inputs", "targets")}
         first = index * self._epochs_per_block
         last = min(first + self._epochs_per_block, c.epochs + 1)  # one more than is trained on, for the last picture
         for epoch in range(first, last):
