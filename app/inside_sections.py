@@ -317,7 +317,7 @@ def _compared_table(demo: Demo, ids: Mapping[str, str]) -> None:
         rows.append({
             "Cell": name,
             "Weights": _weights(inside),
-            "Final loss (nats)": "–" if loss is None else plain(loss),
+            "Loss, mean of the last 100 steps (nats)": "–" if loss is None else plain(loss),
             "Accuracy on unseen examples": f"{inside.scores[0].accuracy:.1%}",
         })  # fmt: skip
     if rows:

@@ -12,7 +12,7 @@ from lib.trace import BLOCKS
 from tests.test_import_rules import ROOT, sources
 
 GATED = {cell for cell, blocks in BLOCKS.items() if len(blocks) > 1}
-# The cells of the page from scratch are the four that it draws beside each other.
+# The page from scratch draws four cells that can be told apart.
 OWN_CHOICE = {"demos/from_scratch/vanishing.py", "demos/from_scratch/figures.py"}
 
 

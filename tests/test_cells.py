@@ -18,6 +18,7 @@ from lib.cells import (
     unroll_written_out,
     zero_state,
 )
+from lib.networks import initial_network
 from lib.tf import tf
 
 T, S, B, INPUTS, H = 7, 3, 2, 4, 5
@@ -218,6 +219,15 @@ def test_from_a_state_of_zeros_an_lstm_need_not_read_its_recurrent_weights() -> 
     found = lstm_step(driven, np.full_like(recurrent, np.nan), None)
     for mine, theirs in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def test_an_lstm_with_peepholes_begins_as_the_lstm_of_its_seed_with_peepholes_as_keras_draws_them() -> None:
+    plain, found = (initial_network(cell, 2, 300, 2, "glorot", 5) for cell in ("lstm", "lstm_peephole"))
+    peepholes = found["cell"].pop("peephole_weights")
+    tf.nest.map_structure(np.testing.assert_array_equal, plain, found)
+    limit = np.abs(keras.initializers.GlorotUniform(seed=0)((300,))).max()  # of 300 numbers the greatest
+    assert peepholes.shape == (3, 300) and np.abs(peepholes).max() == pytest.approx(limit, rel=0.02)
+    assert len(np.unique(peepholes)) == 900
 
 
 SHORT = {  # settings, and what the mean loss of the last steps must come below: chance is 0.69, 0.69 and 1.39

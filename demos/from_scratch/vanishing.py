@@ -2,7 +2,8 @@
 
 Bengio, Simard & Frasconi, "Learning long-term dependencies with gradient descent is difficult" (1994); Pascanu, Mikolov &
 Bengio, "On the difficulty of training recurrent neural networks" (2013), section 2. All in NumPy, float64; three of the
-cells are those of lib.trace, which the other demos look into.
+cells are those of lib.trace, which the other demos look into. Untrained, an LSTM with peepholes reaches as far as one without,
+within a twentieth (100 units, scale 1, biases of 0, 1 and 3), so its line would hide the other.
 """
 
 from typing import Any
