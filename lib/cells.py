@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib import ways
+from lib.scopes import part
 from lib.tf import tf
 
 Params = Mapping[str, Any]
@@ -205,7 +206,7 @@ def unroll_written_out(name: str, params: Params, state: Any, inputs: tf.Tensor)
     """`unroll`, step after step in the graph; TensorFlow finds the way back."""
     step, outputs = CELLS[name].step, []
     for number, step_inputs in enumerate(tf.unstack(inputs)):
-        with tf.name_scope(f"step_{number}"):
+        with part(f"step_{number}"):
             state, _ = step(drive(params, step_inputs), params["recurrent_weights"], state)
         outputs.append(state.hidden_state)
     return state, tf.stack(outputs)
