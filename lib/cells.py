@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib import ways
+from lib.scopes import part
 from lib.tf import tf
 
 Params = Mapping[str, Any]
@@ -299,7 +300,7 @@ def unroll_written_out(name: str, params: Params, state: Any, inputs: tf.Tensor)
     """`unroll`, step after step in the graph; TensorFlow finds the way back."""
     cell, outputs = CELLS[name], []
     for number, step_inputs in enumerate(tf.unstack(inputs)):
-        with tf.name_scope(f"step_{number}"):
+        with part(f"step_{number}"):
             state, _ = cell.step(drive(params, step_inputs), *cell.read_by(params), state)
         outputs.append(state.hidden_state)
     return state, tf.stack(outputs)

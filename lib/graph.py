@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.scopes import named
 from lib.settings import FED
 from lib.tf import tf
 from lib.training import Task, initial_carry, training_step
@@ -15,15 +16,15 @@ MOST_BYTES = 1_024  # of a constant
 def step_graph(task: Task) -> bytes:
     """One training step of a task (loss, gradient and update) as a serialized GraphDef.
 
-    It is built by what a chunk runs (`lib.training.training_step`), and compiled by nobody. Parameters, the optimizer's slots,
-    the carried state, the block of data and the settings are placeholders with their own names. Constants of more than 1 KiB
-    keep their type and shape and lose their values.
+    It is built by what a chunk runs (`lib.training.training_step`), with names for its parts, and not compiled. Parameters,
+    the optimizer's slots, the carried state, the block of data and the settings are placeholders with their own names.
+    Constants of more than 1 KiB keep their type and shape and lose their values.
     """
     carry = initial_carry(task)
     params, slots = carry.params, carry.slots
     if getattr(task, "alone", False):
         params, slots = tf.nest.map_structure(lambda leaf: leaf[0], (params, slots))
-    with tf.Graph().as_default() as graph:
+    with tf.Graph().as_default() as graph, named():
         tree = (_inputs(params, "parameters"), _inputs(slots, "slots"), _inputs(carry.state, "state"))
         data, count = _inputs(task.block(0), "data"), np.int32(0)
         live = _inputs(dict.fromkeys(FED, np.float32(0)), "settings")

@@ -10,6 +10,7 @@ import numpy as np
 
 from lib.cells import CELLS, linear, unroll
 from lib.initializers import WEIGHTS
+from lib.scopes import part
 from lib.tf import tf
 
 NO_EPOCH = 2**32  # the stream of random numbers for weights: no epoch's data come from it
@@ -51,8 +52,8 @@ def logits_of(
     weights = params["cell"]
     if trained == "readout":
         weights = tf.nest.map_structure(tf.stop_gradient, weights)
-    with tf.name_scope("cell"):
+    with part("cell"):
         state, hidden_states = unroll(cell, weights, state, inputs)
-    with tf.name_scope("output"):
+    with part("output"):
         logits = linear(hidden_states, params["output"]["weights"]) + params["output"]["bias"][:, None, :]
     return state, hidden_states, logits

@@ -21,6 +21,7 @@ from lib.compiled import Compiled
 from lib.device import Device, choose, session_config
 from lib.evaluation import Evaluation, Evaluations, Kept
 from lib.prepared import aligned, prepared
+from lib.scopes import part
 from lib.settings import FED
 from lib.tf import tf
 
@@ -167,24 +168,24 @@ def training_step(
     """Learn from window `window` of a block: (new parameters, slots and state, each metric [S]). `count` counts from 1."""
     params, slots, state = tree
     alone = getattr(task, "alone", False)
-    with tf.name_scope("window"):
+    with part("window"):
         state, batch = _window(task, state, data, window)
         rate = live["learning_rate"] * batch.pop("rate", 1.0)
-    with tf.GradientTape() as tape, tf.name_scope("forward"):
+    with tf.GradientTape() as tape, part("forward"):
         tape.watch(params)
         loss, state, metrics = task.loss(params, state, batch)
         total = tf.reduce_sum(loss)  # a seed's parameters act on no other seed's loss
-    with tf.name_scope("gradient"):
+    with part("gradient"):
         gradients = tape.gradient(total, params, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     own = {"learning_rate": tf.fill([task.seeds], rate)}
-    with tf.name_scope("clipping"):
+    with part("clipping"):
         if getattr(task, "clips", True):
             seeded = _each(_with_seeds, gradients) if alone else gradients
             seeded, own["gradient_norm"] = optimizers.clip_by_global_norm(seeded, live["clip_norm"])
             gradients = _each(_without_seeds, seeded) if alone else seeded
         else:
             gradients = optimizers.together(gradients)
-    with tf.name_scope("optimizer"):
+    with part("optimizer"):
         weight_decay = getattr(task, "weight_decay", 0.0)
         params, slots = optimizers.update(task.optimizer, params, slots, gradients, rate, count, weight_decay)
     return (params, slots, state), own | metrics

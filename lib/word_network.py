@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib.cells import LSTMState, unroll
+from lib.scopes import part
 from lib.tf import tf
 from lib.ways import FREQUENT, sampled_words
 
@@ -69,11 +70,11 @@ def read(
 ) -> tuple[list[LSTMState], tf.Tensor]:
     """The layers over a window of words [T, B]: (each layer's state after it [1, B, H], the last one's outputs [T, B, H])."""
     look_up = _looked_up if "weights" in params["output"] else _looked_up_densely
-    with tf.name_scope("embedding"):
+    with part("embedding"):
         outputs = look_up(params["embedding"], words)
     after = []
     for i, state in enumerate(states):
-        with tf.name_scope(f"layer_{i}"):
+        with part(f"layer_{i}"):
             layer = dict(params["layers"][f"layer_{i}"])
             if dropout is not None:
                 outputs = _dropped(outputs, dropout.between, dropout, place=i, over_steps=dropout.locked)
@@ -107,7 +108,7 @@ def _looked_up_densely(embedding: tf.Tensor, words: tf.Tensor) -> tf.Tensor:
 def nats_of(params: Any, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """-log p of each target word [T, B], in nats, from the last layer's outputs [T, B, H]."""
     weights = params["output"].get("weights", params["embedding"])[0]
-    with tf.name_scope("output"):
+    with part("output"):
         flat = _projected(params, tf.reshape(outputs, [-1, outputs.shape[-1]]))
         nats = _softmax_nats(flat, weights, params["output"]["bias"][0], tf.reshape(targets, [-1]))
         return tf.reshape(nats, targets.shape)
@@ -160,7 +161,7 @@ def sampled_nats_of(
     count = sampled_words(weights.shape[0], every, frequent)
     if not count:
         return nats_of(params, outputs, targets)
-    with tf.name_scope("output"):
+    with part("output"):
         flat = _projected(params, tf.reshape(outputs, [-1, outputs.shape[-1]]))
         sample = _Sample(count, every, first % every)
         return tf.reshape(_sampled_nats(flat, weights, bias, tf.reshape(targets, [-1]), sample), targets.shape)

@@ -383,7 +383,7 @@ def test_of_overlapping_windows_the_picture_says_which_steps_are_scored() -> Non
     assert "scored from 11 on" in layout["xaxis"]["title"]["text"]
     assert "The last 5 of 15 steps are scored." in layout["meta"]["alt"]
     plain = figures.batch_figure(EchoConfig(), snapshot(EchoConfig()))["layout"]
-    assert "shapes" not in plain and "scored" not in plain["xaxis"]["title"]["text"] + plain["meta"]["alt"]
+    assert plain["shapes"] == [] and "scored" not in plain["xaxis"]["title"]["text"] + plain["meta"]["alt"]
 
 
 def test_where_every_scored_echo_is_within_its_window_the_two_bounds_share_a_line() -> None:

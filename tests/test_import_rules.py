@@ -28,6 +28,7 @@ TRAINING_SIDE = {
     "lib.networks",
     "lib.optimizers",
     "lib.prepared",
+    "lib.scopes",
     "lib.short_lstm",
     "lib.training",
     "lib.word_network",

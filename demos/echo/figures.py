@@ -213,12 +213,12 @@ def _batch_layout(config: EchoConfig, step: int, columns: Columns) -> Json:
         "xaxis": style.position_axis(window, scored_from=config.overlap + 1),
         "yaxis": style.axis("probability of a 1", range=[-0.06, ROW_PITCH * rows - 0.1], fixedrange=True, **ticks),
     }
-    alt, scored = _batch_alt(step, columns), Json()
+    alt, lines = _batch_alt(step, columns), []
     if config.overlap:
         alt += f" The last {config.advance} of {window} steps are scored."
-        scored = {"shapes": [style.upright_line(config.overlap + 0.5)]}
-    look: Json = {"height": 90 + 96 * rows, "barmode": "overlay", "annotations": notes}
-    return style.layout(alt=alt, revision="batch", **look, **scored, **axes)
+        lines.append(style.upright_line(config.overlap + 0.5))
+    look = axes | {"barmode": "overlay", "annotations": notes, "shapes": lines}
+    return style.layout(alt=alt, height=90 + 96 * rows, revision="batch", **look)
 
 
 def _row_titles(columns: Columns) -> list[str]:

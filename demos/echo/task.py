@@ -65,7 +65,7 @@ class EchoTask:
                 block[name][place] = windows(np.stack(flat), c.batch_size, 1)[:used, 0]
         if not c.overlap:
             window = (self.windows_per_block, c.truncated_backprop_length)
-            block = {name: bits.reshape(*window, *bits.shape[1:]) for name, bits in block.items()}
+            block = {name: bits.reshape(*window, c.seeds, c.batch_size) for name, bits in block.items()}
         carry = np.ones(self.windows_per_block, np.float32)
         carry[:: self.steps_per_epoch] = 0.0
         return block | {"carry": carry}

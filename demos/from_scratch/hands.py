@@ -17,6 +17,7 @@ from demos.from_scratch.engine import Pairs
 from demos.from_scratch.model import Parameters
 from lib.device import choose
 from lib.prepared import aligned
+from lib.scopes import part
 from lib.tf import tf
 from lib.training import CHUNKS, Arrays, Carry
 
@@ -55,11 +56,11 @@ def truncated_states(p: Parameters, x: tf.Tensor, truncate: int) -> tf.Tensor:
 
 def sentence_loss(p: Parameters, x: tf.Tensor, y: tf.Tensor, scored: tf.Tensor, truncate: int) -> tf.Tensor:
     """The summed cross-entropy of a sentence, in nats. `scored` [T] is 1 at real words, 0 at padded ones."""
-    with tf.name_scope("cell"):
+    with part("cell"):
         states = truncated_states(p, x, truncate)
-    with tf.name_scope("output"):
+    with part("output"):
         scores = tf.matmul(states, p.V, transpose_b=True)
-    with tf.name_scope("loss"):
+    with part("loss"):
         nats = tf.nn.sparse_softmax_cross_entropy_with_logits(y, scores)
         return tf.reduce_sum(nats * scored)
 

@@ -14,6 +14,7 @@ from lib.history import kept_steps
 from lib.initializers import glorot
 from lib.losses import softmax_cross_entropy
 from lib.networks import NO_EPOCH
+from lib.scopes import part
 from lib.tf import tf
 from lib.training import Arrays, Engine
 from lib.word_model import flat
@@ -96,9 +97,9 @@ class StoryTask:
         learned = c.word_input == "embedding"
         outputs = tf.gather(params["embedding"], words) if learned else tf.cast(words, tf.float32)[..., None]
         for i in range(c.layers):
-            with tf.name_scope(f"layer_{i}"):
+            with part(f"layer_{i}"):
                 outputs = short_lstm.read(params["layers"][f"layer_{i}"], outputs)
-        with tf.name_scope("output"):
+        with part("output"):
             return tf.matmul(outputs[-1], params["output"]["weights"], transpose_b=True) + params["output"]["bias"]
 
     def _examples(self, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
