@@ -15,6 +15,7 @@ from lib.remote_job import RemoteJob
 from lib.remote_jobs import RemoteJobs
 from lib.settings import parse
 
+LONGER = {"binary-rule": {"epochs": "20"}}  # one epoch would be over too soon
 SLUGS = ("echo", "binary-rule", "gates", "story")
 SECONDS, RUNS, ASKED, EVERY = 10.0, 20, 50, 0.1
 
@@ -27,7 +28,7 @@ def main() -> None:
         service._jobs = lambda: jobs  # type: ignore[assignment]
         port = serve()
         for slug in SLUGS:
-            job = jobs.start(slug, get(slug).config(), "benchmark", speed=50.0)
+            job = jobs.start(slug, parse(get(slug).config, LONGER.get(slug, {})), "benchmark", speed=50.0)
             while not job.step:
                 time.sleep(0.05)
             print(f"{slug}: {_bytes(port, job.id) / SECONDS / 1000:.1f} kB/s for the one viewer of a run of 50 steps/s")

@@ -149,6 +149,13 @@ def test_the_coach_takes_no_sampling_error_for_traces_in_the_state() -> None:
     assert found is not None and found.id == "carried"
 
 
+def test_a_loss_below_the_bound_is_explained() -> None:
+    config = BinaryRuleConfig()
+    below, above = (lessons.advise(config, 400, {"loss": {"mean_last_100": loss}}) for loss in (0.3456, 0.3476))
+    assert below is not None and above is not None
+    assert "by 0.00098" in below.text and "standard deviation" not in above.text
+
+
 def test_the_coach_claims_no_rule_where_no_row_holds_both_bits() -> None:
     config = BinaryRuleConfig(series_length=1_000, batch_size=200, first_lag=5, second_lag=6, epochs=200)
     found = lessons.advise(config, config.steps, {"loss": {"mean_last_100": 0.6935}})

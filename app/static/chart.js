@@ -216,7 +216,7 @@ export class Chart {
 /** The number of the unit behind each cell of a heatmap whose rows are units. */
 const unitsOf = (trace, units) => ({ customdata: units.map(unit => Array(trace.x.length).fill(unit)) })
 
-/** A mark at each new epoch that has begun, none at the end of the last; where there are too many to tell apart, at every second, fifth, tenth, … of them. */
+/** A mark at each new epoch that has begun; where there are too many to tell apart, at every second, fifth, tenth, … of them. */
 function epochMarks({ step, steps_per_epoch: length }, most, height = 0.02) {
   const epochs = length > 0 && step > 0 ? Math.floor((step - 1) / length) : 0
   const every = nice(epochs / most)

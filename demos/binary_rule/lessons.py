@@ -119,6 +119,11 @@ def _better_than_taught(config: BinaryRuleConfig, loss: float, alone: float) -> 
 
 def _at_the_best(config: BinaryRuleConfig, loss: float, best: float) -> Advice:
     start = f"The loss is {loss:.3f}; the lower bound in this setting is {best:.3f}. "
+    if loss < best:
+        error = plain(theory.sampling_error(config))
+        start += (
+            f"The bound is an expectation: a mean over 100 steps varies around it by {error} (standard deviation). "
+        )
     if not config.carry_state and not theory.taught(config):
         text = f"Not both bits lie within a window of {config.time_step} steps, and the state is not carried beyond it."
         offer, change = _teach(config)
