@@ -84,7 +84,7 @@ BAD = [
     ),
     (["run", "echo", "--set", "echo_step=3=4"], "echo_step = `3=4` cannot be read as a whole number"),
     (["run", "echo", "--set", "learning_rate=nan"], "learning_rate = nan cannot be read as a number"),
-    (["run", "echo", "--set", "cell=transformer"], "choose rnn, lstm or gru"),
+    (["run", "echo", "--set", "cell=transformer"], "choose rnn, lstm, lstm_peephole, lstm_coupled or gru"),
     (
         ["run", "echo", "--set", "series_length=100", "--set", "batch_size=64"],
         "choose a series_length of 960 or more",
