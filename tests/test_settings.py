@@ -586,6 +586,7 @@ def test_echo_defaults_are_the_tutorials() -> None:
     network = {"cell": "rnn", "state_size": 4, "initial_weights": "uniform"}
     training = {
         "truncated_backprop_length": 15,
+        "stride": 0,
         "batch_size": 5,
         "epochs": 100,
         "seeds": 1,

@@ -54,7 +54,7 @@ class EchoConfig(Config):
         0,
         group="Training",
         label="Stride",
-        help="Steps from a window's start to the next one's; 0: its length. If fewer, only its last so many steps are scored.",
+        help="Steps from a window's start to the next one's (0: its length); if fewer, only its last so many are scored.",
         unit="steps",
         minimum=0,
         maximum=50,
