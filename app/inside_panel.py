@@ -164,7 +164,7 @@ def _pictures(demo: Demo, job: Job, inside: Inside, *, live: bool) -> None:
         on_click=lambda unit: inside_sections.choose_unit(demo, unit),
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.subheader(f"One {CELLS[inside.cell]} cell, step by step", anchor=False, width="stretch")
+        st.subheader(f"One cell, step by step: {CELLS[inside.cell]}", anchor=False, width="stretch")
         box = f"{key(demo, 'unit_box')}/{st.session_state.get(key(demo, 'unit_round'), 0)}/{inside.units}"
         st.number_input(
             "Unit", 0, inside.units - 1, inside.view.unit, key=box, width=130,

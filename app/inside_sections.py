@@ -331,14 +331,18 @@ def _weights(inside: Inside) -> int:
 
 def _start_compared(demo: Demo, config: Config, visitor: str, cells: Sequence[str]) -> None:
     st.session_state[key(demo, "compared")] = list(cells)
+    found: dict[str, str] = st.session_state[key(demo, "compared_ids")]  # this session's own
+    before, base = dict(found), config.model_dump() | {"cell": ""}
+    if st.session_state.get(key(demo, "compared_base")) != base:  # of other settings: not to be compared with these
+        found.clear()
+    st.session_state[key(demo, "compared_base")] = base
     try:
         configs = {cell: replace(config, cell=cell) for cell in cells}
     except SettingError as error:
         st.toast(str(error), icon=":material/error:")
         return
-    found: dict[str, str] = st.session_state[key(demo, "compared_ids")]  # this session's own
     try:
         for cell, one in configs.items():
-            found[cell] = jobs().start(demo.slug, one, visitor, instead_of=found.get(cell, "")).id
+            found[cell] = jobs().start(demo.slug, one, visitor, instead_of=before.get(cell, "")).id
     except LimitError as error:
         st.toast(str(error), icon=":material/error:")

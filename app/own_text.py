@@ -38,7 +38,7 @@ def control(
         st.button(
             "Use the pasted text", key=f"{key}/use", type="primary", on_click=_try, args=(key, use, f"{key}/pasted")
         )
-        megabytes = max(5, longest // 800_000)  # a longest text has no more in most scripts
+        megabytes = max(5, 3 * longest // 1_000_000)  # a letter takes 1 to 3 bytes in nearly all scripts
         file = st.file_uploader("Or a file", type=["txt", "md", "csv"], key=f"{key}/file", max_upload_size=megabytes)
         use_file = partial(use, longest=longest)
         st.button(

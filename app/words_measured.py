@@ -19,13 +19,13 @@ from lib.vocabulary import EOS, UNK, Corpus
 
 NOT_ENDED = "When the run has ended, you can measure its perplexity here in several ways, and see which number comes out of each."
 WHY = (
-    "**Why two perplexities cannot be compared.** A perplexity is e to the power of the mean surprise, in nats, at some places "
-    "of a text. The switches change which places count, what the network knows there, and how many words it chooses among; the "
-    "network stays as it is. So a perplexity is comparable only with one that was measured the same way, on the same text, cut "
-    "into the same words, with the same vocabulary."
+    "**Why two perplexities cannot be compared.** A perplexity is e to the power of the mean surprise, in nats (1 nat is 1.44 "
+    "bits), at some places of a text. The switches change which places count, what the network knows there, and how many words "
+    "it chooses among; the network stays as it is. So a perplexity is comparable only with one that was measured the same way, "
+    "on the same text, cut into the same words, with the same vocabulary."
 )
 WINDOW_IDLE = "While the state is carried on, the window makes no difference: what came before one is known in it."
-NO_UNKNOWN = "No word of this text is unknown to the network; with a smaller vocabulary, some are."
+NO_UNKNOWN = "No word of this text is unknown to the network: choose a smaller vocabulary, and some are."
 WINDOWS = {size: str(size) for size in measuring.WINDOWS}
 _READING = threading.Lock()  # one text at a time, whoever waits for it
 
@@ -67,7 +67,7 @@ def _switches(demo: Demo, config: PTBConfig, corpus: Corpus) -> tuple[Part, How]
         ends = _switch(demo, "ends", "Ends of sentences", counts, f"Whether `{EOS}`, after each sentence, counts.")
         carried = _switch(demo, "state", "State", states, "Whether the network still knows what came before a window.")
         about = "After how many words the state is zero again, where it is not carried on."
-        window = _switch(demo, "window", "Window (words)", WINDOWS, about, default=How().window)
+        window = _switch(demo, "window", "Window (words)", WINDOWS, about, default=How().window, disabled=carried)
         about = f"The most frequent words count as themselves, all others as one `{UNK}`."
         size = _switch(demo, "words", "Vocabulary (words)", sizes, about)
         some = measuring.has_unknown(corpus, measuring.text(config, corpus, part), size)
@@ -126,6 +126,6 @@ def _explained(corpus: Corpus, carried: Surprises, reset: Surprises | None, how:
         for effect in measuring.effects(corpus, carried, reset, how)
     ]
     if lines:
-        st.markdown("Each switch by itself:\n\n" + "\n".join(lines))
+        st.markdown("Each switch, beside the number without it:\n\n" + "\n".join(lines))
     else:
         st.markdown("This is the standard: the state is carried on, and every word counts.")

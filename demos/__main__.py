@@ -110,7 +110,7 @@ def run_kept(demo: Demo, config: Config, options: argparse.Namespace) -> int:
             if not options.backend:
                 from lib.device import choose  # this one loads TensorFlow
 
-        epochs = EpochLines(partial(bar.write, file=sys.stderr))
+        epochs = EpochLines(partial(bar.write, file=sys.stderr), resumed=bool(options.resume))
 
         def progress(job: "Job") -> None:
             epochs.look(job)

@@ -16,12 +16,12 @@ TOLD = {
 class EpochLines:
     """Writes the corpus first, then a line for each whole epoch, and the test perplexity after the last.
 
-    Epochs that were over before the first look are not told again. Words per second are of the steps that were seen, without
-    the measuring between them.
+    Of a run that is `resumed`, epochs that were over before the first look are not told again. Words per second are of the steps
+    that were seen, without the measuring between them.
     """
 
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
+    def __init__(self, write: Callable[[str], None], *, resumed: bool) -> None:
+        self._write, self._resumed = write, resumed
         self._notes: int | None = None  # that were there, or have been told
         self._at = (0, 0.0)  # the step and the seconds of the last look
         self._steps, self._seconds = 0, 0.0  # of training since the last line
@@ -30,7 +30,8 @@ class EpochLines:
     def look(self, job: Job) -> None:
         """Tell what has come since the last look."""
         if self._notes is None:
-            self._notes, self._at = len(job.diary), (job.step, job.seconds)
+            self._notes = len(job.diary) if self._resumed else 0
+            self._at = (job.step, job.seconds) if self._resumed else (0, 0.0)
             if job.config.learns_from:
                 self._write(f"Corpus: {job.config.learns_from}")
         step, seconds = job.step, job.seconds

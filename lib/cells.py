@@ -168,7 +168,8 @@ def lstm_peephole_backward(
     recurrent: tf.Tensor, peepholes: tf.Tensor, before: Tensors, after: Tensors, gates: Tensors, d_after: Tensors
 ) -> tuple[tf.Tensor, Tensors]:
     """`lstm_peephole_step` on the way back. What is asked of o is asked of the new c too, through its peephole, and what is
-    asked of i and f of the c before. All [S, B, H], d(x W + b) [S, B, 4H].
+    asked of i and f of the c before. All [S, B, H], d(x W + b) [S, B, 4H]. This is the whole gradient: Gers & Schmidhuber
+    (2000) truncate theirs and send nothing back through peepholes.
     """
     (i, f, g, o), (d_h, d_c), (p_i, p_f, p_o) = gates, d_after, _rows_of(peepholes)
     squashed = tf.tanh(after[1])

@@ -8,7 +8,7 @@ CELLS = {
     "rnn": "tanh RNN",
     "lstm": "LSTM",
     "lstm_peephole": "LSTM with peepholes",
-    "lstm_coupled": "LSTM, coupled gates",
+    "lstm_coupled": "LSTM with coupled gates",
     "gru": "GRU",
 }
 OPTIMIZERS = {
@@ -96,7 +96,8 @@ def optimizer(default: str) -> Any:
         default,
         group="Training",
         label="Optimizer",
-        help="The rule by which the gradient, the direction in which the loss grows, changes the weights.",
+        help="The rule by which the gradient, the direction in which the loss grows, changes the weights; TensorFlow 1's RMSProp "
+        "starts its mean square at 1.",
         options=OPTIMIZERS,
     )
 

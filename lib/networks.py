@@ -19,8 +19,8 @@ NO_EPOCH = 2**32  # the stream of random numbers for weights: no epoch's data co
 def initial_network(cell: str, inputs: int, units: int, outputs: int, weights: str, seed: int) -> Any:
     """The parameters that one seed starts from, without a seed axis. `weights` names one of lib.initializers.WEIGHTS.
 
-    Peepholes are drawn in the way of the other weights, as in Keras's PeepholeLSTMCell, and last: the rest is what the LSTM of
-    this seed has.
+    Peepholes are drawn in the way of the other weights, as in TensorFlow 2's tf.keras.experimental.PeepholeLSTMCell, and
+    last: the rest is what the LSTM of this seed has.
     """
     rng = np.random.default_rng([seed, NO_EPOCH])
     draw, width = WEIGHTS[weights], CELLS[cell].gates * units

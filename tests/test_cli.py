@@ -104,7 +104,7 @@ BAD = [
     (["run", "ptb", "--rnn_mode", "BLOCK"], "--rnn_mode: there is one way to compute the LSTM"),
     (
         ["sweep", "ptb", "--axis", "epochs=1", "--set", "data_dir=here", "--set", "corpus=grammar"],
-        "data_dir = here has the Penn Treebank, and corpus = grammar is another text",
+        "data_dir = here is for corpus = ptb, and corpus is grammar",
     ),
 ]
 

@@ -100,6 +100,23 @@ def test_the_graph_of_every_demos_training_step_is_in_the_event_file(demo: Demo,
     parts = {node.name.split("/")[1] for node in graph.node if node.name.startswith("forward/")}
     assert {"cell", "layer_0"} & parts and "output" in parts
     assert 100 < len(nodes) < 6_000 and graph.ByteSize() < 1_000_000
+    assert [node.name for node in graph.node if _constants_of(node) & _depending_on(graph, {"place", "step"})] == []
+
+
+def _constants_of(node: Any) -> set[str]:
+    """The inputs of a node that XLA must know when it compiles: it compiles anew wherever they are others."""
+    first = {"Slice": 1, "StridedSlice": 1, "Reshape": 1, "Fill": 0, "Range": 0, "Tile": 1}
+    names = node.input[first[node.op] : 1 if node.op == "Fill" else None] if node.op in first else ()
+    return {name.split(":")[0] for name in names}
+
+
+def _depending_on(graph: Any, names: set[str]) -> set[str]:
+    """The nodes with these names, and all that are computed from them; a graph has its nodes in the order of computing."""
+    found = set(names)
+    for node in graph.node:
+        if found & {name.split(":")[0] for name in node.input}:
+            found.add(node.name)
+    return found
 
 
 def test_the_longest_window_that_is_written_out_stays_a_graph_that_one_can_open(tmp_path: Path) -> None:

@@ -305,7 +305,7 @@ def test_only_new_epochs_are_told_and_a_replay_has_no_speed(home: Path, settings
         speed = "" if run.recorded else f"  {per_epoch * run.words_per_step / 2:,.0f} words/s"
         note = {"perplexity": 30.0, "learning_rate": 0.5, "valid_perplexity": 40.0}
         job.step, job.seconds, job.diary = per_epoch, 9.0, [{"step": per_epoch, **note}]
-        lines = EpochLines(told.append)
+        lines = EpochLines(told.append, resumed=True)
         lines.look(job)
         job.step, job.seconds = 2 * per_epoch, 11.0
         lines.look(job)
@@ -327,7 +327,7 @@ def test_a_folder_with_the_treebank_means_that_it_is_learned(monkeypatch: pytest
     assert brought({"data_dir": "here", "model": "small"}) == {"model": "small", "corpus": "ptb"}
     assert brought({"data_dir": "here", "corpus": "PTB"}) == {"corpus": "PTB"}
     assert brought({"model": "small"}) == {"model": "small"}
-    with pytest.raises(SettingError, match="corpus = grammar is another text"):
+    with pytest.raises(SettingError, match="is for corpus = ptb, and corpus is grammar"):
         brought({"data_dir": "there", "corpus": "grammar"})
     assert taken == ["here", "here"]
 

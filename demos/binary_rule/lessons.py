@@ -151,7 +151,7 @@ def _at_the_best(config: BinaryRuleConfig, loss: float, best: float) -> Advice:
 
 
 def _stuck(config: BinaryRuleConfig, step: int, loss: float) -> Advice:
-    better = "no" if loss > theory.LN_2 else "hardly"
+    better = "no" if loss > theory.LN_2 - 4 * theory.sampling_error(config) else "hardly"
     start = f"After {step:,} steps the loss is {loss:.3f}, {better} better than chance (0.693). "
     if config.optimizer != "adam" or config.learning_rate < 0.005:
         text = "Adam gives each weight a step size of its own, by how large its gradients are (Kingma & Ba 2015)."

@@ -103,9 +103,9 @@ def floor(config: BinaryRuleConfig) -> float:
 
 
 def sampling_error(config: BinaryRuleConfig) -> float:
-    """The standard deviation of the best network's mean loss over 100 steps, in nats: a coin decides whether a coin decides.
+    """The standard deviation of the best network's mean loss over 100 steps, in nats: ½ · ln 2 / √N for N targets.
 
-    Such a place costs ln 2, any other nothing: a deviation of ½ · ln 2 at each. Where fewer bits are known it is smaller.
+    Half of the targets cost ln 2, where a coin decides, and half nothing. Where fewer bits are known it is smaller.
     """
     return 0.5 * LN_2 / math.sqrt(RECENT * config.time_step * config.batch_size)
 

@@ -54,7 +54,7 @@ class EchoConfig(Config):
         0,
         group="Training",
         label="Stride",
-        help="Steps from a window's start to the next one's (0: its length); if fewer, only its last so many are scored.",
+        help="Steps between the starts of two windows, 0 for no overlap; of each window the last `stride` steps are scored.",
         unit="steps",
         minimum=0,
         maximum=50,

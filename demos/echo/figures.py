@@ -202,7 +202,7 @@ def _hover(columns: Columns) -> Json:
 
 def _batch_layout(config: EchoConfig, step: int, columns: Columns) -> Json:
     window, rows = int(columns.x[-1]), int(columns.row[-1])
-    bases, titles = columns.base[::window].tolist(), _row_titles(columns)
+    bases, titles = columns.base[::window].tolist(), _row_titles(columns, config.overlap)
     place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     notes = [place | {"y": base + TITLE_AT, "text": text} for base, text in zip(bases, titles, strict=True)]
     ticks = {
@@ -213,7 +213,7 @@ def _batch_layout(config: EchoConfig, step: int, columns: Columns) -> Json:
         "xaxis": style.position_axis(window, scored_from=config.overlap + 1),
         "yaxis": style.axis("probability of a 1", range=[-0.06, ROW_PITCH * rows - 0.1], fixedrange=True, **ticks),
     }
-    alt, lines = _batch_alt(step, columns), []
+    alt, lines = _batch_alt(step, columns, titles), []
     if config.overlap:
         alt += f" The last {config.advance} of {window} steps are scored."
         lines.append(style.upright_line(config.overlap + 0.5))
@@ -221,21 +221,28 @@ def _batch_layout(config: EchoConfig, step: int, columns: Columns) -> Json:
     return style.layout(alt=alt, height=90 + 96 * rows, revision="batch", **look)
 
 
-def _row_titles(columns: Columns) -> list[str]:
-    """Such as "row 1: 15 of 15 right", or "row 1: 12 of 12 knowable right" where some targets cannot be known."""
+def _row_titles(columns: Columns, unscored: int) -> list[str]:
+    """Such as "row 1: 15 of 15 right", or "row 1: 12 of 12 knowable right" where some targets cannot be known.
+
+    The first `unscored` steps of each row do not count.
+    """
     window = int(columns.x[-1])
-    knowable = int((~columns.unknowable[:window]).sum())
-    what = "right" if knowable == window else "knowable right"
-    rights = (columns.right & ~columns.unknowable).reshape(-1, window).sum(axis=1).tolist()
+    known, right = ((~columns.unknowable).reshape(-1, window), columns.right.reshape(-1, window))
+    known, right = known[:, unscored:], right[:, unscored:]
+    knowable = int(known[0].sum())
+    what = "right" if knowable == window - unscored else "knowable right"
+    if unscored:
+        what = what.replace("right", "scored right")
+    rights = (right & known).sum(axis=1).tolist()
     return [f"row {row}: {right} of {knowable} {what}" for row, right in enumerate(rights, 1)]
 
 
-def _batch_alt(step: int, columns: Columns) -> str:
+def _batch_alt(step: int, columns: Columns, titles: list[str]) -> str:
     """The bars in words."""
     rows, right, asked = int(columns.row[-1]), columns.right[~columns.unknowable], int((~columns.unknowable).sum())
     return (
         f"{rows} row{'s' if rows > 1 else ''} of the batch at step {step}, with input, target and prediction "
-        f"as bars. {right.sum()} of {asked} predictions are right; {'; '.join(_row_titles(columns))}."
+        f"as bars. {right.sum()} of {asked} predictions are right; {'; '.join(titles)}."
     )
 
 

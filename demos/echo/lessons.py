@@ -172,8 +172,8 @@ def _overlapping(config: EchoConfig) -> str:
     return (
         f"**The stride**\n\nThe next window begins {ahead} after this one, with the state that this one had there, so the state "
         f"has read each bit once. The {overlap} that the two have in common are read again, with new weights, and not scored: "
-        f"they lead up to those that are, so each error goes back at least {overlap}. Williams & Peng (1990) call this "
-        f"BPTT(h; h'), here BPTT({config.truncated_backprop_length}; {config.advance})."
+        f"they lead up to those that are, so each error goes back at least {overlap}. It follows BPTT(h; h') of "
+        f"Williams & Peng (1990), here with h = {config.truncated_backprop_length} and h' = {config.advance}."
     )
 
 

@@ -76,9 +76,9 @@ class EchoTask:
         if not c.overlap:
             return nth(data, index)
         first = index // self.steps_per_epoch * used_positions(c) + index % self.steps_per_epoch * c.advance
-        size = [c.truncated_backprop_length, c.seeds, c.batch_size]
-        bits = {name: tf.slice(data[name], [first, 0, 0], size) for name in ("inputs", "targets")}
-        return bits | {"carry": data["carry"][index]}
+        steps = first + tf.range(c.truncated_backprop_length)  # gathered: XLA compiles a slice anew for each place
+        bits = {name: tf.gather(data[name], steps) for name in ("inputs", "targets")}
+        return bits | {"carry": tf.gather(data["carry"], index)}
 
     def _logits(self, params: Any, state: Any, inputs: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
         """(state, hidden states [T, S, B, H], logits [T, S, B, 2]) of a window of bits [T, S, B].
@@ -98,9 +98,9 @@ class EchoTask:
     ) -> tuple[tf.Tensor, Any, dict[str, tf.Tensor]]:
         """Softmax cross-entropy, averaged over the scored steps, the last `advance` ones, and over rows: [S].
 
-        So every target is scored once, and its error goes back at least T - `advance` steps. This is BPTT(h; h') with h = T and
-        h' = `advance`. Williams & Peng, "An efficient gradient-based algorithm for on-line training of recurrent network
-        trajectories" (1990).
+        So every target is scored once, and its error goes back at least T - `advance` steps: as BPTT(h; h') with h = T and
+        h' = `advance`, but that the steps which windows share are read anew. Williams & Peng, "An efficient gradient-based
+        algorithm for on-line training of recurrent network trajectories" (1990).
         """
         state, _, logits = self._logits(params, state, window["inputs"])
         losses = softmax_cross_entropy(logits, tf.cast(window["targets"], tf.int32))

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from lib import texts
@@ -23,7 +24,7 @@ TRAINED_ON = (
 )
 AT_LEAST = 1_000  # sentences that are cut where more are needed
 IN_MEMORY = 4  # texts; one of 80,000 sentences has about 50 MB
-VERSION = "cut 1"
+VERSION = f"cut 1, {LONGEST} words, {TRAINED_ON} characters, NLTK {version('nltk')}"  # what is kept depends on
 
 
 class Cut(NamedTuple):
@@ -79,8 +80,8 @@ class Cutting:
         """Take what was cut before, if this version of the code has cut it."""
         self._unread = False
         head, *lines = (texts.beside(self._text_id, self._kind) or "").split("\n")
-        version, _, done = head.partition("\t")
-        if version == VERSION:
+        cut_by, _, done = head.partition("\t")
+        if cut_by == VERSION:
             self._done = int(done)
             for line in lines:
                 written, _, words = line.partition("\t")

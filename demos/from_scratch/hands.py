@@ -142,7 +142,7 @@ class ChunkTask:
         return NoState(np.zeros(1, np.float32))
 
     def block(self, index: int) -> Arrays:
-        """So many sentences."""
+        """Sentences as `demos.from_scratch.data.padded` has them, [N, T] each, and `carry` [N], all 0."""
         count = self.windows_per_block
         found = padded(self._pairs[index * count : (index + 1) * count], count, self._length)
         return found | {"carry": np.zeros(count, np.float32)}

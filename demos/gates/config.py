@@ -126,8 +126,8 @@ class GatesConfig(Config):
         1.0,
         group="Network",
         label="Keep bias",
-        help="Where the gate that keeps the memory starts: an LSTM's f, a GRU's z (as in Cho 2014; in Chung 2014 z writes): "
-        "0 is half open, 1 usual, 3 keeps 95 % a step.",
+        help="The starting bias of the gate that keeps the memory, an LSTM's f or a GRU's z as in Cho (2014): 0 is half "
+        "open, 3 keeps 95 % a step.",
         minimum=-2,
         maximum=8,
         step=0.5,

@@ -23,8 +23,8 @@ class PTBConfig(Config):
         "tiny",
         group="Model",
         label="Model",
-        help="Sets everything below; small, medium and large are those of Zaremba, Sutskever and Vinyals (2014), but for the "
-        "norm that clipping takes.",
+        help="Sets everything below; small, medium and large are those of Zaremba, Sutskever and Vinyals (2014); gradients are "
+        "clipped by a slightly different norm.",
         options=MODELS,
         sets=SETS,
     )
@@ -327,7 +327,7 @@ def bring(settings: dict[str, str]) -> dict[str, str]:
         return settings
     known = {name: value for name, value in settings.items() if name != "data_dir"}
     if read_option(known.setdefault("corpus", "ptb"), CORPORA) != "ptb":
-        problem = f"has the Penn Treebank, and corpus = {shown(known['corpus'])} is another text"
+        problem = f"is for corpus = ptb, and corpus is {shown(known['corpus'])}"
         raise SettingError("data_dir", folder, problem, "leave it out, or choose corpus=ptb")
     try:
         corpora.take_folder(folder)

@@ -195,9 +195,12 @@ def _of_windows(carried: Surprises, reset: Surprises) -> str:
     """What the first words of windows cost, and the last ones."""
     size = reset.place.max() + 1
     first, last = ([each.nats[reset.place == place].mean() for each in (reset, carried)] for place in (0, size - 1))
+    costs = f"{last[0]:.2f} instead of {last[1]:.2f}"
+    if costs == f"{last[1]:.2f} instead of {last[0]:.2f}":
+        costs = f"{last[0]:.2f} either way"
     return (
         f"The first word of a window is predicted from a single word: {first[0]:.2f} nats on average instead of "
-        f"{first[1]:.2f}. The last one is predicted from {size}: {last[0]:.2f} instead of {last[1]:.2f}."
+        f"{first[1]:.2f}. The last one is predicted from {size}: {costs}."
     )
 
 

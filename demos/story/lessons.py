@@ -70,7 +70,7 @@ def _words(config: StoryConfig) -> str:
 
 
 _AS_IN_TF1 = (
-    "**What changes the weights**",
+    "**The optimizer**",
     r"$$v \leftarrow 0.9\,v + 0.1\,g^2, \qquad w \leftarrow w - \eta\,\frac{g}{\sqrt{v + 10^{-10}}}$$",
     "As in the tutorial's TensorFlow 1: $v$ starts at 1, the LSTM's forget-gate bias too, its weights are drawn by Glorot's "
     "uniform rule, the output's weights and biases from the standard normal distribution. The random numbers are our own.",
