@@ -77,7 +77,7 @@ def test_how_it_works_counts_and_quotes_what_runs(cell: str) -> None:
 
 def test_how_it_works_explains_a_stride_where_there_is_one() -> None:
     text = lessons.equations(EchoConfig(stride=5))
-    assert "last 5 of 15 steps" in text and "BPTT(15; 5)" in text and r"\frac{1}{5 \cdot 5}" in text
+    assert "last 5 of 15 steps" in text and "with h = 15 and h' = 5" in text and r"\frac{1}{5 \cdot 5}" in text
     assert "stride" not in lessons.equations(EchoConfig()) + lessons.equations(EchoConfig(stride=15))
 
 

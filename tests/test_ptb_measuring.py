@@ -186,14 +186,16 @@ def test_the_panel_shows_the_number_beside_the_standard_one(
     assert [metric.value for metric in page.metric] == [standard, standard]
     assert any("the window makes no difference" in note.value for note in page.caption)
     reset = measuring.surprises(model, corpus, corpus.test, "test", 5)
-    for name, value in (("state/2", False), ("window/5", 5), ("ends/2", False), ("words/3", 5), ("unknown/2", False)):
+    assert page.button_group(key="ptb/words/measured/window/5").disabled
+    page.button_group(key="ptb/words/measured/state/2").set_value(False).run()
+    for name, value in (("window/5", 5), ("ends/2", False), ("words/3", 5), ("unknown/2", False)):
         page.button_group(key=f"ptb/words/measured/{name}").set_value(value)
     page.run()
     assert not page.exception
     measured = measuring.perplexity(corpus, reset, How(False, 5, False, 5, False))
     assert [metric.value for metric in page.metric] == [standard, f"{measured:,.2f}"]
     effects = measuring.effects(corpus, carried, reset, How(False, 5, False, 5, False))
-    listed = next(text.value for text in page.markdown if text.value.startswith("Each switch by itself"))
+    listed = next(text.value for text in page.markdown if text.value.startswith("Each switch, beside"))
     assert len(effects) == 4
     for effect in effects:
         assert f"{effect.by:,.2f} instead of {effect.without:,.2f}, **{effect.direction}**" in listed

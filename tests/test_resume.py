@@ -229,7 +229,10 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
         (["--set", "corpus=ptb"], "is not on this server"),
         (["--set", "data_dir=/nowhere", "--set", "corpus=ptb"], "has no ptb.train.txt"),
         (["--model", "small", "--data_path", "/nowhere"], "has no ptb.train.txt"),
-        (["--data_path", "/nowhere", "--set", "corpus=grammar"], "and corpus = grammar is another text: leave it out"),
+        (
+            ["--data_path", "/nowhere", "--set", "corpus=grammar"],
+            "is for corpus = ptb, and corpus is grammar: leave it out",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_one_line_and_exit_2(
