@@ -32,7 +32,7 @@ class _Asyncio(ModuleType):
         return getattr(asyncio, name)
 
     async def sleep(self, seconds: float) -> None:
-        """Only every so-manyth `sleep(0)` lets the loop turn."""
+        """Let the loop turn at one `sleep(0)` in MESSAGES."""
         if seconds or next(self._yields) % MESSAGES == 0:
             await asyncio.sleep(seconds)
 

@@ -86,7 +86,7 @@ class SecurityHeaders:
         if not https:
             return
         headers["strict-transport-security"] = f"max-age={YEAR}"
-        # Streamlit knows nothing of a proxy's TLS, so its cookies (_streamlit_session, and _streamlit_xsrf, which cannot be
+        # Streamlit cannot see a proxy's TLS, so its cookies (_streamlit_session, and _streamlit_xsrf, which cannot be
         # HttpOnly: its script sends it back in a header) lack "Secure".
         for index, (name, value) in enumerate(headers.raw):
             if name == b"set-cookie" and b"secure" not in value.lower().split(b"; "):

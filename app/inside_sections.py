@@ -104,7 +104,7 @@ def _what_units_do(demo: Demo, inside: Inside, run_id: str | None, view: str) ->
         )  # fmt: skip
         st.caption(
             "A correlation says that a unit goes along with something, not that the network uses it. To find out, remove the "
-            "unit (*Operate on it*) and see what breaks."
+            "unit (*Intervene*) and see what breaks."
         )
 
 

@@ -93,9 +93,9 @@ def vanishing(demo: Demo, job: Any, config: Any) -> None:
             help="Weights begin evenly within ± this / √n. The tutorial's is 1.",
         )  # fmt: skip
         bias = st.slider(
-            "Keep bias", 0.0, 5.0, 1.0, 0.5, key=f"{demo.slug}/keep_bias", width=300,
-            help="The starting bias of the gate that keeps the state, an LSTM's f or a GRU's z as in Cho (2014): 0 is "
-            "half open, 3 keeps 95 % a step.",
+            "Forget-gate bias", 0.0, 5.0, 1.0, 0.5, key=f"{demo.slug}/keep_bias", width=300,
+            help="The starting bias of the LSTM's forget gate and of the GRU's update gate z, which keeps as in Cho (2014), "
+            "not as in Chung (2014): 3 keeps 95 % a step.",
         )  # fmt: skip
     found = workshop.reaches(config.hidden_units, VANISHING_STEPS, float(scale), float(bias), config.seed)
     figure = demo.figures.reach_figure(found, float(scale))

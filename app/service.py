@@ -96,7 +96,7 @@ async def close_idle_rooms() -> None:
     while True:
         try:
             await asyncio.to_thread(lambda: rooms().close_idle(time.time()))
-        except Exception:  # the next time may be luckier
+        except Exception:  # tried again the next time
             LOG.exception("the idle rooms stay open")
         await asyncio.sleep(CLOSE_EVERY)
 

@@ -57,7 +57,7 @@ def shown(demo: Demo) -> str:
 def draw(demo: Demo, inside: Inside) -> None:
     """The controls and the outcome."""
     operated = inside.operated
-    with st.expander("Operate on it", icon=":material/surgical:", expanded=operated, key=f"{demo.slug}/surgery/open"):
+    with st.expander("Intervene", icon=":material/surgical:", expanded=operated, key=f"{demo.slug}/surgery/open"):
         st.caption(
             "Hold a gate open or shut, freeze a unit's state or remove it, and compare with the untouched network. Training "
             "does not notice: this is a copy."

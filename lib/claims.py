@@ -93,7 +93,7 @@ class SessionClaims:
 
     def _hold_on(self) -> None:
         while not self._closed.wait(LOOK_EVERY):
-            with suppress(sa.exc.SQLAlchemyError):  # the next look may be luckier
+            with suppress(sa.exc.SQLAlchemyError):  # tried again at the next look
                 self._hold()
 
     def _hold(self) -> None:

@@ -222,7 +222,7 @@ class Followers:
                 if self._fleet.outlives and now - cleared > CLEAR_EVERY:
                     cleared = now
                     self.jobs.store.clear(time.time(), self._clearing)
-            except Exception:  # the next time may be luckier
+            except Exception:  # tried again the next time
                 LOG.exception("the workers cannot be tended")
 
     def _take_up_orphans(self) -> None:

@@ -239,7 +239,7 @@ class Jobs(SharedJobs):
                 if self._alone and time.monotonic() - cleared > CLEAR_EVERY:
                     cleared = time.monotonic()
                     self.store.clear(time.time(), self._clearing)
-            except Exception:  # the next time may be luckier
+            except Exception:  # tried again the next time
                 LOG.exception("what is to be cleared away stays")
 
     def _rest_idle(self, now: float) -> None:

@@ -145,7 +145,7 @@ class SharedJobs(KnownJobs):
                 for job in others:
                     if job.seen_at >= since and (job.elsewhere or owners.get(job.id, job.owner) != job.owner):
                         self._follow(job)
-            except Exception:  # a full disk, say: the next look may be luckier
+            except Exception:  # a full disk, say: tried again at the next look
                 LOG.exception("the runs of other processes cannot be followed")
 
     def _follow(self, job: Job) -> None:

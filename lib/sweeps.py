@@ -295,7 +295,7 @@ class Sweeps:
     def _tried(self, act: Callable[[], None]) -> None:
         try:
             act()
-        except Exception:  # the next time may be luckier
+        except Exception:  # tried again the next time
             LOG.exception("the sweeps cannot be looked after")
 
     def _guarded(self, sweep: Sweep, act: Callable[[Sweep], None]) -> bool:
@@ -303,7 +303,7 @@ class Sweeps:
         try:
             act(sweep)
             return True
-        except WorkerGoneError as error:  # the next look may be luckier
+        except WorkerGoneError as error:  # tried again at the next look
             LOG.warning("sweep %s waits: %s", sweep.id, error)
         except Exception as error:
             LOG.exception("sweep %s failed", sweep.id)

@@ -150,8 +150,8 @@ def _softmax_nats(outputs: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor, targe
 def sampled_nats_of(
     params: Any, outputs: tf.Tensor, targets: tf.Tensor, every: int, first: tf.Tensor, frequent: int = FREQUENT
 ) -> tf.Tensor:
-    """`nats_of`, nearly, for less work: of the rare words only every so-manyth is compared with, from the `first` (modulo
-    `every`) on, and counts so many times.
+    """`nats_of`, nearly, for less work: of the rare words only one in `every` is compared with, from the `first` (modulo
+    `every`) on, and counts `every` times.
 
     Rare are those beyond the `frequent` first; words stand in the order of their frequency. The sum of all exponentials is
     right on average over `first`, and each target's own is always in it. Bengio & Senécal, "Adaptive importance sampling to
@@ -168,7 +168,7 @@ def sampled_nats_of(
 
 
 class _Sample(NamedTuple):
-    """The first words of a vocabulary, and of the last `taken * every` words every so-manyth, beginning at `first`."""
+    """The first words of a vocabulary, and of the last `taken * every` words one in `every`, beginning at `first`."""
 
     taken: int
     every: int

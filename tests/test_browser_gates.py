@@ -91,7 +91,7 @@ def test_surgery_shows_the_loss_beside_the_untouched_networks_and_is_undone(
     page: Page, server: Server, run: str
 ) -> None:
     look(page, server, run)
-    page.locator("summary", has_text="Operate on it").click()
+    page.locator("summary", has_text="Intervene").click()
     still(page.get_by_role("button", name="Try it: forget everything")).click()
     loss = page.get_by_test_id("stMetric").filter(has_text="Loss on unseen examples")
     expect(loss).to_contain_text(re.compile(r"[1-9]\.?\d* nats"))

@@ -168,17 +168,22 @@ words_panel.draw("ptb", "{run}")
 """
 
 
-def test_the_panel_shows_the_number_beside_the_standard_one(
-    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    jobs = Jobs(Store(tmp_path), build=build, config_of=config_of)
+def measured_page(state: State, monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Jobs, AppTest]:
+    """The section of a stored run in this state."""
+    jobs = Jobs(Store(folder), build=build, config_of=config_of)
     monkeypatch.setattr(service, "_jobs", lambda: jobs)
     job = Job("ptb", LITTLE, "me")
-    job.checkpoint, job.state = Engine(PTBTask(LITTLE)).initial().weights(), State.FINISHED
+    job.checkpoint, job.state = Engine(PTBTask(LITTLE)).initial().weights(), state
     jobs.store.save(job.record(), job.arrays())
     page = AppTest.from_string(ENTRY.format(run=job.id), default_timeout=60)
     page.session_state["ptb/words/section"] = "measured"
-    page.run()
+    return jobs, page.run()
+
+
+def test_the_panel_shows_the_number_beside_the_standard_one(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    jobs, page = measured_page(State.FINISHED, monkeypatch, tmp_path)
     assert not page.exception
     model = WordModel(network(corpus))
     carried = measuring.surprises(model, corpus, corpus.test, "test", 0)
@@ -203,14 +208,7 @@ def test_the_panel_shows_the_number_beside_the_standard_one(
 
 
 def test_a_run_that_goes_on_is_not_measured(corpus: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    jobs = Jobs(Store(tmp_path), build=build, config_of=config_of)
-    monkeypatch.setattr(service, "_jobs", lambda: jobs)
-    job = Job("ptb", LITTLE, "me")
-    job.checkpoint, job.state = Engine(PTBTask(LITTLE)).initial().weights(), State.PAUSED
-    jobs.store.save(job.record(), job.arrays())
-    page = AppTest.from_string(ENTRY.format(run=job.id), default_timeout=60)
-    page.session_state["ptb/words/section"] = "measured"
-    page.run()
+    jobs, page = measured_page(State.PAUSED, monkeypatch, tmp_path)
     assert not page.exception and not page.metric
     assert "When the run has ended" in page.info[0].value
     jobs.shutdown()

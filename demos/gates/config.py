@@ -125,9 +125,9 @@ class GatesConfig(Config):
     keep_bias: float = setting(
         1.0,
         group="Network",
-        label="Keep bias",
-        help="The starting bias of the gate that keeps the memory, an LSTM's f or a GRU's z as in Cho (2014): 0 is half "
-        "open, 3 keeps 95 % a step.",
+        label="Forget-gate bias",
+        help="The starting bias of an LSTM's forget gate, or of a GRU's update gate z, which keeps as in Cho (2014) and not as "
+        "in Chung (2014): 3 keeps 95 % a step.",
         minimum=-2,
         maximum=8,
         step=0.5,
@@ -239,7 +239,7 @@ WIDE: dict[str, Any] = {"hidden_units": 16, "keep_bias": 3.0, "batch_size": 32}
 SWEEP_BASE = GatesConfig(task="remember", training_steps=500, seeds=4, **WIDE)
 SWEEPS: dict[str, tuple[tuple[str, str], ...]] = {
     "Delay × cell": (("delay", "10,20,40,80"), ("cell", ", ".join(common_settings.CELLS))),
-    "Delay × keep bias": (("delay", "10,20,40,80"), ("keep_bias", "0, 1, 3, 5")),
+    "Delay × forget-gate bias": (("delay", "10,20,40,80"), ("keep_bias", "0, 1, 3, 5")),
     "Learning rate × optimizer": (("learning_rate", "0.0001:1"), ("optimizer", "adagrad, momentum, rmsprop, adam")),
 }
 

@@ -136,7 +136,7 @@ REMEMBERING = (
         "keep-it",
         "How steady is a memory?",
         "The task is *Remember* now: one of four symbols, thirty steps of noise, then the cue. 8 LSTMs of 16 units, "
-        "whose forget gates start nearly open (keep bias 3), learn it. How much does what their units store change "
+        "whose forget gates start nearly open (forget-gate bias 3), learn it. How much does what their units store change "
         "from the symbol to the cue?",
         GatesConfig(training_steps=400, **REMEMBER),
         (
@@ -176,7 +176,7 @@ REMEMBERING = (
     Experiment(
         "half-open",
         "A gate that starts half open",
-        "The same delay of 30, but the forget gates start half open: keep bias 0. How many of 8 LSTMs end below a "
+        "The same delay of 30, but the forget gates start half open: forget-gate bias 0. How many of 8 LSTMs end below a "
         "loss of 0.1 after 1,000 steps?",
         GatesConfig(training_steps=1_000, **REMEMBER | {"keep_bias": 0.0}),
         (NONE, SOME, ALL),

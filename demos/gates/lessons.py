@@ -19,7 +19,7 @@ INTRODUCTION = (
     "An LSTM has three gates in every unit. At each step they say how much is **written** into the unit's memory (input gate "
     "*i*), how much of it is **kept** (forget gate *f*) and how much the others **hear** of it (output gate *o*). What does "
     "training make of them? Here you train a network and look inside: every gate of every unit at every step, what the numbers "
-    "say in words, and what breaks when you operate on it."
+    "say in words, and what breaks when you intervene."
 )
 
 PICTURES = ()  # app/inside_panel.py draws what goes on inside
@@ -124,7 +124,7 @@ def _stuck(config: GatesConfig, loss: float, chance: float) -> Advice:
             f"As it starts, the gate that keeps the memory leaves {_kept(config)} of it after {config.window} steps, and as "
             "little of the gradient along it."
         )
-        return Advice("keep", "info", start + text, "Start it open: keep bias 3", {"keep_bias": 3.0})
+        return Advice("keep", "info", start + text, "Start it open: gate bias 3", {"keep_bias": 3.0})
     if config.seeds >= 8:
         text = "The median of several starts has not found it yet: more steps may."
         more = min(50_000, 2 * config.training_steps)

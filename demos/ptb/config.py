@@ -67,7 +67,7 @@ class PTBConfig(Config):
     keep_bias: float = setting(
         _DEFAULTS["keep_bias"],
         group="Network",
-        label="Keep bias",
+        label="Forget-gate bias",
         help="The bias that the forget gates start with: 0 is half open; 1 is a usual choice (Jozefowicz and others 2015).",
         minimum=-2,
         maximum=8,
