@@ -140,8 +140,8 @@ def _predictions(demo: Demo, job: Any, config: Any) -> None:
     rows = workshop.predicted(of.words, parameters, int(number) - 1)
     which = f"With the weights of step {int(weights['step']):,}" if weights is not None else "With untrained weights"
     st.caption(
-        f"{which} the likeliest word is the right one at {sum(bool(row['']) for row in rows)} of {len(rows)} places. At each "
-        "place the network has read the given word and those before it."
+        f"{which} the likeliest word is the right one at {sum(row['right'] != '' for row in rows)} of {len(rows)} places. At "
+        "each place the network has read the given word and those before it."
     )
     st.dataframe(
         pd.DataFrame(rows), hide_index=True, alt="Each place of the sentence: given, target and predicted word"

@@ -91,7 +91,7 @@ def test_what_is_predicted_is_shown_beside_the_target() -> None:
     for row, log_probabilities in zip(rows, model.forward(p, x)[1], strict=True):
         assert row["it predicts"] == corpus.words[int(np.argmax(log_probabilities))]
         assert row["p(predicted)"] == f"{math.exp(log_probabilities.max()):.3f}"
-        assert (row[""] == "✓") == (row["it predicts"] == row["target"])
+        assert (row["right"] == "✓") == (row["it predicts"] == row["target"])
 
 
 def test_a_race_tells_the_time_of_a_step() -> None:

@@ -102,7 +102,7 @@ def predicted(corpus: data.Corpus, p: Parameters, number: int) -> list[dict[str,
             "given": given,
             "target": target,
             "it predicts": word,
-            "": "✓" if word == target else "",
+            "right": "✓" if word == target else "",
             "p(target)": f"{of_target:.3f}",
             "p(predicted)": f"{of_word:.3f}",
         }
