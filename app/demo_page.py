@@ -261,6 +261,8 @@ def _coach(demo: Demo, job: Any, visitor: str) -> None:
         return
     box = {"info": st.info, "warning": st.warning, "success": st.success}[advice.tone]
     box(advice.text, title="Coach", icon=":material/school:")
+    if not advice.action:
+        return
     st.button(
         advice.action,
         key=f"{demo.slug}/advice/{advice.id}",

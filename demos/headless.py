@@ -42,6 +42,7 @@ class Run:
             "demo": self.demo.slug,
             "config": self.config.model_dump(),
             "corpus": self.config.learns_from or None,
+            "text": coverage.report() if (coverage := self.config.coverage) else None,
             "seed": getattr(self.config, "seed", None),
             "status": self.status,
             "message": self.message,

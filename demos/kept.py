@@ -94,6 +94,7 @@ def _report(demo: Demo, job: Job) -> dict[str, Any]:
         "run": job.id,
         "config": job.config.model_dump(),
         "corpus": job.config.learns_from or None,
+        "text": coverage.report() if (coverage := job.config.coverage) else None,
         "seed": getattr(job.config, "seed", None),
         "status": status,
         "message": job.message or f"{status} at step {job.step}",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lib.coverage import Coverage
 from lib.history import Network, network_of
 from lib.stream import MetricStream
 from lib.trace import BLOCKS, PEEPHOLES
@@ -22,13 +23,33 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Advice(NamedTuple):
-    """What the coach says: `tone` is "info", "warning" or "success"; `change` maps settings to what would help."""
+    """What the coach says: `tone` is "info", "warning" or "success"; `change` maps settings to what would help.
+
+    An `action` of "" offers nothing.
+    """
 
     id: str
     tone: str
     text: str
     action: str
     change: dict[str, Any]
+
+
+def too_much_unknown(
+    coverage: Coverage | None, action: str = "", change: Mapping[str, Any] | None = None
+) -> Advice | None:
+    """The warning that the coach gives in place of praise where more than a tenth of a text is unknown; else None.
+
+    `action` and `change` are what would help, if a setting can.
+    """
+    if coverage is None or not coverage.is_poor:
+        return None
+    where = "training text" if coverage.most == coverage.unknown else "validation text"
+    text = (
+        f"{coverage.most:.0%} of the {where} is unknown to the network, and an unknown token is easy to predict, because it "
+        "stands for many words at once. So a low loss says little here."
+    )
+    return Advice("unknown", "warning", text, action, dict(change or {}))
 
 
 class Results(NamedTuple):

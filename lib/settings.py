@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lib.coverage import Coverage
 from lib.values import KINDS, LONGEST_SHOWN, Value, alternatives, as_text, read_option, shown
 
 Scale = Literal["linear", "log"]
@@ -165,6 +166,11 @@ class Config(BaseModel):
     def learns_from(self) -> str:
         """The text that a run learns from and its size, in words; "" where its data is drawn at random."""
         return ""
+
+    @property
+    def coverage(self) -> Coverage | None:
+        """How much of the text that a run learns from is in its vocabulary; None where it learns no text. May take seconds."""
+        return None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
